@@ -1,0 +1,39 @@
+# Two commands: `make demo` and `make test`. Both build .venv from the pinned versions in constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+CORES ?= all
+
+.PHONY: install install-test demo test lint clean
+
+install: $(VENV)/.installed
+install-test: $(VENV)/.installed-test
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@ $(VENV)/.installed
+
+demo: install  ## simulate a small survey and run the whole workflow on it (about 8 minutes on 2 cores)
+	$(RUN) snakemake --cores $(CORES) --configfile config/demo.yaml
+	$(RUN) snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html --quiet all
+	@echo; echo "report                results/demo/report.html"
+
+test: install-test  ## the whole test suite
+	$(RUN) pytest
+
+lint: install-test  ## style and types
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile workflow
+	$(RUN) snakemake --lint
+	$(RUN) mypy src
+
+clean:  ## remove the environment and everything the demo made
+	rm -rf $(VENV) results/demo

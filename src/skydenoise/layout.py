@@ -1,0 +1,107 @@
+"""Names: the survey's files and addresses, and ours. A name is checked before it becomes a path."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from skydenoise.errors import SettingsError
+
+SURVEY_BRICK = re.compile(r"\d{4}[mp]\d{3}")
+"""RRRr[pm]DDd: right ascension and declination of the centre in tenths of a degree, truncated."""
+
+FREE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+"""Names of bands, and of images that are no survey bricks."""
+
+
+def check_brick_name(name: str, *, survey: bool = True) -> str:
+    """Return `name` if it is a brick's name (`survey`) or at least harmless as a file name.
+
+    Raises
+    ------
+    SettingsError : otherwise
+    """
+    pattern, form = (
+        (SURVEY_BRICK, "RRRr[pm]DDd, such as 1410m032") if survey else (FREE_NAME, FREE_NAME.pattern)
+    )
+    if not pattern.fullmatch(name):
+        raise SettingsError(f"brick {name!r} is not of the form {form}")
+    return name
+
+
+def check_band_name(name: str) -> str:
+    """Return `name` if it is harmless as a part of a file name; raises SettingsError otherwise."""
+    if not re.fullmatch(r"[A-Za-z0-9]{1,8}", name):
+        raise SettingsError(f"band {name!r} is not of the form [A-Za-z0-9]{{1,8}}")
+    return name
+
+
+def sky_folder(brick: str) -> str:
+    """First three characters of a brick's name: the survey's AAA, which keeps folders small."""
+    return brick[:3]
+
+
+def _survey_name(brick: str, kind: str, band: str | None) -> str:
+    return f"legacysurvey-{brick}-{kind}" + (f"-{band}" if band else "") + ".fits.fz"
+
+
+def raw_file(cache: Path, brick: str, kind: str, band: str | None = None) -> Path:
+    """Local copy of a survey file; `kind` is image, invvar (with a band) or maskbits (without)."""
+    return cache / sky_folder(brick) / brick / _survey_name(brick, kind, band)
+
+
+def coadd_file(root: Path, brick: str, kind: str, band: str | None = None) -> Path:
+    """Denoised product under the run's folder; `kind` is image, sigma (with a band) or flags (without)."""
+    name = f"skydenoise-{brick}-{kind}" + (f"-{band}" if band else "") + ".fits.fz"
+    return root / "coadd" / sky_folder(brick) / brick / name
+
+
+def truth_file(root: Path, brick: str, band: str) -> Path:
+    """Noise-free image of a simulated brick."""
+    return root / "truth" / sky_folder(brick) / brick / f"truth-{brick}-{band}.fits.fz"
+
+
+def truth_catalogue(root: Path, brick: str) -> Path:
+    """Sources of a simulated brick."""
+    return root / "truth" / sky_folder(brick) / brick / f"truth-{brick}.ecsv"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Where a data release lies.
+
+    url : https://.../legacysurvey, or file:///... of a mirror on disk
+    release : dr8, dr9, dr10, ...
+    region : north or south
+    """
+
+    url: str
+    release: str
+    region: str
+
+    @property
+    def root(self) -> str:
+        """Address of the release's region."""
+        return f"{self.url.rstrip('/')}/{self.release}/{self.region}"
+
+    def folder(self, brick: str) -> str:
+        """Address of a brick's coadds."""
+        return f"{self.root}/coadd/{sky_folder(brick)}/{brick}"
+
+    def file(self, brick: str, kind: str, band: str | None = None) -> str:
+        """Address of one file of a brick."""
+        return f"{self.folder(brick)}/{_survey_name(brick, kind, band)}"
+
+    def checksums(self, brick: str) -> str:
+        """Address of the brick's sha256sum file."""
+        name = f"legacysurvey_{self.release}_{self.region}_coadd_{sky_folder(brick)}_{brick}.sha256sum"
+        return f"{self.folder(brick)}/{name}"
+
+    @property
+    def all_bricks(self) -> str:
+        """Address of the table of every brick of the sky: names, centres, borders."""
+        return f"{self.url.rstrip('/')}/{self.release}/survey-bricks.fits.gz"
+
+    @property
+    def region_bricks(self) -> str:
+        """Address of the table of the bricks observed in this region: exposures and depths per band."""
+        return f"{self.root}/survey-bricks-{self.release}-{self.region}.fits.gz"

@@ -1,0 +1,62 @@
+"""What became of each brick of a chunk: one tab-separated line per brick."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from skydenoise.atomic import write_text
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One brick's line.
+
+    brick : name
+    state : "done", "kept" (was complete before) or "skipped"
+    files : how many files belong to it
+    sha256 : digest over the sha256 of its files in order of name, empty if skipped
+    seconds : time spent on it
+    reason : why it was skipped, in one line
+    """
+
+    brick: str
+    state: str
+    files: int = 0
+    sha256: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+
+
+def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
+    """Write the entries to `path` in one step, sorted by brick."""
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, [field.name for field in fields(Entry)], delimiter="\t", lineterminator="\n"
+    )
+    writer.writeheader()
+    for entry in sorted(entries, key=lambda entry: entry.brick):
+        writer.writerow(asdict(entry) | {"seconds": f"{entry.seconds:.2f}"})
+    write_text(path, text.getvalue())
+
+
+def read_manifest(path: Path) -> list[Entry]:
+    """Read what `write_manifest` wrote."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [
+            Entry(
+                row["brick"],
+                row["state"],
+                int(row["files"]),
+                row["sha256"],
+                float(row["seconds"]),
+                row["reason"],
+            )
+            for row in csv.DictReader(stream, delimiter="\t")
+        ]
+
+
+def finished(entries: Iterable[Entry]) -> list[str]:
+    """Names of the bricks that were not skipped."""
+    return [entry.brick for entry in entries if entry.state != "skipped"]

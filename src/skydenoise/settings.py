@@ -1,0 +1,235 @@
+"""The settings of each step, checked when they are made; light enough to import while Snakemake parses."""
+
+from dataclasses import dataclass
+
+from skydenoise.errors import SettingsError
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise SettingsError(message)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of the network.
+
+    layout : "lean" (ours, converges fast) or "paper" (the published layout of Wang et al. 2021)
+    bands : input and output channels
+    levels : stride-2 stages; height and width of an input must be multiples of `stride` = 2**levels
+    width : channels at full resolution
+    bottleneck : channels of the narrowest layer, the paper's one knob
+    residual_blocks : residual blocks inside the bottleneck stage
+    skips : encoder-decoder skip connections; only for the objective "recorrupted"
+    outputs : how many resolutions (1/1, 1/2, 1/4, ...) have an output
+    """
+
+    bands: int = 3
+    layout: str = "lean"
+    levels: int = 4
+    width: int = 16
+    bottleneck: int = 64
+    residual_blocks: int = 2
+    skips: bool = False
+    outputs: int = 4
+
+    def __post_init__(self) -> None:
+        _require(self.layout in ("lean", "paper"), f"model.layout: {self.layout!r} is not 'lean' or 'paper'")
+        for key in ("bands", "levels", "width", "bottleneck", "outputs"):
+            _require(getattr(self, key) >= 1, f"model.{key}: {getattr(self, key)} is below 1")
+        _require(self.residual_blocks >= 0, f"model.residual_blocks: {self.residual_blocks} is below 0")
+        _require(
+            self.outputs <= self.levels,
+            f"model.outputs: {self.outputs} resolutions need at least as many levels, not {self.levels}",
+        )
+        _require(
+            not (self.skips and self.layout == "paper"),
+            "model.skips: the paper's layout has no encoder-decoder skip connections",
+        )
+
+    @property
+    def stride(self) -> int:
+        """Factor between full resolution and the bottleneck."""
+        return 2**self.levels
+
+
+@dataclass(frozen=True)
+class PatchSettings:
+    """How training patches are cut.
+
+    size : edge in pixels
+    count : patches over all training bricks
+    min_coverage : least fraction of usable pixels (invvar > 0, not masked), in every band
+    shard_patches : patches in one .npy shard
+    seed : of the random positions
+    """
+
+    size: int = 128
+    count: int = 2048
+    min_coverage: float = 0.95
+    shard_patches: int = 1024
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("size", "count", "shard_patches"):
+            _require(getattr(self, key) >= 1, f"patches.{key}: {getattr(self, key)} is below 1")
+        _require(
+            0 < self.min_coverage <= 1,
+            f"patches.min_coverage: {self.min_coverage} is not in the range (0, 1]",
+        )
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How the network is trained.
+
+    objective : "identity" (input = target, the paper's) or "recorrupted" (input x + t z, target x - z/t)
+    loss : "l1" or "l2" of the stretched values; "flux": squared flux error times the slope of the stretch
+    recorruption : t
+    epochs, batch_size : passes over the patches; patches in one step, over all ranks together
+    learning_rate, weight_decay : AdamW's
+    warmup : fraction of all steps in which the rate rises linearly; it falls as a cosine afterwards
+    ema_decay : of the exponential moving average of the weights, which is what is saved
+    validation : fraction of the patches that is held out
+    precision : "auto" (bfloat16 on a GPU, float32 on a CPU), "float32" or "bfloat16"
+    checkpoint_minutes : at most this long between checkpoints
+    seed : of initial weights, order, flips and noise
+    """
+
+    objective: str = "recorrupted"
+    loss: str = "flux"
+    recorruption: float = 0.5
+    epochs: int = 20
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup: float = 0.05
+    ema_decay: float = 0.999
+    validation: float = 0.05
+    precision: str = "auto"
+    checkpoint_minutes: float = 10.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(
+            self.objective in ("identity", "recorrupted"),
+            f"train.objective: {self.objective!r} is not 'identity' or 'recorrupted'",
+        )
+        _require(self.loss in ("l1", "l2", "flux"), f"train.loss: {self.loss!r} is not 'l1', 'l2' or 'flux'")
+        _require(
+            self.precision in ("auto", "float32", "bfloat16"),
+            f"train.precision: {self.precision!r} is not 'auto', 'float32' or 'bfloat16'",
+        )
+        for key in ("epochs", "batch_size"):
+            _require(getattr(self, key) >= 1, f"train.{key}: {getattr(self, key)} is below 1")
+        for key in ("learning_rate", "recorruption", "checkpoint_minutes"):
+            _require(getattr(self, key) > 0, f"train.{key}: {getattr(self, key)} is not above 0")
+        for key in ("warmup", "ema_decay", "validation"):
+            _require(
+                0 <= getattr(self, key) < 1, f"train.{key}: {getattr(self, key)} is not in the range [0, 1)"
+            )
+        _require(self.weight_decay >= 0, f"train.weight_decay: {self.weight_decay} is below 0")
+
+
+@dataclass(frozen=True)
+class RecoverSettings:
+    """How significant detail of the residual is put back.
+
+    enabled : False gives the bare network
+    scales : starlet scales that are searched
+    threshold : significance of a coefficient in units of its noise; one per scale, fine to coarse
+    """
+
+    enabled: bool = True
+    scales: int = 5
+    threshold: tuple[float, ...] = (5.0, 4.5, 4.0, 4.0, 4.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "threshold", tuple(self.threshold))
+        _require(self.scales >= 1, f"predict.recover.scales: {self.scales} is below 1")
+        _require(
+            len(self.threshold) == self.scales,
+            f"predict.recover.threshold: {len(self.threshold)} values for {self.scales} scales",
+        )
+        _require(
+            all(value > 0 for value in self.threshold),
+            "predict.recover.threshold: every value must be above 0",
+        )
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """How a brick is denoised.
+
+    tile, overlap : edge of a tile and pixels shared by neighbouring tiles
+    batch_tiles : tiles in one pass through the network
+    low_coverage : a pixel whose invvar is below this fraction of its band's median is flagged LOWCOV
+    recover : see RecoverSettings
+    """
+
+    tile: int = 128
+    overlap: int = 32
+    batch_tiles: int = 16
+    low_coverage: float = 0.25
+    recover: RecoverSettings = RecoverSettings()
+
+    def __post_init__(self) -> None:
+        _require(self.tile >= 1, f"predict.tile: {self.tile} is below 1")
+        _require(self.batch_tiles >= 1, f"predict.batch_tiles: {self.batch_tiles} is below 1")
+        _require(
+            0 <= self.overlap < self.tile,
+            f"predict.overlap: {self.overlap} is not in the range [0, {self.tile}) of a tile of {self.tile}",
+        )
+        _require(
+            0 <= self.low_coverage < 1,
+            f"predict.low_coverage: {self.low_coverage} is not in the range [0, 1)",
+        )
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """How images are stored.
+
+    compression : "rice" (the survey's: absolute step, SUBTRACTIVE_DITHER_2) or "lossless" (GZIP_2)
+    step : quantisation step of "rice", nanomaggies
+    """
+
+    compression: str = "rice"
+    step: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _require(
+            self.compression in ("rice", "lossless"),
+            f"output.compression: {self.compression!r} is not 'rice' or 'lossless'",
+        )
+        _require(self.step > 0, f"output.step: {self.step} is not above 0")
+
+
+def check_bands(bands: tuple[str, ...]) -> None:
+    """Refuse an empty or repeated list of bands."""
+    _require(len(bands) >= 1, "survey.bands: at least one band is needed")
+    _require(len(set(bands)) == len(bands), f"survey.bands: {', '.join(bands)} names a band twice")
+
+
+def check_together(
+    architecture: Architecture, patches: PatchSettings, train: TrainSettings, predict: PredictSettings
+) -> None:
+    """Refuse settings that are possible alone but not together.
+
+    Raises
+    ------
+    SettingsError : with the key and the reason
+    """
+    stride = architecture.stride
+    _require(
+        patches.size % stride == 0,
+        f"patches.size: {patches.size} is not a multiple of the network's stride {stride}",
+    )
+    _require(
+        predict.tile % stride == 0,
+        f"predict.tile: {predict.tile} is not a multiple of the network's stride {stride}",
+    )
+    _require(
+        not (architecture.skips and train.objective == "identity"),
+        "model.skips: with train.objective 'identity' a network with skips copies its input, noise and all",
+    )
