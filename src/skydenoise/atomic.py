@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import Any
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; rename it onto `path` if the block succeeds, else remove it.
 
-    The temporary name holds the process id and keeps the suffixes, because FITS writers choose by suffix.
+    The temporary name is random and keeps the suffixes, because FITS writers choose by suffix.
     Two processes that write the same file do not disturb each other: the last rename wins, whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    partial = path.with_name(f".{uuid.uuid4().hex[:12]}.partial.{path.name}")
     try:
         yield partial
         with partial.open("rb") as stream:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skydenoise.errors import SettingsError
 
-SURVEY_BRICK = re.compile(r"\d{4}[mp]\d{3}")
+SURVEY_BRICK = re.compile(r"[0-9]{4}[mp][0-9]{3}")
 """RRRr[pm]DDd: right ascension and declination of the centre in tenths of a degree, truncated."""
 
 FREE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")

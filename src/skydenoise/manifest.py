@@ -57,6 +57,35 @@ def read_manifest(path: Path) -> list[Entry]:
         ]
 
 
-def finished(entries: Iterable[Entry]) -> list[str]:
-    """Names of the bricks that were not skipped."""
-    return [entry.brick for entry in entries if entry.state != "skipped"]
+def finished(manifests: Iterable[Path | str]) -> list[str]:
+    """Names of the bricks that were not skipped, over several manifests, sorted and each once."""
+    entries = (entry for path in manifests for entry in read_manifest(Path(path)))
+    return sorted({entry.brick for entry in entries if entry.state != "skipped"})
+
+
+def summarise(fetched: Iterable[Path], predicted: Iterable[Path], skipped: Path, summary: Path) -> None:
+    """Gather what was skipped and how many bricks were done.
+
+    fetched, predicted : manifests of the steps
+    skipped : table to write (brick, step, reason)
+    summary : text to write, for a person
+    """
+    steps = {
+        "fetch": [entry for path in fetched for entry in read_manifest(path)],
+        "predict": [entry for path in predicted for entry in read_manifest(path)],
+    }
+    reasons = sorted(
+        {
+            (entry.brick, step, entry.reason)
+            for step, entries in steps.items()
+            for entry in entries
+            if entry.state == "skipped"
+        }
+    )
+    lines = ["brick\tstep\treason", *("\t".join(row) for row in reasons)]
+    write_text(skipped, "\n".join(lines) + "\n")
+    done = len({entry.brick for entry in steps["predict"] if entry.state != "skipped"})
+    text = f"{done} bricks denoised, {len({brick for brick, *_ in reasons})} skipped"
+    text += f"; the reasons stand in {skipped}:\n" if reasons else "\n"
+    text += "".join(f"  {step}: {reason}\n" for _, step, reason in reasons[:20])
+    write_text(summary, text)

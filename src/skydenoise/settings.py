@@ -136,24 +136,27 @@ class RecoverSettings:
     """How significant detail of the residual is put back.
 
     enabled : False gives the bare network
-    scales : starlet scales that are searched
-    threshold : significance of a coefficient in units of its noise; one per scale, fine to coarse
+    scales : starlet scales that are searched, at most 8
+    threshold : significance at which a region starts, in units of its noise; one per scale, fine to coarse
+    growth : significance down to which it grows to its neighbours
     """
 
     enabled: bool = True
     scales: int = 5
-    threshold: tuple[float, ...] = (5.0, 4.5, 4.0, 4.0, 4.0)
+    threshold: tuple[float, ...] = (5.0, 5.0, 4.5, 4.5, 4.5)
+    growth: float = 3.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "threshold", tuple(self.threshold))
-        _require(self.scales >= 1, f"predict.recover.scales: {self.scales} is below 1")
+        _require(1 <= self.scales <= 8, f"predict.recover.scales: {self.scales} is not in the range [1, 8]")
         _require(
             len(self.threshold) == self.scales,
             f"predict.recover.threshold: {len(self.threshold)} values for {self.scales} scales",
         )
+        _require(self.growth > 0, f"predict.recover.growth: {self.growth} is not above 0")
         _require(
-            all(value > 0 for value in self.threshold),
-            "predict.recover.threshold: every value must be above 0",
+            all(value >= self.growth for value in self.threshold),
+            f"predict.recover.threshold: every value must be at least predict.recover.growth, {self.growth}",
         )
 
 

@@ -1,0 +1,32 @@
+"""skydenoise: noisy survey bricks in, denoised bricks, mosaics and their measured quality out."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/fetch.smk"
+include: "workflow/rules/patches.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/mosaic.smk"
+include: "workflow/rules/evaluate.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.summary.output,
+        evaluation_products(),
+        mosaic_products(),
+    """Everything: denoised bricks, mosaics, evaluation, and the list of what was skipped."""
+    localrule: True
+
+
+onsuccess:
+    print_summary()

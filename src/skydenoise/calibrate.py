@@ -1,0 +1,187 @@
+"""Measure the uncertainty of a denoiser, without any truth, on cutouts of the training bricks.
+
+Parametric bootstrap (Efron & Tibshirani 1993, chapter 6.5). The denoised image T of a cutout stands for the
+sky. Noise drawn with the measured strength and correlation is added to it, the whole chain (fill, network,
+recover) denoises it again, and the errors of that result are known: result - T. Their 68.3 % quantiles, by
+local signal, are the ratios of `uncertainty`.
+
+T is smoother than the sky, so its errors are too small where sources are bright and sharp. There the real
+image x itself tells: with f(x) its result and z another draw of the noise, each in units of sigma_noise,
+
+    (x - f(x))^2 - 1 + 2 z (f(x + t z) - f(x)) / t
+
+has the mean squared error of f(x) for its mean (Stein 1981, Ann. Statist. 9, 1135; divergence by Monte Carlo
+as Ramani et al. 2008, IEEE Trans. Image Processing 17, 1540; a finite t averages over the steps of
+`recover`). Where this is significantly more than the bootstrap says, sigma is raised to it. It also holds
+noise that invvar leaves out, such as the photon noise of bright sources.
+
+What neither sees: sources too faint to survive into T. In a crowded faint sky the error of empty-looking
+pixels is underestimated.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from skydenoise.atomic import write_json
+from skydenoise.brick import Brick, read_brick
+from skydenoise.errors import BrickError, StepError
+from skydenoise.predict import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
+from skydenoise.settings import PredictSettings
+from skydenoise.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
+
+Array = NDArray[Any]
+
+logger = logging.getLogger(__name__)
+
+CUTOUTS = 8
+"""Over all bricks."""
+
+CUTOUT_SIZE = 384
+"""Pixels along an edge."""
+
+PROBE = 0.5
+"""t: strength of the second draw of noise, in units of the noise that is there already."""
+
+POSITIONS_TRIED = 20
+"""Random positions of a cutout; the one with most usable pixels is taken."""
+
+
+def calibrate_model(
+    folder: Path,
+    names: Sequence[str],
+    cache: Path,
+    settings: PredictSettings,
+    seed: int,
+    device: str = "auto",
+) -> UncertaintyModel:
+    """Measure the uncertainty of the model in `folder` and write it there, as uncertainty.json.
+
+    names : bricks to measure on, best those of the training; at most CUTOUTS of them are read, spread over
+        the list
+    cache : folder of the raw bricks
+    settings : those of the prediction that the uncertainty is for
+
+    Raises
+    ------
+    StepError : no brick can be used, or a band has no usable pixel in any
+    """
+    (folder / UNCERTAINTY_FILE).unlink(missing_ok=True)
+    denoiser = load_denoiser(folder, settings, device)
+    some = [names[i * len(names) // CUTOUTS] for i in range(CUTOUTS)] if len(names) > CUTOUTS else names
+    per_brick = -(-CUTOUTS // max(len(some), 1))
+    bricks = readable(some, cache, denoiser.description.bands)
+    model = calibrate(bricks, denoiser, np.random.default_rng(seed), per_brick=per_brick)
+    write_json(folder / UNCERTAINTY_FILE, model.to_json())
+    return model
+
+
+def readable(names: Sequence[str], cache: Path, bands: Sequence[str]) -> Iterator[Brick]:
+    """The bricks that can be read, one at a time; a warning for each of the others."""
+    for name in tqdm(names, disable=None, unit="brick", desc="calibrate"):
+        try:
+            yield read_brick(cache, name, bands)
+        except BrickError as error:
+            logger.warning("left out of the calibration: %s", error)
+
+
+def calibrate(
+    bricks: Iterable[Brick],
+    denoiser: Denoiser,
+    generator: np.random.Generator,
+    *,
+    per_brick: int = 2,
+    size: int = CUTOUT_SIZE,
+) -> UncertaintyModel:
+    """Measure the uncertainty of `denoiser` on `per_brick` random cutouts, `size` x `size`, of each brick.
+
+    Raises
+    ------
+    StepError : no brick can be used, or a band has no usable pixel in any
+    """
+    plain = replace(denoiser, uncertainty=None)
+    samples = []
+    for brick in bricks:
+        try:
+            for cutout in random_cutouts(brick, per_brick, size, generator):
+                samples.append(measure(cutout, plain, generator))
+        except BrickError as error:
+            logger.warning("left out of the calibration: %s", error)
+    bands = denoiser.description.bands
+    curves = [band_curves(bands[index], [sample[index] for sample in samples]) for index in range(len(bands))]
+    network, recovered = zip(*curves, strict=True)
+    for band, curve in zip(bands, network, strict=True):
+        logger.info("band %s: sigma is %.3f of the noise in empty sky", band, curve.ratio[0])
+    return UncertaintyModel(bands, network, recovered, denoiser.conditions)
+
+
+def random_cutouts(brick: Brick, count: int, size: int, generator: np.random.Generator) -> Iterator[Brick]:
+    """`count` well covered cutouts at random positions: `size` pixels along an edge, or all there are.
+
+    Raises
+    ------
+    BrickError : the brick has no usable pixel
+    """
+    if not brick.usable.any():
+        raise BrickError("not one usable pixel (invvar > 0, not masked) in any band", brick=brick.name)
+    height, width = (min(size, edge) for edge in brick.shape)
+    for _ in range(count):
+        tried = []
+        for _ in range(POSITIONS_TRIED):
+            y = int(generator.integers(brick.shape[0] - height + 1))
+            x = int(generator.integers(brick.shape[1] - width + 1))
+            part = np.s_[:, y : y + height, x : x + width]
+            covered = (brick.invvar[part] > 0) & ~brick.masked[part]
+            tried.append((covered.mean(axis=(1, 2)).min(), part))
+        _, part = max(tried, key=lambda position: position[0])
+        yield replace(brick, image=brick.image[part], invvar=brick.invvar[part], masked=brick.masked[part])
+
+
+def measure(cutout: Brick, denoiser: Denoiser, generator: np.random.Generator) -> list[Sample]:
+    """Samples of the usable pixels of a cutout, one per band, from three passes through the chain."""
+
+    def draw() -> Array:
+        return denoiser.description.noise.draw(cutout.image.shape, generator)
+
+    def again(image: Array) -> tuple[Array, Array]:
+        covered = replace(cutout, image=np.where(cutout.invvar > 0, image, np.float32(0)))
+        return restore(covered, denoiser)[:2]
+
+    first, _, noise_sigma = restore(cutout, denoiser)
+    second, recovered = again(first + draw() * noise_sigma)
+    probe = draw()
+    third, _ = again(cutout.image + PROBE * probe * noise_sigma)
+    samples = []
+    for band, usable in enumerate(cutout.usable):
+        noise = noise_sigma[band][usable]
+        error, residual, change = (
+            difference[band][usable] / noise
+            for difference in (second - first, cutout.image - first, third - first)
+        )
+        samples.append(
+            Sample(
+                signal=local_signal(second[band], noise_sigma[band])[usable],
+                error=error,
+                recovered=recovered[band][usable],
+                data_signal=local_signal(first[band], noise_sigma[band])[usable],
+                data_risk=residual**2 - 1 + 2 * probe[band][usable] * change / PROBE,
+            )
+        )
+    return samples
+
+
+def band_curves(band: str, samples: Sequence[Sample]) -> tuple[Curve, Curve]:
+    """`fit_curves` over all cutouts of one band; StepError if there is no pixel."""
+    if sum(sample.signal.size for sample in samples) == 0:
+        raise StepError(
+            f"calibration: no usable pixel in band {band} of any brick; choose training bricks with all bands"
+        )
+    return fit_curves(samples)

@@ -1,0 +1,51 @@
+"""Headers of products: the survey's cards, then what was done."""
+
+import textwrap
+from collections.abc import Mapping
+
+from astropy.io import fits
+
+from skydenoise import __version__
+
+CARDS = {
+    "version": ("SDVERS", "skydenoise version"),
+    "model": ("SDMODEL", "sha256 of the model's weights"),
+    "key": ("SDKEY", "digest of model, settings and input"),
+    "tile": ("SDTILE", "[pixel] edge of a tile"),
+    "overlap": ("SDOVERL", "[pixel] overlap of tiles"),
+    "recover": ("SDRECOV", "thresholds per starlet scale, or no"),
+    "sigma": ("SDSIGMA", "what sigma rests on"),
+}
+"""Provenance entry -> keyword and comment of its card."""
+
+
+def as_product(header: fits.Header, kind: str, unit: str | None) -> fits.Header:
+    """Copy of an image's header for another kind of image; `unit` None is for bit masks."""
+    product = header.copy()
+    for keyword in ("IMTYPE", "PRODTYPE"):
+        if keyword in product:
+            product[keyword] = kind
+    if unit is None:
+        for keyword in ("BUNIT", "MAGZERO"):
+            product.remove(keyword, ignore_missing=True)
+    elif "BUNIT" in product:
+        product["BUNIT"] = unit
+    return product
+
+
+def with_provenance(
+    header: fits.Header, kind: str, provenance: Mapping[str, str | int | float]
+) -> fits.Header:
+    """Copy of `header` with what was done at its end."""
+    marked = header.copy()
+    entries = {"product": kind, "version": __version__, **provenance}
+    for entry, value in entries.items():
+        keyword, comment = CARDS.get(entry, (f"SD{entry.upper()[:6]}", ""))
+        marked.remove(keyword, ignore_missing=True, remove_all=True)
+        marked.append((keyword, value, comment), bottom=True)
+    text = f"skydenoise {__version__} made this: " + ", ".join(
+        f"{entry} {value}" for entry, value in entries.items() if entry != "version"
+    )
+    for line in textwrap.wrap(text, 72):  # what one card holds
+        marked.append(("HISTORY", line), bottom=True)
+    return marked

@@ -1,0 +1,20 @@
+"""Measurements of quality: against a simulated truth, of the residual alone, and as pictures."""
+
+from skydenoise.evaluate.pictures import before_after, galaxy_gallery
+from skydenoise.evaluate.plots import bias_plot, residual_plot, training_curve
+from skydenoise.evaluate.run import evaluate_residual, evaluate_truth
+from skydenoise.evaluate.scene import has_truth, read_truth
+from skydenoise.evaluate.tables import summary
+
+__all__ = [
+    "before_after",
+    "bias_plot",
+    "evaluate_residual",
+    "evaluate_truth",
+    "galaxy_gallery",
+    "has_truth",
+    "read_truth",
+    "residual_plot",
+    "summary",
+    "training_curve",
+]

@@ -1,0 +1,143 @@
+"""Plots of the tables: flux bias by magnitude, spectrum of the residual, curve of the training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from skydenoise.evaluate.pictures import save_figure
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe & Ito 2008: distinct for colour-blind people; markers differ too."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def _style(number: int) -> dict[str, Any]:
+    return {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def _in_order(values: Table.Column) -> list[str]:
+    return list(dict.fromkeys(str(value) for value in values))
+
+
+def bias_plot(table: Table, path: Path, limit: float = 50.0) -> None:
+    """Flux bias by true magnitude, one panel per band, one series per method.
+
+    Parameters
+    ----------
+    table
+        photometry.ecsv
+    path
+        PNG to write
+    limit
+        per cent at either end of the axis of bias, linear within 2 per cent and logarithmic beyond; points
+        with a standard error above half the limit are left out
+    """
+    bands, methods = _in_order(table["band"]), _in_order(table["method"])
+    figure = Figure(figsize=(4 * max(1, len(bands)) + 0.5, 4), dpi=110, layout="constrained")
+    panels = figure.subplots(1, max(1, len(bands)), squeeze=False, sharey=True)[0]
+    for panel, band in zip(panels, bands, strict=False):
+        panel.axhline(0, color="0.6", linewidth=1)
+        panel.axhspan(-2, 2, color="0.93", zorder=0)
+        for number, method in enumerate(methods):
+            rows = table[
+                (table["band"] == band) & (table["method"] == method) & (table["binned_by"] == "magnitude")
+            ]
+            rows = rows[np.asarray(rows["bias_percent_err"]) <= limit / 2]
+            centre = (np.asarray(rows["low"]) + np.asarray(rows["high"])) / 2
+            panel.errorbar(
+                centre + 0.06 * (number - (len(methods) - 1) / 2),
+                np.asarray(rows["bias_percent"]),
+                np.asarray(rows["bias_percent_err"]),
+                linestyle="none",
+                markersize=5,
+                capsize=2,
+                label=method,
+                **_style(number),
+            )
+        panel.set_title(f"band {band}")
+        panel.set_xlabel("true magnitude (AB)")
+    ticks = [tick for tick in (1, 2, 5, 10, 20, 50) if tick <= limit]
+    panels[0].set_yscale("symlog", linthresh=2, linscale=1.5)
+    panels[0].set_ylim(-limit, limit)
+    panels[0].set_yticks([*(-tick for tick in ticks), 0, *ticks], minor=False)
+    panels[0].yaxis.set_major_formatter("{x:g}")
+    panels[0].yaxis.set_minor_locator(NullLocator())
+    panels[0].set_ylabel("flux bias in the aperture (per cent)\ngrey: within 2 per cent")
+    if bands:
+        panels[-1].legend(fontsize=8)
+    save_figure(figure, path)
+
+
+def residual_plot(table: Table, path: Path) -> None:
+    """Rms of each starlet plane of the residual over that of the noise, by band; sky and everything.
+
+    table : residual.ecsv
+    path : PNG to write
+    """
+    scales = [int(name.split("_")[1]) for name in table.colnames if name.removeprefix("starlet_").isdigit()]
+    figure = Figure(figsize=(8.5, 4), dpi=110, layout="constrained")
+    for panel, zone in zip(figure.subplots(1, 2, sharey=True), ("sky", "all"), strict=True):
+        panel.axhline(1, color="0.6", linewidth=1)
+        for number, row in enumerate(table[table["zone"] == zone]):
+            panel.errorbar(
+                np.array(scales) + 0.05 * number,
+                [row[f"starlet_{scale}"] for scale in scales],
+                np.nan_to_num([row[f"starlet_{scale}_err"] for scale in scales]),
+                linestyle="none",
+                capsize=2,
+                label=f"band {row['band']}",
+                **_style(number),
+            )
+        panel.set_xticks(scales, [f"{scale}\n({2**scale} px)" for scale in scales])
+        panel.set_xlabel("starlet plane (its size in pixels)")
+        panel.set_title({"sky": "sky alone", "all": "whole brick"}[zone])
+    first = figure.axes[0]
+    first.set_ylabel("rms of (input - denoised) / rms of the noise\n1: only noise was taken, and all of it")
+    if len(table):
+        first.legend(fontsize=8)
+    save_figure(figure, path)
+
+
+def training_curve(csv: Path, path: Path) -> None:
+    """Loss on the training and on the held-out patches, and the learning rate.
+
+    Parameters
+    ----------
+    csv
+        log of the training with the columns epoch, step, loss, validation, rate, seconds; validation may be
+        empty in any row
+    path
+        PNG to write
+    """
+    log = Table.read(csv, format="ascii.csv", fill_values=[("", "nan"), ("nan", "nan")])
+    epoch, loss, validation, rate = (
+        np.ma.filled(np.ma.asarray(log[name]).astype(float), np.nan)
+        for name in ("epoch", "loss", "validation", "rate")
+    )
+    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
+    panel = figure.subplots()
+    panel.plot(epoch, loss, label="training patches", linewidth=1.5, markersize=4, **_style(0))
+    known = np.isfinite(validation)
+    panel.plot(
+        epoch[known], validation[known], label="held-out patches", linestyle="--", markersize=4, **_style(1)
+    )
+    if np.nanmin(np.concatenate([loss, validation[known]]), initial=np.inf) > 0:
+        panel.set_yscale("log")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.set_xlabel("epoch")
+    panel.set_ylabel("loss")
+    _rate_axis(panel, epoch, rate)
+    panel.legend(fontsize=8)
+    save_figure(figure, path)
+
+
+def _rate_axis(panel: Axes, epoch: np.ndarray, rate: np.ndarray) -> None:
+    other = panel.twinx()
+    other.plot(epoch, rate, color="0.6", linewidth=1, linestyle=":")
+    other.set_ylabel("learning rate (dotted)", color="0.4")
+    other.set_ylim(bottom=0)

@@ -1,0 +1,81 @@
+"""Fill unusable pixels smoothly from their usable neighbours, before a network sees them."""
+
+import numpy as np
+
+_RELAXATIONS = 4
+"""Per level of the pyramid."""
+
+
+def fill(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Replace unusable pixels by a smooth interpolation of the usable ones around them.
+
+    Pull-push (Gortler et al. 1996, SIGGRAPH '96, section 3.4): averages of usable pixels over 2x2, 4x4, ...
+    ("pull") until none is missing, then, coarse to fine, what is missing is interpolated bilinearly from the
+    next coarser level ("push"). A hole is thus filled at the scale of its own size.
+
+    image : (band, y, x) float32, nanomaggies; values of unusable pixels never matter, NaN included
+    usable : (band, y, x) bool
+
+    Returns (band, y, x) float32: usable pixels bit for bit, the others filled; 0 in a band that has no usable
+    pixel. Raises ValueError if the shapes differ.
+    """
+    if image.shape != usable.shape or image.ndim != 3:
+        raise ValueError(f"image {image.shape} and usable {usable.shape} are not of one shape (band, y, x)")
+    return np.stack([_fill_band(band, good) for band, good in zip(image, usable, strict=True)])
+
+
+def _fill_band(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Fill one band (y, x)."""
+    if not usable.any():
+        return np.zeros(image.shape, np.float32)
+    level = np.where(usable, image, np.float32(0)).astype(np.float32, copy=False)
+    levels, gaps = [level], [~usable]
+    weight = usable.astype(np.float32)
+    while gaps[-1].any():
+        level, weight = _pull(levels[-1], weight)
+        levels.append(level)
+        gaps.append(weight == 0)
+    filled = levels.pop()
+    for finer, gap in zip(reversed(levels), reversed(gaps[:-1]), strict=True):
+        _push(filled, finer, gap)
+        filled = finer
+    return filled
+
+
+def _pull(level: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted means over 2x2 pixels (fewer at odd borders; 0 where all weights are 0) and their weights.
+
+    A weight is the share of usable pixels below, so that a mean counts every usable pixel alike.
+    """
+    height, width = (size + size % 2 for size in level.shape)
+    padding = ((0, height - level.shape[0]), (0, width - level.shape[1]))
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        padded = np.pad(values, padding) if (height, width) != values.shape else values
+        rows = padded[0::2] + padded[1::2]
+        return np.float32(0.25) * (rows[:, 0::2] + rows[:, 1::2])
+
+    total, share = mean(level * weight), mean(weight)
+    return np.divide(total, share, out=np.zeros_like(total), where=share > 0), share
+
+
+def _push(coarse: np.ndarray, fine: np.ndarray, gap: np.ndarray) -> None:
+    """Set `fine` where `gap` to the bilinear interpolation of `coarse`, whose pixels are 2x2 of its own.
+
+    Then relax these pixels towards the mean of their four neighbours: coarse pixels that are only partly
+    usable stand for the centre of their usable part, and would bend a gradient across the hole.
+    """
+    y, x = np.nonzero(gap)
+    near_y, near_x = y // 2, x // 2
+    far_y = np.clip(near_y + np.where(y % 2, 1, -1), 0, coarse.shape[0] - 1)
+    far_x = np.clip(near_x + np.where(x % 2, 1, -1), 0, coarse.shape[1] - 1)
+    fine[y, x] = (
+        9 * coarse[near_y, near_x]
+        + 3 * (coarse[near_y, far_x] + coarse[far_y, near_x])
+        + coarse[far_y, far_x]
+    ) / 16
+    width, here, flat = fine.shape[1], y * fine.shape[1] + x, fine.reshape(-1)
+    below, above = np.where(y > 0, here - width, here), np.where(y < fine.shape[0] - 1, here + width, here)
+    left, right = np.where(x > 0, here - 1, here), np.where(x < width - 1, here + 1, here)
+    for _ in range(_RELAXATIONS):
+        flat[here] = (flat[below] + flat[above] + flat[left] + flat[right]) / 4

@@ -1,0 +1,183 @@
+"""One image in one compressed FITS file, as the survey stores it: cards, compression, checksums."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import fitsio
+import numpy as np
+from astropy.io import fits
+
+from skydenoise.atomic import atomic_path
+from skydenoise.settings import OutputSettings
+
+TILE = 100
+"""Edge of a compression tile in pixels; the survey's ZTILE1 and ZTILE2."""
+
+STRUCTURAL = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|END|THEAP"
+    r"|TFIELDS|T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM)\d+"
+    r"|Z(IMAGE|SIMPLE|EXTEND|TENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|BLOCKED|HECKSUM|DATASUM|TILE\d+|CMPTYPE"
+    r"|NAME\d+|VAL\d+|QUANTIZ|DITHER0|BLANK|MASKCMP|SCALE|ZERO)"
+)
+"""Cards that describe how pixels lie in the file (FITS 4.0, sections 4.4.1, 7.3 and 10.1): never copied."""
+
+
+def kept_cards(header: fits.Header) -> list[fits.Card]:
+    """Cards of `header` that say something about the image, in order, letter by letter.
+
+    COMMENT, HISTORY, HIERARCH, CONTINUE and blank cards are among them; STRUCTURAL ones are not.
+    """
+    return [
+        card
+        for card in header.cards
+        if not STRUCTURAL.fullmatch(card.keyword)
+        and not (card.keyword == "EXTNAME" and card.value == "COMPRESSED_IMAGE")
+    ]
+
+
+def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, output: OutputSettings) -> None:
+    """Write one image in the survey's form: HDU 0 empty, HDU 1 compressed; whole or not at all.
+
+    Every card of `header` is kept in its order except those in STRUCTURAL; CHECKSUM and DATASUM are made
+    anew and hold for the BinTable view (`astropy.io.fits.open(..., disable_image_compression=True)`). The
+    same input gives the same bytes: the dither follows from the pixels alone.
+
+    Parameters
+    ----------
+    path
+        usually *.fits.fz; its folder is made
+    data
+        (y, x); float32 (NaN allowed; stored to within output.step / 2, zeros exactly, or losslessly), or
+        int16 or int32 (stored exactly)
+    header
+        cards to keep; may be empty
+    output
+        compression and quantisation step, in the units of `data`
+
+    Raises
+    ------
+    ValueError : `data` is not such an image, or holds an infinite pixel
+    OSError : the file cannot be written, for instance because the disk is full
+    """
+    if data.ndim != 2 or data.dtype not in (np.float32, np.int16, np.int32):
+        raise ValueError(f"(y, x) float32, int16 or int32 pixels expected, not {data.dtype} {data.shape}")
+    if np.isinf(data).any():
+        raise ValueError("infinite pixels cannot be stored")
+    with atomic_path(path) as partial:
+        _write_pixels(partial, data, output)
+        with fits.open(io.BytesIO(partial.read_bytes()), disable_image_compression=True) as hdus:
+            _append_cards(hdus[1].header, kept_cards(header))
+            for hdu in hdus:
+                hdu.add_checksum(when="HDU checksum")  # astropy's own comment holds the time of writing
+            hdus.writeto(partial, output_verify="ignore", overwrite=True)
+
+
+def _write_pixels(path: Path, data: np.ndarray, output: OutputSettings) -> None:
+    """Compressed `data` with structural cards only."""
+    how: dict[str, Any]
+    if data.dtype.kind == "i":
+        how = {"compress": "RICE"}
+    elif output.compression == "lossless":
+        how = {"compress": "GZIP_2", "qlevel": 0}
+    else:
+        how = {
+            "compress": "RICE",
+            "qlevel": -output.step,  # negative: absolute, in units of the pixels
+            "qmethod": "SUBTRACTIVE_DITHER_2",  # keeps exact zeros
+            "dither_seed": "checksum",  # of the first tile
+        }
+    tile = tuple(min(TILE, length) for length in data.shape)
+    try:
+        with fitsio.FITS(str(path), "rw", clobber=True) as file:
+            file.write(None)
+            file.write(np.ascontiguousarray(data), tile_dims=tile, **how)
+    except OSError:
+        path.write_bytes(
+            data.tobytes()
+        )  # cfitsio hides the system's reason (disk full, quota); this raises it
+        raise
+
+
+def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
+    named = any(card.keyword == "EXTNAME" for card in cards)
+    if named:
+        header.remove("EXTNAME", ignore_missing=True)
+    if any("CONTINUE" in card.image[80:] for card in cards) and "LONGSTRN" not in {c.keyword for c in cards}:
+        header.append(("LONGSTRN", "OGIP 1.0", "long strings are continued"), bottom=True)
+    for card in cards:
+        header.append(card, bottom=True)
+
+
+def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
+    """Pixels (y, x) and header of the image in HDU 1, or in HDU 0 if there is no other.
+
+    The header has NAXIS, NAXIS1 and NAXIS2 of the image first, then every kept card in its order.
+
+    Raises
+    ------
+    OSError : there is no such file, it is empty or truncated, or holds no 2-D image
+    """
+    if path.stat().st_size == 0:
+        raise OSError("the file is empty")
+    try:
+        with fitsio.FITS(str(path)) as file:
+            hdu = file[min(1, len(file) - 1)]
+            data = hdu.read() if hdu.has_data() and hdu.get_exttype() == "IMAGE_HDU" else None
+            offsets = hdu.get_offsets()
+    except OSError as error:
+        raise OSError("truncated, damaged or no FITS file") from error
+    if data is None:
+        raise OSError("there is no image in HDU 1; the file may be truncated")
+    if data.ndim != 2:
+        raise OSError(f"the image has {data.ndim} axes, not 2")
+    header = fits.Header()
+    for keyword, value in (("NAXIS", 2), ("NAXIS1", data.shape[1]), ("NAXIS2", data.shape[0])):
+        header.append((keyword, value), bottom=True)
+    stored = fits.Header.fromstring(_bytes(path, offsets["header_start"], offsets["data_start"]))
+    for card in kept_cards(stored):
+        header.append(card, bottom=True)
+    return np.asarray(data, data.dtype.newbyteorder("=")), header
+
+
+def _bytes(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(start)
+        return stream.read(end - start)
+
+
+def intact_header(path: Path) -> fits.Header | None:
+    """Header of HDU 1 as it stands in the file, or None if a byte of that HDU is missing or wrong.
+
+    A HDU with a CHECKSUM card is intact if the ones' complement sum of its 32-bit words is all ones
+    (FITS 4.0, section 4.4.2.7 and appendix J). About 10 ms for a brick's image.
+    """
+    try:
+        with fitsio.FITS(str(path)) as file:
+            offsets = file[1].get_offsets()
+    except (OSError, IndexError):
+        return None
+    content = _bytes(path, offsets["header_start"], offsets["data_end"])
+    if len(content) < offsets["data_end"] - offsets["header_start"]:
+        return None
+    total = int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    header = fits.Header.fromstring(content[: offsets["data_start"] - offsets["header_start"]])
+    return header if total == 0xFFFFFFFF and "CHECKSUM" in header else None
+
+
+def wcs_fault(header: fits.Header) -> str:
+    """What is missing for a celestial WCS, or an empty string."""
+    needed = ("CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
+    if missing := [key for key in needed if key not in header]:
+        return f"{', '.join(missing)} missing"
+    if not {"CD1_1", "CD1_2", "PC1_1", "PC1_2", "CDELT1"} & set(header):
+        return "CD1_1, PC1_1 and CDELT1 missing"
+    axes = f"{header['CTYPE1']} {header['CTYPE2']}"
+    if not ("RA--" in axes and "DEC-" in axes) and not ("LON" in axes and "LAT" in axes):
+        return f"axes {axes} are not celestial"
+    numbers = [header[key] for key in needed[2:]]
+    finite = all(isinstance(value, int | float) and np.isfinite(value) for value in numbers)
+    return "" if finite else f"{', '.join(needed[2:])} are not all finite numbers"

@@ -1,0 +1,254 @@
+"""Images of other surveys, listed in a table, in the Legacy Survey's raw layout (`source: files`)."""
+
+import csv
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from skydenoise import layout
+from skydenoise.align import SAME_GRID, align, align_mask, celestial_wcs, grid_distance, with_wcs_of
+from skydenoise.brick import Brick
+from skydenoise.errors import BrickError, SettingsError
+from skydenoise.fitsfile import intact_header, wcs_fault
+from skydenoise.manifest import Entry
+from skydenoise.rawbrick import write_raw
+from skydenoise.settings import OutputSettings
+from skydenoise.sourceimage import SourceError, constant_invvar, read_plane, to_nanomaggies
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ForeignImage:
+    """One row of the table: one band of one brick.
+
+    brick, band : names, harmless in a file's name
+    image : FITS file
+    hdu : index of its HDU; None takes the first with an image
+    plane : index (from 0) in a cube (plane, y, x); None for a plain image
+    units : "" takes BUNIT; a unit's name; a number, the nanomaggies of one unit; "native" keeps the numbers
+    invvar, invvar_hdu : inverse variance in the image's units to the power of -2; None makes a constant one
+        of the image's own background noise
+    mask, mask_hdu : image that is not 0 at saturated or bad pixels; None for no such file
+    """
+
+    brick: str
+    band: str
+    image: Path
+    hdu: int | None = None
+    plane: int | None = None
+    units: str = ""
+    invvar: Path | None = None
+    invvar_hdu: int | None = None
+    mask: Path | None = None
+    mask_hdu: int | None = None
+
+
+def read_table(path: Path) -> list[ForeignImage]:
+    """Read a tab-separated table with the columns brick, band, image and any of ForeignImage's others.
+
+    Paths are relative to the table's folder; empty cells are as good as no column; lines that start with #
+    are comments.
+
+    Raises
+    ------
+    SettingsError : an unknown or missing column, a wrong name or number, a band listed twice
+    """
+    known = {field.name for field in fields(ForeignImage)}
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader((line for line in stream if not line.startswith("#")), delimiter="\t")
+        columns = set(reader.fieldnames or ())
+        if unknown := sorted(columns - known):
+            raise SettingsError(
+                f"{path}: unknown column {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            )
+        if missing := sorted({"brick", "band", "image"} - columns):
+            raise SettingsError(f"{path}: column {', '.join(missing)} is missing")
+        images = [_row(path, row) for row in reader]
+    seen: set[tuple[str, str]] = set()
+    for image in images:
+        if (image.brick, image.band) in seen:
+            raise SettingsError(f"{path}: brick {image.brick} has band {image.band} twice")
+        seen.add((image.brick, image.band))
+    return images
+
+
+def _row(table: Path, row: dict[str, str]) -> ForeignImage:
+    cells = {column: (cell or "").strip() for column, cell in row.items() if column is not None}
+    brick = layout.check_brick_name(cells["brick"], survey=False)
+
+    def file(column: str) -> Path | None:
+        return table.parent / cells[column] if cells.get(column) else None
+
+    def number(column: str) -> int | None:
+        text = cells.get(column, "")
+        if text and not re.fullmatch(r"[0-9]{1,6}", text):
+            raise SettingsError(f"{table}: brick {brick}: {column} {text!r} is not a number from 0 on")
+        return int(text) if text else None
+
+    image = file("image")
+    if image is None:
+        raise SettingsError(f"{table}: brick {brick}: the image's path is missing")
+    return ForeignImage(
+        brick,
+        layout.check_band_name(cells["band"]),
+        image,
+        number("hdu"),
+        number("plane"),
+        cells.get("units", ""),
+        file("invvar"),
+        number("invvar_hdu"),
+        file("mask"),
+        number("mask_hdu"),
+    )
+
+
+def import_bricks(
+    images: Sequence[ForeignImage], names: Sequence[str], bands: Sequence[str], cache: Path
+) -> list[Entry]:
+    """Import the bricks `names`; those that fail are listed as skipped, with the reason."""
+    entries = []
+    for name in names:
+        try:
+            entries.append(
+                import_brick([image for image in images if image.brick == name], name, bands, cache)
+            )
+        except BrickError as error:
+            log.warning("skipped: %s", error)
+            entries.append(Entry(name, "skipped", reason=str(error)))
+    return entries
+
+
+def import_brick(images: Sequence[ForeignImage], name: str, bands: Sequence[str], cache: Path) -> Entry:
+    """Bring one brick into the raw layout under `cache`: lossless, nanomaggies, on the first band's grid.
+
+    What is there already, unharmed and made from the same files, is kept. The log says what was assumed:
+    units, constant noise, resampling.
+
+    Raises
+    ------
+    BrickError : a band is not in the table; a file is unreadable, has unknown units or no WCS; no noise can
+        be measured; bands do not overlap
+    """
+    start = time.perf_counter()
+    by_band = {image.band: image for image in images}
+    for band in bands:
+        if band not in by_band:
+            raise BrickError("not in the table", brick=name, band=band)
+    chosen = [by_band[band] for band in bands]
+    key = _key(chosen)
+    headers = [intact_header(layout.raw_file(cache, name, "image", band)) for band in bands]
+    headers += [intact_header(layout.raw_file(cache, name, "invvar", band)) for band in bands]
+    state = "kept"
+    if not all(header is not None and header.get("SDIMPORT") == key for header in headers):
+        state = "done"
+        write_raw(cache, _brick(chosen, key), OutputSettings("lossless"))
+    files = sorted(layout.raw_file(cache, name, "maskbits").parent.glob("legacysurvey-*.fits.fz"))
+    digest = hashlib.sha256("".join(_sha256(file) for file in files).encode()).hexdigest()
+    return Entry(name, state, len(files), digest, time.perf_counter() - start)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _key(images: Sequence[ForeignImage]) -> str:
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(repr((image.band, image.hdu, image.plane, image.units, image.invvar_hdu)).encode())
+        for path in (image.image, image.invvar, image.mask):
+            digest.update(_sha256(path).encode() if path is not None and path.is_file() else b"none")
+    return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True, eq=False)
+class _Band:
+    """One band in nanomaggies: image and invvar (y, x) float32, masked (y, x) bool."""
+
+    image: np.ndarray
+    invvar: np.ndarray
+    masked: np.ndarray
+    header: fits.Header
+
+
+def _brick(images: Sequence[ForeignImage], key: str) -> Brick:
+    bands = [_read_band(image) for image in images]
+    bands = [bands[0], *(_aligned(*pair, bands[0]) for pair in zip(images[1:], bands[1:], strict=True))]
+    for band in bands:
+        band.header.append(("SDIMPORT", key, "digest of the imported files"), bottom=True)
+    return Brick(
+        images[0].brick,
+        tuple(image.band for image in images),
+        np.stack([band.image for band in bands]),
+        np.stack([band.invvar for band in bands]),
+        np.stack([band.masked for band in bands]),
+        tuple(band.header for band in bands),
+    )
+
+
+def _read_band(source: ForeignImage) -> _Band:
+    file = source.image
+    try:
+        plane = read_plane(file, source.hdu, source.plane)
+        if fault := wcs_fault(plane.header):
+            raise SourceError(f"no usable WCS: {fault}")
+        plane, factor = to_nanomaggies(plane, source.units)
+        if factor != 1:
+            log.info("brick %s, band %s: one unit is %g nanomaggies", source.brick, source.band, factor)
+        if source.invvar is None:
+            invvar = constant_invvar(plane.pixels)
+            log.info(
+                "brick %s, band %s: no invvar given: constant noise of %.4g per pixel, measured in the image",
+                *(source.brick, source.band, invvar.max() ** -0.5),
+            )
+        else:
+            file = source.invvar
+            invvar = read_plane(file, source.invvar_hdu, source.plane).pixels / factor**2
+        masked = np.zeros(plane.pixels.shape, bool)
+        if source.mask is not None:
+            file = source.mask
+            masked = read_plane(file, source.mask_hdu, None).pixels != 0
+        for pixels in (invvar, masked):
+            if pixels.shape != plane.pixels.shape:
+                raise SourceError(f"shape {pixels.shape} (y, x) is not the image's, {plane.pixels.shape}")
+    except (SourceError, OSError) as error:
+        remedy = getattr(error, "remedy", None)
+        raise BrickError(
+            str(error), brick=source.brick, band=source.band, file=file, remedy=remedy
+        ) from error
+    valid = np.isfinite(plane.pixels) & np.isfinite(invvar) & (invvar > 0)
+    return _Band(
+        np.where(valid, plane.pixels, 0).astype(np.float32),
+        np.where(valid, invvar, 0).astype(np.float32),
+        masked,
+        plane.header,
+    )
+
+
+def _aligned(source: ForeignImage, band: _Band, first: _Band) -> _Band:
+    """`band` on the grid of `first`; itself if it lies there already."""
+    wcs, target = celestial_wcs(band.header), celestial_wcs(first.header)
+    shape = (first.image.shape[0], first.image.shape[1])
+    distance = grid_distance(target, wcs, shape)
+    if band.image.shape == shape and distance <= SAME_GRID:
+        return band
+    image, invvar = align(band.image, band.invvar, wcs, target, shape)
+    if not invvar.any():
+        cause = "does not overlap the first band"
+        raise BrickError(cause, brick=source.brick, band=source.band, file=source.image)
+    log.info(
+        "brick %s, band %s: resampled onto the first band's grid (up to %.2f pixels off), %.1f %% covered",
+        *(source.brick, source.band, distance, 100 * np.mean(invvar > 0)),
+    )
+    masked = align_mask(band.masked, wcs, target, shape)
+    header = with_wcs_of(band.header, first.header)
+    header.append(("HISTORY", "skydenoise: resampled onto the grid of the first band"), bottom=True)
+    return _Band(image, invvar, masked, header)

@@ -1,0 +1,92 @@
+"""What the network sees and what it is compared with: pairs of images made from one noisy patch.
+
+"identity": input and target are the patch itself (Wang et al. 2021). "recorrupted": input x + t z and target
+x - z / t, with z drawn from the measured noise (Pang et al. 2021, CVPR, Recorrupted-to-Recorrupted). If z has
+the covariance C of the noise in x, the noises of the two have covariance C - C = 0: Gaussian and
+uncorrelated, so independent, and the best prediction of the target is the expected sky, given the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import fft
+from torch import Tensor
+
+from skydenoise.noise import NoiseModel
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Input and target, each (n, band, y, x) float32.
+
+    source, target : nanomaggies
+    sigma : rms noise of the patch before any corruption, nanomaggies; 0 marks pixels that do not count
+    """
+
+    source: Tensor
+    target: Tensor
+    sigma: Tensor
+
+    def oriented(self, orientations: Sequence[int]) -> Pair:
+        """Each image flipped and turned by its number of 0..7; input and target alike.
+
+        Turned after the noise is drawn, because its correlation has directions.
+        """
+
+        def turned(images: Tensor) -> Tensor:
+            return torch.stack([turn(image, k) for image, k in zip(images, orientations, strict=True)])
+
+        return Pair(turned(self.source), turned(self.target), turned(self.sigma))
+
+
+class NoiseSource:
+    """Noise of unit variance with the measured correlation, for patches of one size.
+
+    It is drawn on a grid wider by the reach of the correlation and cropped, so that opposite borders are
+    independent.
+    """
+
+    def __init__(self, noise: NoiseModel, size: tuple[int, int], device: torch.device) -> None:
+        self.size = size
+        self.grid = tuple(fft.next_fast_len(edge + noise.max_lag, real=True) for edge in size)
+        self.amplitude = torch.from_numpy(noise.amplitude(*self.grid)).to(device)  # (band, gy, gx // 2 + 1)
+
+    def draw(self, seeds: Sequence[int]) -> Tensor:
+        """One image per seed, (n, band, y, x) float32; a seed gives the same image in any company."""
+        device, bands = self.amplitude.device, len(self.amplitude)
+        generator = torch.Generator(device)
+        white = torch.empty((len(seeds), bands, *self.grid), device=device)
+        for image, seed in zip(white, seeds, strict=True):
+            image.normal_(generator=generator.manual_seed(seed))
+        noise = torch.fft.irfft2(torch.fft.rfft2(white) * self.amplitude, s=self.grid)
+        return noise[..., : self.size[0], : self.size[1]]
+
+
+def identity_pair(image: Tensor, sigma: Tensor) -> Pair:
+    """The patch against itself."""
+    return Pair(image, image, sigma)
+
+
+def recorrupted_pair(image: Tensor, sigma: Tensor, unit_noise: Tensor, strength: float) -> Pair:
+    """Make x + t z and x - z / t, with z = sigma * unit_noise and t = strength; no noise where sigma is 0."""
+    z = sigma * unit_noise
+    return Pair(image + strength * z, image - z / strength, sigma)
+
+
+def turn(image: Tensor, orientation: int) -> Tensor:
+    """One of the eight orientations of a square (..., y, x): quarter turns, from 4 on after a flip in x."""
+    flipped = image.flip(-1) if orientation >= 4 else image
+    return flipped.rot90(orientation % 4, (-2, -1))
+
+
+def patch_seeds(seed: int, epoch: int, patches: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Noise seed and orientation (0..7) of each patch in an epoch.
+
+    They depend on nothing else: not on the number of ranks, nor on the other patches of the batch.
+    """
+    states = [np.random.SeedSequence([seed, epoch, int(patch)]).generate_state(2) for patch in patches]
+    return [int(noise) for noise, _ in states], [int(orientation % 8) for _, orientation in states]

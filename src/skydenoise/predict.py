@@ -1,0 +1,242 @@
+"""Denoise one brick: fill, stretch, network on tiles, blend, unstretch, recover; uncertainty and flags."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from skydenoise import __version__
+from skydenoise.brick import Brick, Denoised, flag_bit
+from skydenoise.errors import BrickError, SettingsError
+from skydenoise.fill import fill
+from skydenoise.model import ModelDescription, load_model
+from skydenoise.recover import recover
+from skydenoise.settings import PredictSettings
+from skydenoise.tiles import Blender, Origin, TileGrid, cut_tiles
+from skydenoise.uncertainty import UncertaintyModel
+
+Array = NDArray[Any]
+
+logger = logging.getLogger(__name__)
+
+UNCERTAINTY_FILE = "uncertainty.json"
+"""Beside model.safetensors and model.json."""
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """All that is needed to denoise a brick.
+
+    network : module of (n, band, y, x) stretched values -> outputs, the finest first, in evaluation mode, on
+        `device`
+    description : of the model: its bands, stretch and noise
+    settings : tiles and recovery
+    uncertainty : measured ratios; None (while they are being measured) stands for the noise of the input
+    device : "cpu", "cuda", "cuda:1", ...
+
+    Raises
+    ------
+    SettingsError : the tile does not fit the network, or the uncertainty was measured under other conditions
+    """
+
+    network: torch.nn.Module
+    description: ModelDescription
+    settings: PredictSettings
+    uncertainty: UncertaintyModel | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        stride = self.description.architecture.stride
+        if self.settings.tile % stride:
+            raise SettingsError(
+                f"predict.tile: {self.settings.tile} is not a multiple of the network's stride {stride}"
+            )
+        if self.uncertainty is not None and self.uncertainty.conditions != self.conditions:
+            raise SettingsError(
+                "predict: the uncertainty was measured for another model or other settings; measure it again "
+                f"({self.uncertainty.conditions} is not {self.conditions})"
+            )
+
+    @property
+    def conditions(self) -> str:
+        """What decides on the errors of a denoised pixel, as one line: model, tiles, recovery."""
+        settings = self.settings
+        content = {
+            "model": self.description.sha256,
+            "tile": settings.tile,
+            "overlap": settings.overlap,
+            "recover": asdict(settings.recover) if settings.recover.enabled else False,
+        }
+        return json.dumps(content, sort_keys=True)
+
+    @property
+    def key(self) -> str:
+        """Digest of all that decides on a denoised brick beside its pixels."""
+        uncertainty = None if self.uncertainty is None else self.uncertainty.to_json()
+        content = [__version__, self.description.sha256, asdict(self.settings), uncertainty]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto") -> Denoiser:
+    """Denoiser of a model's folder, with its uncertainty if it was measured (`calibrate`).
+
+    device : "auto" takes the first CUDA device if there is one, else the CPU
+
+    Raises
+    ------
+    SettingsError : see Denoiser
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    network, description = load_model(folder, device)
+    file = folder / UNCERTAINTY_FILE
+    uncertainty = (
+        UncertaintyModel.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+    )
+    logger.info("model %s on %s, bands %s", description.sha256[:12], device, " ".join(description.bands))
+    return Denoiser(network, description, settings, uncertainty, device)
+
+
+def denoise_brick(brick: Brick, denoiser: Denoiser) -> Denoised:
+    """Denoised image, uncertainty and flags of one brick.
+
+    - A pixel without coverage: image 0, sigma NaN, NODATA.
+    - A saturated or bad pixel: the network's inpainting, sigma NaN, INPAINTED. One without coverage is
+      inpainted only within half a tile of a measured pixel; farther away the network would make up the sky,
+      so it has no data.
+    - RECOVERED where residual was put back; LOWCOV where invvar is below `low_coverage` of its median over
+      covered pixels.
+
+    Raises
+    ------
+    BrickError : other bands than the model's, smaller than a tile, no usable pixel at all, or no finite
+        result
+    """
+    image, recovered, noise_sigma = restore(brick, denoiser)
+    inpainted = inpainted_pixels(brick, reach=denoiser.settings.tile // 2)
+    no_data = (brick.invvar <= 0) & ~inpainted
+    if denoiser.uncertainty is None:
+        sigma = noise_sigma
+    else:
+        sigma = denoiser.uncertainty.sigma(image, noise_sigma, recovered)
+    image[no_data] = 0
+    sigma[no_data | inpainted] = np.nan
+    flags = np.zeros(brick.shape, dtype=np.int32)
+    low = low_coverage(brick.invvar, denoiser.settings.low_coverage)
+    kinds = {"NODATA": no_data, "RECOVERED": recovered, "INPAINTED": inpainted, "LOWCOV": low}
+    for kind, where in kinds.items():
+        for band, plane in enumerate(where):
+            flags |= plane.astype(np.int32) << flag_bit(kind, band)
+    return Denoised(image, sigma, flags)
+
+
+def restore(brick: Brick, denoiser: Denoiser) -> tuple[Array, Array, Array]:
+    """Denoised image, where residual was put back, and the rms noise of the input.
+
+    Returns
+    -------
+    image (band, y, x) float32, nanomaggies, filled with something smooth where there is no data; recovered
+    (band, y, x) bool; noise sigma (band, y, x) float32, nanomaggies, 0 without coverage
+
+    Raises
+    ------
+    BrickError : see denoise_brick
+    """
+    check_brick(brick, denoiser)
+    usable = brick.usable
+    network_image = apply_network(fill(brick.image, usable), brick, denoiser)
+    noise = denoiser.description.noise
+    noise_sigma = noise.sigma(brick.invvar)
+    settings = denoiser.settings.recover
+    if not settings.enabled:
+        return network_image, np.zeros(usable.shape, dtype=bool), noise_sigma
+    image, recovered = recover(brick.image, network_image, noise_sigma, usable, noise.levels, settings)
+    return image, recovered, noise_sigma
+
+
+def check_brick(brick: Brick, denoiser: Denoiser) -> None:
+    """Raise BrickError if this denoiser cannot do this brick; see denoise_brick."""
+    bands, tile = denoiser.description.bands, denoiser.settings.tile
+    if brick.bands != bands:
+        raise BrickError(
+            f"its bands are {' '.join(brick.bands)}, the model's are {' '.join(bands)}", brick=brick.name
+        )
+    if min(brick.shape) < tile:
+        height, width = brick.shape
+        raise BrickError(
+            f"image {width}x{height} is smaller than a tile of {tile}",
+            brick=brick.name,
+            remedy="set predict.tile",
+        )
+    if not brick.usable.any():
+        raise BrickError("not one usable pixel (invvar > 0, not masked) in any band", brick=brick.name)
+
+
+def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
+    """The network's image of one without gaps: (band, y, x) float32, nanomaggies; 0 in tiles without data.
+
+    In float32 on every device: with the 8 bits of bfloat16 a stretched value of 5 is known to 0.016, that is
+    the flux of a bright pixel to 1.6 %. (On CUDA, convolutions use TF32, whose sums are float32.)
+
+    Raises
+    ------
+    BrickError : a value that is not finite
+    """
+    settings, stretch = denoiser.settings, denoiser.description.stretch
+    stretched = stretch.forward(torch.from_numpy(filled).to(denoiser.device))
+    blender = Blender(
+        TileGrid(*brick.shape, settings.tile, settings.overlap), len(brick.bands), denoiser.device
+    )
+    with torch.inference_mode():
+        for origins in batches(tiles_with_data(brick, blender.grid), settings.batch_tiles):
+            tiles = cut_tiles(stretched, origins, settings.tile)  # (n, band, tile, tile)
+            finest = denoiser.network(tiles.contiguous(memory_format=torch.channels_last))[0]
+            blender.add(origins, finest)
+        del stretched
+        image: Array = stretch.inverse(blender.result).cpu().numpy()
+    if not np.isfinite(image).all():
+        raise BrickError("the network's image is not finite everywhere", brick=brick.name)
+    return image
+
+
+def tiles_with_data(brick: Brick, grid: TileGrid) -> list[Origin]:
+    """Origins of tiles in which some pixel of some band is covered or masked."""
+    data = ((brick.invvar > 0) | brick.masked).any(axis=0)
+    return [(y, x) for y, x in grid.origins if data[y : y + grid.tile, x : x + grid.tile].any()]
+
+
+def batches(origins: Sequence[Origin], size: int) -> Iterator[Sequence[Origin]]:
+    """Consecutive runs of at most `size` origins."""
+    for start in range(0, len(origins), size):
+        yield origins[start : start + size]
+
+
+def inpainted_pixels(brick: Brick, reach: int) -> Array:
+    """Masked pixels that are covered, or within `reach` pixels of a usable one: (band, y, x) bool."""
+    inpainted = brick.masked & (brick.invvar > 0)
+    for band in range(len(brick.bands)):
+        bare = brick.masked[band] & ~inpainted[band]
+        if bare.any():
+            usable = brick.usable[band].astype(np.uint8)
+            inpainted[band] |= bare & (ndimage.maximum_filter(usable, 2 * reach + 1, mode="constant") > 0)
+    return inpainted
+
+
+def low_coverage(invvar: Array, fraction: float) -> Array:
+    """Pixels with 0 < invvar < fraction * median of invvar > 0, band by band: (band, y, x) bool."""
+    low = np.zeros(invvar.shape, dtype=bool)
+    for band, values in enumerate(invvar):
+        covered = values > 0
+        if covered.any():
+            low[band] = covered & (values < fraction * np.median(values[covered]))
+    return low

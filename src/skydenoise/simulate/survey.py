@@ -1,0 +1,288 @@
+"""The simulated survey on disk: a mirror in the survey's layout, and the truth beside it."""
+
+import gzip
+import hashlib
+import io
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from skydenoise.atomic import atomic_path, write_text
+from skydenoise.errors import SettingsError
+from skydenoise.fitsfile import write_survey_image
+from skydenoise.layout import Survey, truth_catalogue, truth_file
+from skydenoise.settings import OutputSettings
+from skydenoise.simulate.camera import Observation, exposure_maps, observe
+from skydenoise.simulate.plan import (
+    BANDS,
+    NOMINAL_EXPOSURES,
+    PIXEL_SCALE,
+    ZERO_POINT,
+    BrickField,
+    SimulationSettings,
+    brick_field,
+    brick_names,
+)
+from skydenoise.simulate.scene import draw_scene, full_well, sky_noise, sources_of
+from skydenoise.simulate.sky import STAR
+
+logger = logging.getLogger(__name__)
+
+LOSSLESS = OutputSettings(compression="lossless")
+
+MASKBITS = {
+    "NPRIMARY": (0, "Mask value for non-primary brick area"),
+    "BRIGHT": (1, "Mask value for bright star in blob"),
+    "BAILOUT": (10, "Mask value for bailed-out processing"),
+    "MEDIUM": (11, "Mask value for medium-bright star in blob"),
+    "GALAXY": (12, "Mask value for LSLGA large galaxy"),
+    "CLUSTER": (13, "Mask value for Cluster"),
+    "SATUR_G": (2, "Mask value for saturated pixels in g band"),
+    "SATUR_R": (3, "Mask value for saturated pixels in r band"),
+    "SATUR_Z": (4, "Mask value for saturated pixels in z band"),
+    "ALLMASK_G": (5, "Mask value for ALLMASK band g"),
+    "ALLMASK_R": (6, "Mask value for ALLMASK band r"),
+    "ALLMASK_Z": (7, "Mask value for ALLMASK band z"),
+    "WISEM1": (8, "Mask value for WISE W1 (all masks)"),
+    "WISEM2": (9, "Mask value for WISE W2 (all masks)"),
+}
+"""Bits of the maskbits images: number, and comment of the header's card."""
+
+BRIGHT_STAR, MEDIUM_STAR = 13.0, 16.0
+"""r magnitudes to which stars get these bits, within 1630 * 1.396**-magnitude arcsec (the survey, DR8)."""
+
+
+def _field(name: str, settings: SimulationSettings) -> BrickField:
+    names = brick_names(settings)
+    if name not in names:
+        raise SettingsError(f"brick {name!r} is not one of the simulated bricks {names[0]} to {names[-1]}")
+    return brick_field(names.index(name), settings)
+
+
+def brick_header(field: BrickField) -> fits.Header:
+    """The cards that every image of a brick has, in the survey's order."""
+    ra_min, ra_max, dec_min, dec_max = field.bounds
+    header = fits.Header()
+    header["COMMENT"] = "Simulated by skydenoise in the layout of the DESI Legacy Imaging Surveys"
+    for key, value, comment in (
+        ("SURVEY", "simulated", "not a real sky"),
+        ("BRICKNAM", field.name, "LegacySurvey brick RRRr[pm]DDd"),
+        ("BRICKID", field.row + 1, "Place in the simulated row"),
+        ("RAMIN", ra_min, "Brick RA min"),
+        ("RAMAX", ra_max, "Brick RA max"),
+        ("DECMIN", dec_min, "Brick Dec min"),
+        ("DECMAX", dec_max, "Brick Dec max"),
+        ("BRICKRA", field.ra, "Brick center"),
+        ("BRICKDEC", field.dec, "Brick center"),
+        *((f"BRICK_{band.upper()}", True, f"Does band {band} touch this brick?") for band in BANDS),
+        ("BRICKBND", "".join(BANDS), "Bands touching this brick"),
+        ("NBANDS", len(BANDS), "Number of bands in this catalog"),
+        *((f"BAND{k}", band, "Band name in this catalog") for k, band in enumerate(BANDS)),
+    ):
+        header[key] = (value, comment)
+    header.update(field.wcs_header)
+    return header
+
+
+def _image_header(field: BrickField, kind: str, band: str) -> fits.Header:
+    header = brick_header(field)
+    header["FILTER"] = band
+    header["IMTYPE"] = (kind, "LegacySurvey image type")
+    header["PRODTYPE"] = ("wtmap" if kind == "invvar" else "image", "NOAO image type")
+    if kind == "invvar":
+        header["BUNIT"] = ("1/nanomaggy^2", "Ivar of ABmag=22.5-2.5*log10(nmgy)")
+    else:
+        header["MAGZERO"] = (ZERO_POINT, "Magnitude zeropoint")
+        header["BUNIT"] = ("nanomaggy", "AB mag = 22.5 - 2.5*log10(nanomaggy)")
+    return header
+
+
+def maskbits(
+    field: BrickField,
+    observations: Sequence[Observation],
+    sources: NDArray[np.void],
+    position: NDArray[np.float64],
+) -> NDArray[np.int32]:
+    """(y, x) int32 of the bits in MASKBITS."""
+
+    def bit(name: str) -> int:
+        return 1 << MASKBITS[name][0]
+
+    bits = np.where(field.primary(), 0, bit("NPRIMARY")).astype(np.int32)
+    for band, seen in zip(BANDS, observations, strict=True):
+        bits[seen.saturated] |= bit(f"SATUR_{band.upper()}")
+        bits[seen.allmask] |= bit(f"ALLMASK_{band.upper()}")
+    magnitude = ZERO_POINT - 2.5 * np.log10(sources["flux"][:, BANDS.index("r")])
+    y, x = np.ogrid[: field.size, : field.size]
+    for k in np.flatnonzero((sources["profile"] == STAR) & (magnitude < MEDIUM_STAR)):
+        radius = 1630 * 1.396 ** -magnitude[k] / PIXEL_SCALE
+        near = (x - position[k, 0]) ** 2 + (y - position[k, 1]) ** 2 < radius**2
+        bits[near] |= bit("MEDIUM") | (bit("BRIGHT") if magnitude[k] < BRIGHT_STAR else 0)
+    return bits
+
+
+def _write_truth(
+    field: BrickField, scenes: Sequence[NDArray[np.float64]], settings: SimulationSettings, root: Path
+) -> list[Path]:
+    paths = []
+    for index, (band, scene) in enumerate(zip(BANDS, scenes, strict=True)):
+        header = _image_header(field, "truth", band)
+        header["PSFFWHM"] = (settings.fwhm[index], "[arcsec] FWHM of the point spread function")
+        header["SKYNOISE"] = (sky_noise(index, settings), "[nanomaggy] 1/sqrt(invvar), two exposures")
+        header["FULLWELL"] = (full_well(index, settings), "[nanomaggy] saturated pixel")
+        paths.append(truth_file(root, field.name, band))
+        write_survey_image(paths[-1], scene.astype(np.float32), header, output=LOSSLESS)
+    return paths
+
+
+def truth_table(
+    field: BrickField,
+    observations: Sequence[Observation],
+    sources: NDArray[np.void],
+    position: NDArray[np.float64],
+) -> Table:
+    """Sources with their centre on the brick: id, x, y, ra, dec, kind, flux_*, radius, saturated."""
+    pixel = np.rint(position).astype(int)
+    inside = np.all((pixel >= 0) & (pixel < field.size), axis=-1)
+    sources, position, pixel = sources[inside], position[inside], pixel[inside]
+    saturated = np.any([seen.saturated[pixel[:, 1], pixel[:, 0]] for seen in observations], axis=0)
+    table = Table(
+        {
+            "id": sources["id"],
+            "x": position[:, 0],
+            "y": position[:, 1],
+            "ra": sources["ra"],
+            "dec": sources["dec"],
+            "kind": np.where(sources["profile"] == STAR, "star", "galaxy"),
+            **{f"flux_{band}": sources["flux"][:, k] for k, band in enumerate(BANDS)},
+            "radius": sources["radius"],
+            "saturated": saturated,
+        },
+        meta={"brick": field.name, "x, y": "0-based, pixel centres at integers"},
+    )
+    for name, unit in (("ra", "deg"), ("dec", "deg"), ("radius", "arcsec"), ("x", "pix"), ("y", "pix")):
+        table[name].unit = unit
+    for band in BANDS:
+        table[f"flux_{band}"].unit = "nmgy"
+    return table
+
+
+def simulate_brick(name: str, settings: SimulationSettings, mirror: Path, truth_root: Path) -> list[Path]:
+    """Write one brick to the mirror, and its truth.
+
+    The truth is the astrophysical scene convolved with the point spread function: no background, stripes,
+    saturation, defects or missing exposures. In the mirror: image and invvar of each band, maskbits, and last
+    their sha256sum file.
+
+    Parameters
+    ----------
+    name : one of `brick_names(settings)`
+    mirror : folder that stands for .../legacysurvey
+    truth_root : folder under which `layout.truth_file` and `layout.truth_catalogue` lie
+
+    Returns
+    -------
+    files written
+
+    Raises
+    ------
+    SettingsError : no such brick
+    OSError : a file cannot be written
+    """
+    field = _field(name, settings)
+    sources, position = sources_of(field, settings)
+    scenes = [draw_scene(sources, position, field.size, band, settings) for band in range(len(BANDS))]
+    observations = [observe(scene, field, band, settings) for band, scene in enumerate(scenes)]
+    truth = _write_truth(field, scenes, settings, truth_root)
+    truth.append(truth_catalogue(truth_root, name))
+    with atomic_path(truth[-1]) as partial:
+        truth_table(field, observations, sources, position).write(
+            partial, format="ascii.ecsv", overwrite=True
+        )
+    survey = Survey(str(mirror), settings.release, settings.region)
+    files = []
+    for band, seen in zip(BANDS, observations, strict=True):
+        for kind, pixels, output in (
+            ("image", seen.image, OutputSettings()),
+            ("invvar", seen.invvar, LOSSLESS),
+        ):
+            files.append(Path(survey.file(name, kind, band)))
+            header = _image_header(field, kind, band)
+            write_survey_image(files[-1], pixels.astype(np.float32), header, output=output)
+    header = brick_header(field)
+    header["IMTYPE"] = ("maskbits", "LegacySurveys image type")
+    for key, (
+        bit,
+        comment,
+    ) in MASKBITS.items():  # as legacypipe: the value of each name, then the name of each bit
+        header[key.replace("ALLMASK", "ALLM")] = (1 << bit, comment)
+    for key, (bit, _) in sorted(MASKBITS.items(), key=lambda item: item[1]):
+        header[f"MBIT_{bit}"] = (key, f"maskbits bit {bit}: 2**{bit}")
+    files.append(Path(survey.file(name, "maskbits")))
+    write_survey_image(files[-1], maskbits(field, observations, sources, position), header, output=LOSSLESS)
+    sums = Path(survey.checksums(name))
+    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(files)]
+    write_text(sums, "".join(lines))
+    logger.info("brick %s simulated: %d sources", name, len(sources))
+    return [*files, sums, *truth]
+
+
+def _write_table(path: Path, table: Table) -> None:
+    """Gzipped FITS table; the same content gives the same bytes."""
+    content = io.BytesIO()
+    table.write(content, format="fits")
+    with atomic_path(path) as partial:
+        partial.write_bytes(gzip.compress(content.getvalue(), mtime=0))
+
+
+def write_survey_tables(mirror: Path, settings: SimulationSettings) -> list[Path]:
+    """Write the survey-bricks tables: of all bricks, and of the region with exposures and depths per band.
+
+    nexp is the median number of exposures in the primary area, psfdepth the 5-sigma AB magnitude of a point
+    source there, and galdepth, as a round number, a quarter of a magnitude less.
+
+    Returns
+    -------
+    the two files
+    """
+    fields = [brick_field(row, settings) for row in range(settings.bricks)]
+    sky = Table(
+        {
+            "BRICKNAME": np.array([field.name for field in fields], "S8"),
+            "BRICKID": np.array([field.row + 1 for field in fields], np.int32),
+            "BRICKQ": np.array([field.row % 4 for field in fields], np.int16),
+            "BRICKROW": np.zeros(len(fields), np.int32),
+            "BRICKCOL": np.array([field.row for field in fields], np.int32),
+            "RA": [field.ra for field in fields],
+            "DEC": [field.dec for field in fields],
+            **{
+                key: [field.bounds[k] for field in fields]
+                for k, key in enumerate(("RA1", "RA2", "DEC1", "DEC2"))
+            },
+        }
+    )
+    primary = [field.primary() for field in fields]
+    region = Table({"brickname": sky["BRICKNAME"], "ra": sky["RA"], "dec": sky["DEC"]})
+    for index, band in enumerate(BANDS):
+        counts = [
+            exposure_maps(field, index, settings)[1][inside]
+            for field, inside in zip(fields, primary, strict=True)
+        ]
+        median = np.array([np.median(count) if count.size else 0 for count in counts], np.int16)
+        histogram = [np.bincount(np.minimum(count, 5), minlength=6) for count in counts]
+        depth = settings.depth[index] + 1.25 * np.log10(np.maximum(median, 1) / NOMINAL_EXPOSURES)
+        region[f"nexp_{band}"] = median
+        region[f"nexphist_{band}"] = np.array(histogram, np.int32)
+        region[f"psfsize_{band}"] = np.where(median > 0, settings.fwhm[index], 0).astype(np.float32)
+        region[f"psfdepth_{band}"] = np.where(median > 0, depth, 0).astype(np.float32)
+        region[f"galdepth_{band}"] = np.where(median > 0, depth - 0.25, 0).astype(np.float32)
+    survey = Survey(str(mirror), settings.release, settings.region)
+    paths = [Path(survey.all_bricks), Path(survey.region_bricks)]
+    for path, table in zip(paths, (sky, region), strict=True):
+        _write_table(path, table)
+    return paths

@@ -1,0 +1,110 @@
+"""Training: plain torch, on one process or many, from patches to model.safetensors and model.json.
+
+Any number of ranks trains on the same global batches with the same noise: the result differs by rounding.
+A training that was killed goes on from its last checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from skydenoise.checkpoint import CHECKPOINT, TrainState, sigterm_noted
+from skydenoise.course import Course
+from skydenoise.curve import Curve
+from skydenoise.errors import StepError
+from skydenoise.model import Network, save_model
+from skydenoise.ranks import Ranks, join_ranks
+from skydenoise.settings import TrainSettings
+from skydenoise.trainjob import TrainJob
+
+logger = logging.getLogger(__name__)
+
+LARGEST_GRADIENT = 1.0
+"""Norm to which a larger gradient is cut."""
+
+
+def train(job: TrainJob) -> None:
+    """Train, or go on training; every rank calls it, rank 0 writes.
+
+    Raises
+    ------
+    SettingsError : settings that are impossible together or with these patches, before the first step
+    StepError : the loss is not finite; or SIGTERM came, and a checkpoint was left
+    """
+    with join_ranks() as ranks, sigterm_noted() as sigterm:
+        course = Course(job, ranks)
+        state = initial_state(job, ranks)
+        checkpoint = job.model / CHECKPOINT
+        state.load(checkpoint, course.fingerprint)
+        if float(ranks.mean(torch.tensor(float(state.step), device=ranks.device))) != state.step:
+            raise StepError(f"train: the ranks see different checkpoints {checkpoint}; is its disk shared?")
+        if ranks.rank == 0:
+            logger.info("training on %s: step %d of %d", ranks, state.step, course.steps)
+        network = course.distributed(state.network)
+        curve = Curve(job.log, job.tensorboard, state.step) if ranks.rank == 0 else None
+        bar = tqdm(total=course.steps, initial=state.step, unit="step", disable=ranks.rank > 0 or None)
+        saved, start = time.monotonic(), time.monotonic() - state.seconds
+        for patches, image, sigma in course.batches(state.step):
+            rate = learning_rate(state.step, course.steps, job.settings)
+            pair = course.pair(patches, image, sigma, state.step // course.epoch_steps)
+            with course.autocast():
+                outputs = network(course.stretch.forward(pair.source))  # (n, band, y / 2**k, x / 2**k) each
+            loss = course.criterion(outputs, pair)
+            state.optimizer.zero_grad()
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)  # the same on every rank
+            if not math.isfinite(float(norm)):
+                raise StepError(
+                    f"train: loss or gradient is not finite at step {state.step + 1} of {course.steps}, "
+                    f"learning rate {rate:.3g}; lower train.learning_rate, or look for wild pixels "
+                    "in the patches"
+                )
+            state.update(rate, job.settings.ema_decay)
+            signals = torch.stack([loss.detach(), loss.new_tensor(float(sigterm.is_set()))])
+            mean_loss, stop = ranks.mean(signals).tolist()
+            state.loss_sum += mean_loss
+            state.seconds = time.monotonic() - start
+            bar.update()
+            if state.step % course.epoch_steps == 0:
+                state.end_epoch(course.epoch_steps, course.validation(state), rate)
+                if curve is not None:
+                    curve.write(state.rows)
+                    logger.info(", ".join(f"{key} {value}" for key, value in state.rows[-1].items()))
+            if state.step == course.steps:
+                break
+            if ranks.rank == 0 and (stop or time.monotonic() - saved > 60 * job.settings.checkpoint_minutes):
+                state.save(checkpoint, course.fingerprint)
+                saved = time.monotonic()
+            if stop:
+                raise StepError(
+                    f"train: stopped by SIGTERM at step {state.step} of {course.steps}; run it again to go on"
+                )
+        bar.close()
+        if curve is not None:
+            curve.close()
+            save_model(job.model, state.averaged(), course.description(state))
+            checkpoint.unlink(missing_ok=True)
+
+
+def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:
+    """State before the first step; the seed alone determines the weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(job.settings.seed)
+        network = Network(job.architecture)
+    network.to(ranks.device)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=job.settings.weight_decay)
+    return TrainState(network, optimizer)
+
+
+def learning_rate(step: int, steps: int, settings: TrainSettings) -> float:
+    """Rate of a step, counted from 0: a linear rise over `warmup`, then half a cosine towards 0."""
+    warm = settings.warmup * steps
+    if step < warm:
+        return settings.learning_rate * (step + 1) / (warm + 1)
+    return settings.learning_rate * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2

@@ -1,0 +1,48 @@
+"""What a training is asked to do, as one line that fits a command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+from skydenoise.settings import Architecture, TrainSettings
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One training.
+
+    patches : folder of patches (`cut_patches`)
+    noise : JSON file of the NoiseModel
+    model : folder for model.safetensors and model.json; the checkpoint lies there until both are written
+    log : CSV file of the training curve: epoch, step, loss, validation, rate, seconds
+    tensorboard : folder of the same curve for TensorBoard
+    softening : beta of the stretch asinh(x / (beta sigma_sky))
+    provenance : goes into model.json beside what is added here
+    """
+
+    patches: Path
+    noise: Path
+    model: Path
+    log: Path
+    tensorboard: Path
+    architecture: Architecture
+    settings: TrainSettings
+    softening: float = 3.0
+    provenance: dict[str, str | int | float] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One line, from which `from_json` makes an equal job."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """Inverse of `to_json`; raises SettingsError for impossible settings."""
+        content = json.loads(line)
+        for key in ("patches", "noise", "model", "log", "tensorboard"):
+            content[key] = Path(content[key])
+        content["architecture"] = Architecture(**content["architecture"])
+        content["settings"] = TrainSettings(**content["settings"])
+        return cls(**content)

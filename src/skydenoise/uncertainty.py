@@ -1,0 +1,229 @@
+"""The 1-sigma uncertainty of a denoised pixel: its noise before, times a measured ratio.
+
+Definition. sigma = r(s) * sigma_noise, where sigma_noise is the rms noise of the input pixel, s >= 0 the
+local signal in units of it (`local_signal`), and r the half-width, in units of sigma_noise, that holds 68.3
+% of the errors |denoised - truth| of pixels with this s. There is one curve r per band for pixels whose
+detail came from the network alone and one for those where residual was put back, whose error is that of the
+noise itself. `calibrate` measures the curves.
+
+It is an interval for a single pixel. Errors of neighbouring pixels are correlated, so errors of sums over
+apertures do not follow from it by adding squares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Array = NDArray[Any]
+
+COVERAGE = 0.6827
+"""Share of errors within 1 sigma: that of a Gaussian."""
+
+RATIO_FLOOR = 1e-3
+"""Least ratio: no pixel is ever certain."""
+
+SIGNAL_EDGES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
+"""Borders between bins of s; the first bin begins at 0, the last one is open."""
+
+LEAST_PIXELS = 400
+"""In a bin; smaller ones are joined. The quantile is then good to 4 % for independent errors."""
+
+BRIGHT_EDGES = (3.0, 10.0, 30.0, 100.0)
+"""Borders of s between groups whose ratios are corrected together; below the first none is."""
+
+CORRELATED_PIXELS = 4
+"""Neighbours that count as one independent pixel in a standard error."""
+
+_STRIP_ROWS = 256
+"""Rows worked on at a time, to save memory."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Ratio r against signal s: linear in asinh(s) between knots, constant beyond the first and the last.
+
+    signal : s at the knots, rising, no unit
+    ratio : r at the knots, above 0, no unit
+
+    Raises
+    ------
+    ValueError : no knots, not rising, or a ratio that is not above 0
+    """
+
+    signal: tuple[float, ...]
+    ratio: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signal", tuple(float(value) for value in self.signal))
+        object.__setattr__(self, "ratio", tuple(float(value) for value in self.ratio))
+        if not self.signal or len(self.signal) != len(self.ratio):
+            raise ValueError(f"{len(self.signal)} signals and {len(self.ratio)} ratios are no curve")
+        if not (np.diff(self.signal) > 0).all() or not all(0 < value < np.inf for value in self.ratio):
+            raise ValueError("signals of a curve must rise, and ratios be above 0")
+
+    def __call__(self, signal: Array) -> Array:
+        """Ratios at `signal`, of the same shape, float32."""
+        return np.interp(np.arcsinh(signal), np.arcsinh(self.signal), self.ratio).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class UncertaintyModel:
+    """Measured ratios of a denoiser.
+
+    bands : names, in the order of the leading axis of arrays
+    network : a curve per band, for pixels that are the network's alone
+    recovered : a curve per band, for pixels where residual was put back
+    conditions : what the ratios hold for (model, settings); a text to compare
+    """
+
+    bands: tuple[str, ...]
+    network: tuple[Curve, ...]
+    recovered: tuple[Curve, ...]
+    conditions: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.bands) == len(self.network) == len(self.recovered):
+            raise ValueError(f"one curve of each kind is needed for each of the bands {self.bands}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and numbers, from which `from_json` makes an equal model."""
+        return {
+            "bands": list(self.bands),
+            "conditions": self.conditions,
+            **{
+                kind: [
+                    {"signal": list(curve.signal), "ratio": list(curve.ratio)}
+                    for curve in getattr(self, kind)
+                ]
+                for kind in ("network", "recovered")
+            },
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Inverse of `to_json`; raises KeyError or ValueError for anything else."""
+        curves = {
+            kind: tuple(Curve(curve["signal"], curve["ratio"]) for curve in content[kind])
+            for kind in ("network", "recovered")
+        }
+        return cls(bands=tuple(content["bands"]), conditions=str(content["conditions"]), **curves)
+
+    def sigma(self, denoised: Array, noise_sigma: Array, recovered: Array | None = None) -> Array:
+        """1-sigma uncertainty of each pixel: (band, y, x) float32, nanomaggies, 0 where noise_sigma is 0.
+
+        denoised : (band, y, x) float32, nanomaggies
+        noise_sigma : (band, y, x) float32, nanomaggies: rms noise of the input, 0 where nothing was measured
+        recovered : (band, y, x) bool, where residual was put back; None for nowhere
+        """
+        sigma = np.empty(denoised.shape, dtype=np.float32)
+        for band, (image, noise) in enumerate(zip(denoised, noise_sigma, strict=True)):
+            signal = local_signal(image, noise)
+            for first in range(0, len(image), _STRIP_ROWS):
+                rows = slice(first, first + _STRIP_ROWS)
+                ratio = self.network[band](signal[rows])
+                if recovered is not None and (back := recovered[band, rows]).any():
+                    ratio[back] = self.recovered[band](signal[rows][back])
+                np.multiply(ratio, noise[rows], out=sigma[band, rows])
+        return sigma
+
+
+def local_signal(denoised: Array, noise_sigma: Array) -> Array:
+    """Signal s = max(0, mean of 3x3 denoised pixels) / noise_sigma: float32, 0 where noise_sigma is 0.
+
+    denoised, noise_sigma : (y, x) float32, nanomaggies
+    """
+    smooth = ndimage.uniform_filter(denoised, 3, mode="nearest")
+    np.maximum(smooth, 0, out=smooth)
+    return np.divide(smooth, noise_sigma, out=np.zeros_like(smooth), where=noise_sigma > 0)
+
+
+def fit_curve(signal: Array, error: Array) -> Curve:
+    """Curve of the quantile COVERAGE of |error| against signal.
+
+    signal, error : (n,), n >= 1, both in units of the noise
+
+    Bins between SIGNAL_EDGES that hold fewer than LEAST_PIXELS are joined with the next brighter one, the
+    last with the one before. Each gives a knot at its median signal.
+    """
+    order = np.argsort(signal, kind="stable")
+    signal, size = signal[order], np.abs(error[order])
+    borders = [0]
+    for border in np.searchsorted(signal, SIGNAL_EDGES):
+        if border - borders[-1] >= LEAST_PIXELS:
+            borders.append(int(border))
+    if len(borders) > 1 and len(signal) - borders[-1] < LEAST_PIXELS:
+        borders.pop()
+    knots: dict[float, float] = {}
+    for first, last in zip(borders, [*borders[1:], len(signal)], strict=True):
+        knots[float(np.median(signal[first:last]))] = float(np.quantile(size[first:last], COVERAGE))
+    return Curve(tuple(knots), tuple(max(ratio, RATIO_FLOOR) for ratio in knots.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Pixels of one band in one cutout, measured on by `calibrate`; every array (n,), in units of the noise.
+
+    signal, error, recovered : local signal, error, and whether residual was put back (bool), where noise was
+        added to a known image
+    data_signal, data_risk : local signal of the real image, and an unbiased estimate of its squared error,
+        very noisy in a single pixel
+    """
+
+    signal: Array
+    error: Array
+    recovered: Array
+    data_signal: Array
+    data_risk: Array
+
+
+def fit_curves(samples: Sequence[Sample]) -> tuple[Curve, Curve]:
+    """Curves of one band: of pixels that are the network's alone, and of recovered ones.
+
+    Where one kind has too few pixels (LEAST_PIXELS) all are taken together. Both are then corrected by
+    `bright_factors`.
+
+    Raises
+    ------
+    ValueError : no pixel at all
+    """
+    columns = {
+        each.name: np.concatenate([getattr(part, each.name) for part in samples]) for each in fields(Sample)
+    }
+    whole = Sample(**columns)
+    if whole.signal.size == 0:
+        raise ValueError("no pixel to measure uncertainty on")
+    factors = bright_factors(whole)
+    curves = []
+    for kind in (~whole.recovered, whole.recovered):
+        chosen = kind if kind.sum() >= LEAST_PIXELS else np.ones_like(kind)
+        curve = fit_curve(whole.signal[chosen], whole.error[chosen])
+        group = np.searchsorted(BRIGHT_EDGES, curve.signal, side="right")
+        curves.append(Curve(curve.signal, tuple(factors[group] * curve.ratio)))
+    return curves[0], curves[1]
+
+
+def bright_factors(sample: Sample) -> Array:
+    """By how much errors exceed the bootstrap's, per group of signal below, between, above BRIGHT_EDGES.
+
+    sqrt(mean data_risk / mean error**2), at least 1, and 1 where the excess is below twice its standard
+    error or pixels are few. Always 1 for the faintest group, whose squared errors (a hundredth of the
+    noise's) are far below what the noise is known to.
+    """
+    factors = np.ones(len(BRIGHT_EDGES) + 1)
+    group = np.searchsorted(BRIGHT_EDGES, sample.signal, side="right")
+    data_group = np.searchsorted(BRIGHT_EDGES, sample.data_signal, side="right")
+    for index in range(1, len(factors)):
+        square, risk = sample.error[group == index] ** 2, sample.data_risk[data_group == index]
+        if min(square.size, risk.size) < LEAST_PIXELS:
+            continue
+        expected, found = float(square.mean()), float(risk.mean())
+        doubt = float(risk.std()) / np.sqrt(risk.size / CORRELATED_PIXELS)
+        if found - expected > 2 * doubt:
+            factors[index] = np.sqrt(found / expected)
+    return factors

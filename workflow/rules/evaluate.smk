@@ -1,0 +1,148 @@
+"""What denoising did to the pixels and to the photometry, measured and drawn.
+
+in   <results>/coadd/ and the input bricks of a sample; the truth, where it is known
+out  <results>/evaluation/residual.ecsv                                             without truth
+     <results>/evaluation/{quality,photometry,colours,coverage}.ecsv, summary.txt   against the truth
+     <results>/evaluation/pictures/<brick>-<view>.png and the plots, all of them in the report
+"""
+
+EVALUATION = f"{RESULTS}/evaluation"
+
+
+rule evaluate_residual:
+    """Is what was taken away noise? Its mean, rms, correlation and spectrum against the measured noise."""
+    input:
+        manifests=predicted(EVALUATED),
+        description=rules.train.output.description,
+    output:
+        table=f"{EVALUATION}/residual.ecsv",
+        plot=report(
+            f"{EVALUATION}/residual.png",
+            caption="../report/residual.rst",
+            category="Quality",
+            labels={"what": "residual against the noise"},
+        ),
+    log:
+        f"{RESULTS}/logs/evaluate_residual.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate_residual.tsv"
+    conda:
+        CPU_ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        bricks=EVALUATED,
+        cache=CACHE,
+        root=ROOT,
+        code=CODE,
+    script:
+        "../scripts/evaluate_residual.py"
+
+
+rule evaluate_truth:
+    """Errors, photometry, colours and claimed uncertainties against the simulated truth."""
+    input:
+        manifests=predicted(EVALUATED),
+        truth=simulated(EVALUATED),
+        description=rules.train.output.description,
+    output:
+        tables=expand(
+            f"{EVALUATION}/{{table}}.ecsv",
+            table=["quality", "photometry", "colours", "coverage"],
+        ),
+        summary=f"{EVALUATION}/summary.txt",
+        plot=report(
+            f"{EVALUATION}/photometry.png",
+            caption="../report/photometry.rst",
+            category="Quality",
+            labels={"what": "flux bias by magnitude"},
+        ),
+    log:
+        f"{RESULTS}/logs/evaluate_truth.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate_truth.tsv"
+    conda:
+        CPU_ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        bricks=EVALUATED,
+        cache=CACHE,
+        root=ROOT,
+        code=CODE,
+    script:
+        "../scripts/evaluate_truth.py"
+
+
+rule pictures:
+    """Before and after, as colour pictures that use the same scale for both."""
+    input:
+        manifests=predicted(EVALUATED),
+    output:
+        folder=report(
+            directory(f"{EVALUATION}/pictures"),
+            patterns=["{brick}-{view}.png"],
+            caption="../report/pictures.rst",
+            category="Pictures",
+            labels={"brick": "{brick}", "view": "{view}"},
+        ),
+    log:
+        f"{RESULTS}/logs/pictures.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/pictures.tsv"
+    conda:
+        CPU_ENVIRONMENT
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        bricks=EVALUATED,
+        bands=BANDS,
+        cache=CACHE,
+        root=ROOT,
+        credit=config["evaluate"]["credit"],
+        code=CODE,
+    script:
+        "../scripts/pictures.py"
+
+
+rule training_curve:
+    """Loss on the training patches and on the held-out ones, by epoch."""
+    input:
+        curve=rules.train.output.curve,
+    output:
+        plot=report(
+            f"{EVALUATION}/training.png",
+            caption="../report/training.rst",
+            category="Training",
+            labels={"what": "training curve"},
+        ),
+    log:
+        f"{RESULTS}/logs/training_curve.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/training_curve.tsv"
+    conda:
+        CPU_ENVIRONMENT
+    script:
+        "../scripts/training_curve.py"
+
+
+def evaluation_products():
+    """Tables and pictures; those against the truth only where it is known."""
+    measured = [
+        rules.evaluate_residual.output,
+        rules.pictures.output,
+        rules.training_curve.output,
+    ]
+    return measured + ([rules.evaluate_truth.output] if SOURCE == "simulation" else [])
+
+
+def print_summary():
+    """What was made, and how good it is."""
+    for text in (ROOT / "summary.txt", ROOT / "evaluation/summary.txt"):
+        if text.exists():
+            print(text.read_text())

@@ -1,0 +1,42 @@
+"""Many bricks on one WCS, weighted by inverse variance.
+
+in   <results>/coadd/ (by the manifests of <results>/predict/), the bricks' invvar in the cache
+out  <results>/mosaic/<name>/mosaic-<name>-{image,footprint}-<band>.fits
+"""
+
+
+wildcard_constraints:
+    mosaic="|".join(config["mosaics"]) or "none",
+    band="|".join(BANDS),
+
+
+rule mosaic:
+    """One band of one mosaic, block by block."""
+    input:
+        description=rules.train.output.description,
+        manifests=lambda wildcards: predicted(mosaic_bricks(wildcards.mosaic)),
+    output:
+        image=f"{RESULTS}/mosaic/{{mosaic}}/mosaic-{{mosaic}}-image-{{band}}.fits",
+        footprint=f"{RESULTS}/mosaic/{{mosaic}}/mosaic-{{mosaic}}-footprint-{{band}}.fits",
+    log:
+        f"{RESULTS}/logs/mosaic/{{mosaic}}-{{band}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/mosaic/{{mosaic}}-{{band}}.tsv"
+    conda:
+        CPU_ENVIRONMENT
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        bricks=lambda wildcards: mosaic_bricks(wildcards.mosaic),
+        settings=lambda wildcards: MOSAICS[wildcards.mosaic],
+        cache=CACHE,
+        root=ROOT,
+        code=CODE,
+    script:
+        "../scripts/mosaic.py"
+
+
+def mosaic_products():
+    """Images of all mosaics in all bands."""
+    return expand(rules.mosaic.output.image, mosaic=config["mosaics"], band=BANDS)

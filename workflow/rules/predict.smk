@@ -1,0 +1,56 @@
+"""Every brick denoised: tiles through the network, blended, unstretched, significant detail recovered.
+
+in   <results>/model/, <results>/fetch/predict-<chunk>.tsv and the bricks in the cache
+out  <results>/coadd/<AAA>/<brick>/skydenoise-<brick>-{image,sigma}-<band>.fits.fz and -flags.fits.fz
+     <results>/predict/<chunk>.tsv     what became of each brick of a chunk
+     <results>/skipped.tsv             bricks that could not be done, and why
+"""
+
+
+rule predict:
+    """One chunk: the model is loaded once; reading and writing go on while the network works."""
+    input:
+        fetched=f"{RESULTS}/fetch/predict-{{chunk}}.tsv",
+        weights=rules.train.output.weights,
+        description=rules.train.output.description,
+        uncertainty=rules.calibrate.output.uncertainty,
+    output:
+        manifest=f"{RESULTS}/predict/{{chunk}}.tsv",
+    log:
+        f"{RESULTS}/logs/predict/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict/{{chunk}}.tsv"
+    conda:
+        GPU_ENVIRONMENT
+    threads: max(1, workflow.cores or 1)
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    params:
+        cache=CACHE,
+        root=ROOT,
+        settings=PREDICT,
+        output=OUTPUT,
+        code=CODE,
+    script:
+        "../scripts/predict.py"
+
+
+rule summary:
+    input:
+        fetched=fetched("train") + fetched("predict"),
+        predicted=predicted(BRICKS["predict"]),
+        patches=rules.patches.output.manifest,
+    output:
+        skipped=f"{RESULTS}/skipped.tsv",
+        summary=f"{RESULTS}/summary.txt",
+    log:
+        f"{RESULTS}/logs/summary.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/summary.tsv"
+    """Which bricks were skipped, and why; how many were done."""
+    localrule: True
+    conda:
+        CPU_ENVIRONMENT
+    script:
+        "../scripts/summary.py"

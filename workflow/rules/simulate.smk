@@ -1,0 +1,52 @@
+"""A small survey with known truth, in the survey's own layout (source: simulation).
+
+in   config: simulation
+out  <results>/survey/...     a mirror on disk, fetched from like the real one
+     <results>/truth/...      noise-free images and a catalogue of sources for each brick
+"""
+
+if SOURCE == "simulation":
+    from skydenoise.simulate import SimulationSettings, brick_names
+
+    try:
+        SIMULATION = SimulationSettings(
+            release=SURVEY.release, region=SURVEY.region, **config["simulation"]
+        )
+        absent = sorted({row.brick for row in TABLE} - set(brick_names(SIMULATION)))
+        if absent:
+            raise SettingsError(
+                f"{config['bricks']}: the simulated survey has no brick {absent[0]}"
+            )
+    except SettingsError as error:
+        raise WorkflowError(f"config: {error}") from None
+
+    rule simulate_brick:
+        """One brick of the common sky: galaxies, stars, saturated stars, masks, correlated noise."""
+        output:
+            # {sky} is the AAA of the survey's folders, which follows from the brick's name
+            catalogue=f"{RESULTS}/truth/{{sky}}/{{brick}}/truth-{{brick}}.ecsv",
+            checksums=f"{MIRROR}/{SURVEY.release}/{SURVEY.region}/coadd/{{sky}}/{{brick}}/legacysurvey_{SURVEY.release}_{SURVEY.region}_coadd_{{sky}}_{{brick}}.sha256sum",
+        log:
+            f"{RESULTS}/logs/simulate/{{sky}}/{{brick}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/simulate/{{sky}}/{{brick}}.tsv"
+        conda:
+            CPU_ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            settings=SIMULATION,
+            mirror=MIRROR,
+            root=ROOT,
+            code=CODE,
+        script:
+            "../scripts/simulate_brick.py"
+
+
+def simulated(bricks):
+    """What a step that uses these bricks has to wait for, if they are simulated."""
+    if SOURCE != "simulation":
+        return []
+    return [truth_catalogue(ROOT, brick) for brick in bricks]

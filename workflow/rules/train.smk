@@ -1,0 +1,79 @@
+"""The network learns from the noisy patches alone, and its uncertainty is calibrated.
+
+in   <results>/patches/
+out  <results>/model/model.safetensors, model.json     weights; architecture, bands, stretch, noise, provenance
+     <results>/model/uncertainty.json                  1-sigma error as a function of signal
+     <results>/logs/training.csv, <results>/logs/tensorboard/
+"""
+
+from skydenoise.trainjob import TrainJob
+
+
+def training_job():
+    """All that a training is asked to do, as one line: torchrun starts a plain command."""
+    return TrainJob(
+        patches=ROOT / "patches",
+        noise=ROOT / "patches/noise.json",
+        model=ROOT / "model",
+        log=ROOT / "logs/training.csv",
+        tensorboard=ROOT / "logs/tensorboard",
+        architecture=ARCHITECTURE,
+        settings=TRAIN,
+        softening=config["noise"]["softening"],
+        provenance={"survey": SURVEY.root if SOURCE == "survey" else SOURCE},
+    ).to_json()
+
+
+rule train:
+    """Training; goes on from its last checkpoint after a kill."""
+    input:
+        rules.patches.output,
+        noise=rules.noise.output.noise,
+    output:
+        weights=f"{RESULTS}/model/model.safetensors",
+        description=f"{RESULTS}/model/model.json",
+        curve=f"{RESULTS}/logs/training.csv",
+    log:
+        f"{RESULTS}/logs/train.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train.tsv"
+    conda:
+        GPU_ENVIRONMENT
+    threads: max(1, workflow.cores or 1)
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        ranks=1,
+    params:
+        job=training_job(),
+        code=CODE,
+    shell:
+        "torchrun --standalone --nproc-per-node={resources.ranks}"
+        " workflow/scripts/train.py {params.job:q} {log:q}"
+
+
+rule calibrate:
+    """Denoise training cutouts, add fresh noise, denoise again: how large is the error where?"""
+    input:
+        manifests=fetched("train"),
+        weights=rules.train.output.weights,
+        description=rules.train.output.description,
+    output:
+        uncertainty=f"{RESULTS}/model/uncertainty.json",
+    log:
+        f"{RESULTS}/logs/calibrate.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/calibrate.tsv"
+    conda:
+        GPU_ENVIRONMENT
+    threads: max(1, workflow.cores or 1)
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        cache=CACHE,
+        predict=PREDICT,
+        seed=TRAIN.seed,
+        code=CODE,
+    script:
+        "../scripts/calibrate.py"

@@ -1,0 +1,14 @@
+from pathlib import Path
+
+import numpy as np
+
+from skydenoise.bricks_table import write_bricks_table
+from skydenoise.choose import choose_bricks, pick_training
+from skydenoise.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    params, table = snakemake.params, Path(snakemake.output.table)
+    chosen = choose_bricks(params.survey, params.bands, params.region, params.tables, params.settings)
+    names = list(chosen["brickname"])
+    train = pick_training(names, params.train, np.random.default_rng(params.seed))
+    write_bricks_table(table, names, train, names)

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from astropy.table import Table
+
+from skydenoise.evaluate import evaluate_residual, residual_plot
+from skydenoise.joblog import job_log
+from skydenoise.manifest import finished
+from skydenoise.model import read_description
+
+with job_log(snakemake.log[0]):
+    params = snakemake.params
+    names = [name for name in finished(snakemake.input.manifests) if name in set(params.bricks)]
+    noise = read_description(Path(snakemake.input.description)).noise
+    table = Path(snakemake.output.table)
+    evaluate_residual(names, params.cache, params.root, noise.bands, noise, table.parent)
+    residual_plot(Table.read(table), Path(snakemake.output.plot))

@@ -1,0 +1,19 @@
+from pathlib import Path
+
+from astropy.table import Table
+
+from skydenoise.atomic import write_text
+from skydenoise.evaluate import bias_plot, evaluate_truth, summary
+from skydenoise.joblog import job_log
+from skydenoise.manifest import finished
+from skydenoise.model import read_description
+
+with job_log(snakemake.log[0]):
+    params = snakemake.params
+    names = [name for name in finished(snakemake.input.manifests) if name in set(params.bricks)]
+    noise = read_description(Path(snakemake.input.description)).noise
+    folder = Path(snakemake.output.summary).parent
+    evaluate_truth(names, params.cache, params.root, noise.bands, noise, folder)
+    quality, photometry = (Table.read(folder / f"{name}.ecsv") for name in ("quality", "photometry"))
+    write_text(Path(snakemake.output.summary), summary(quality, photometry))
+    bias_plot(photometry, Path(snakemake.output.plot))

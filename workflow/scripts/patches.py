@@ -1,0 +1,20 @@
+from functools import partial
+from pathlib import Path
+
+from skydenoise.brick import read_brick
+from skydenoise.joblog import job_log
+from skydenoise.manifest import Entry, finished, write_manifest
+from skydenoise.patches import cut_patches
+
+with job_log(snakemake.log[0]):
+    params = snakemake.params
+    read = partial(read_brick, params.cache, bands=params.bands)
+    names = finished(snakemake.input.manifests)
+    summary = cut_patches(names, read, params.settings, Path(snakemake.output.positions).parent)
+    write_manifest(
+        Path(snakemake.output.manifest),
+        [
+            Entry(name, "skipped" if name in summary.skipped else "done", reason=summary.skipped.get(name, ""))
+            for name in names
+        ],
+    )

@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from skydenoise.joblog import job_log
+from skydenoise.manifest import summarise
+
+with job_log(snakemake.log[0]):
+    summarise(
+        fetched=map(Path, snakemake.input.fetched),
+        predicted=map(Path, snakemake.input.predicted),
+        skipped=Path(snakemake.output.skipped),
+        summary=Path(snakemake.output.summary),
+    )
