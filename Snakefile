@@ -18,14 +18,18 @@ include: "workflow/rules/mosaic.smk"
 include: "workflow/rules/evaluate.smk"
 
 
+localrules:
+    all,
+    summary,
+
+
 rule all:
+    """Everything: denoised bricks, mosaics, evaluation, and the list of what was skipped."""
     default_target: True
     input:
         rules.summary.output,
         evaluation_products(),
         mosaic_products(),
-    """Everything: denoised bricks, mosaics, evaluation, and the list of what was skipped."""
-    localrule: True
 
 
 onsuccess:

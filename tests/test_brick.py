@@ -12,9 +12,9 @@ from astropy.io import fits
 
 from skydenoise import layout
 from skydenoise.brick import Brick, Denoised, flag_bit, is_complete, read_brick, read_denoised, write_brick
+from skydenoise.brick.fitsfile import kept_cards, read_survey_image, write_survey_image
+from skydenoise.brick.rawbrick import write_raw
 from skydenoise.errors import BrickError, SettingsError
-from skydenoise.fitsfile import kept_cards, read_survey_image, write_survey_image
-from skydenoise.rawbrick import write_raw
 from skydenoise.settings import OutputSettings
 
 NAME = "1410m032"

@@ -12,10 +12,10 @@ from survey_server import Status, SurveyServer
 
 from skydenoise import layout
 from skydenoise.bricks_table import BrickRow, chunks, read_bricks_table, write_bricks_table
-from skydenoise.choose import choose_bricks, pick_training
+from skydenoise.choose.region import Box, Cone, Names
+from skydenoise.choose.tables import choose_bricks, pick_training
 from skydenoise.errors import SettingsError
-from skydenoise.fetch import FetchError, FetchSettings
-from skydenoise.region import Box, Cone, Names
+from skydenoise.fetch.bricks import FetchError, FetchSettings
 
 QUICK = FetchSettings(retries=1, timeout_s=0.3, backoff_s=0.0)
 

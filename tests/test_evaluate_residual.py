@@ -8,10 +8,10 @@ from astropy.io import fits
 from astropy.table import Table
 
 from skydenoise.brick import Brick, Denoised, write_brick
+from skydenoise.brick.rawbrick import write_raw
 from skydenoise.evaluate import evaluate_residual
 from skydenoise.evaluate.residual import residual_sums, residual_table
 from skydenoise.noise import NoiseModel
-from skydenoise.rawbrick import write_raw
 from skydenoise.settings import OutputSettings
 from skydenoise.starlet import noise_levels
 

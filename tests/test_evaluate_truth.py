@@ -10,7 +10,8 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from skydenoise import layout
-from skydenoise.brick import Brick, Denoised, flag_bit, write_brick
+from skydenoise.brick import Brick, Denoised, flag_bit, write_brick, write_survey_image
+from skydenoise.brick.rawbrick import write_raw
 from skydenoise.errors import SettingsError
 from skydenoise.evaluate import evaluate_truth, summary
 from skydenoise.evaluate.apertures import aperture_sums, combine, correlated_area, isolated_sources, measure
@@ -18,9 +19,7 @@ from skydenoise.evaluate.photometry import colour_table, photometry_table
 from skydenoise.evaluate.pixels import coverage_sums, coverage_table, pixel_sums, quality_row
 from skydenoise.evaluate.scene import Scene, measured_pixels
 from skydenoise.evaluate.smoothing import WIDTHS, best_widths, smooth
-from skydenoise.fitsfile import write_survey_image
 from skydenoise.noise import NoiseModel
-from skydenoise.rawbrick import write_raw
 from skydenoise.settings import OutputSettings
 from skydenoise.starlet import noise_levels
 

@@ -12,10 +12,10 @@ import pytest
 from survey_server import BreakOff, Stall, Status, SurveyServer, WrongBytes, make_survey
 
 from skydenoise import layout
-from skydenoise.download import Downloader
 from skydenoise.errors import SettingsError
-from skydenoise.fetch import FetchError, FetchSettings, fetch_bricks, read_checksums
-from skydenoise.fitscheck import check_fits
+from skydenoise.fetch.bricks import FetchError, FetchSettings, fetch_bricks, read_checksums
+from skydenoise.fetch.download import Downloader
+from skydenoise.fetch.fitscheck import check_fits
 
 BRICKS = ("1410m032", "1412m032")
 IMAGE = "legacysurvey-1410m032-image-r.fits.fz"

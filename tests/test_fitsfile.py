@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from skydenoise.fitsfile import intact_header, kept_cards, read_survey_image, write_survey_image
+from skydenoise.brick.fitsfile import intact_header, kept_cards, read_survey_image, write_survey_image
 from skydenoise.settings import OutputSettings
 
 RICE = OutputSettings()

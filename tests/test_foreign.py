@@ -6,13 +6,13 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from skydenoise.align import celestial_wcs, grid_distance
 from skydenoise.brick import read_brick
+from skydenoise.brick.fitsfile import kept_cards, read_survey_image
 from skydenoise.errors import BrickError, SettingsError
-from skydenoise.fitsfile import kept_cards, read_survey_image
-from skydenoise.foreign import ForeignImage, import_brick, import_bricks, read_table
+from skydenoise.foreign.align import celestial_wcs, grid_distance
+from skydenoise.foreign.sourceimage import Plane, SourceError, constant_invvar, to_nanomaggies
+from skydenoise.foreign.table import ForeignImage, import_brick, import_bricks, read_table
 from skydenoise.layout import raw_file
-from skydenoise.sourceimage import Plane, SourceError, constant_invvar, to_nanomaggies
 
 SHAPE = (90, 110)
 SIGMA = 0.02

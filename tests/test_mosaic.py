@@ -11,9 +11,9 @@ import sep
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from skydenoise.brick import write_survey_image
 from skydenoise.errors import BrickError, SettingsError
-from skydenoise.fitsfile import write_survey_image
-from skydenoise.mosaic import (
+from skydenoise.mosaic.mosaic import (
     MosaicInput,
     MosaicSettings,
     MosaicSummary,

@@ -12,10 +12,10 @@ from scipy import ndimage
 
 from skydenoise import starlet
 from skydenoise.brick import Brick
-from skydenoise.correlation import autocorrelation, power_spectrum, valid_correlation
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.noise import NoiseModel, measure_noise
-from skydenoise.sky import empty_sky, mesh_background
+from skydenoise.noise.correlation import autocorrelation, power_spectrum, valid_correlation
+from skydenoise.noise.sky import empty_sky, mesh_background
 
 L = 8
 SCALES = 5

@@ -11,15 +11,14 @@ import torch
 from astropy.io import fits
 
 from skydenoise.brick import Brick, read_denoised
-from skydenoise.calibrate import calibrate_model
+from skydenoise.brick.rawbrick import write_raw
 from skydenoise.errors import SettingsError, StepError
 from skydenoise.layout import coadd_file, raw_file
 from skydenoise.manifest import read_manifest
 from skydenoise.model import ModelDescription, Network, save_model
 from skydenoise.noise import NoiseModel
-from skydenoise.pipeline import predict_bricks
-from skydenoise.predict import Denoiser, load_denoiser
-from skydenoise.rawbrick import write_raw
+from skydenoise.predict import Denoiser, load_denoiser, predict_bricks
+from skydenoise.predict.calibrate import calibrate_model
 from skydenoise.settings import Architecture, OutputSettings, PredictSettings, RecoverSettings
 from skydenoise.starlet import noise_levels
 from skydenoise.stretch import Stretch

@@ -11,10 +11,10 @@ from skydenoise.errors import BrickError, SettingsError
 from skydenoise.model import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.predict import Denoiser, denoise_brick
+from skydenoise.predict.uncertainty import Curve, UncertaintyModel
 from skydenoise.settings import Architecture, PredictSettings, RecoverSettings
 from skydenoise.starlet import noise_levels
 from skydenoise.stretch import Stretch
-from skydenoise.uncertainty import Curve, UncertaintyModel
 
 BANDS = ("g", "r", "z")
 SIGMA = 0.01

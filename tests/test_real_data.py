@@ -10,9 +10,9 @@ from astropy.io import fits
 
 from skydenoise import layout
 from skydenoise.brick import Denoised, read_brick, write_brick
+from skydenoise.brick.fitsfile import kept_cards
 from skydenoise.errors import BrickError
-from skydenoise.fitsfile import kept_cards
-from skydenoise.foreign import ForeignImage, import_brick
+from skydenoise.foreign.table import ForeignImage, import_brick
 from skydenoise.settings import OutputSettings
 
 pytestmark = pytest.mark.real

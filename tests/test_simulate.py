@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from photutils.aperture import CircularAperture, aperture_photometry
 
 from skydenoise.brick import read_brick
+from skydenoise.brick.maskbits import mask_value
 from skydenoise.errors import SettingsError
 from skydenoise.layout import Survey, check_brick_name, truth_catalogue, truth_file
-from skydenoise.maskbits import mask_value
 from skydenoise.simulate import BANDS, SimulationSettings, brick_field, brick_names
 from skydenoise.simulate.camera import exposure_maps, noise_field, observe, saturate
 from skydenoise.simulate.plan import NOISES, nanomaggies

@@ -10,15 +10,22 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from skydenoise.brick import Brick
-from skydenoise.calibrate import calibrate, random_cutouts
 from skydenoise.errors import BrickError, StepError
 from skydenoise.model import ModelDescription
 from skydenoise.noise import NoiseModel
-from skydenoise.predict import Denoiser, restore
+from skydenoise.predict.calibrate import calibrate, random_cutouts
+from skydenoise.predict.denoise import Denoiser, restore
+from skydenoise.predict.uncertainty import (
+    COVERAGE,
+    LEAST_PIXELS,
+    Curve,
+    UncertaintyModel,
+    fit_curve,
+    local_signal,
+)
 from skydenoise.settings import Architecture, PredictSettings, RecoverSettings
 from skydenoise.starlet import noise_levels
 from skydenoise.stretch import Stretch
-from skydenoise.uncertainty import COVERAGE, LEAST_PIXELS, Curve, UncertaintyModel, fit_curve, local_signal
 
 BANDS = ("g", "r")
 SIGMA = (0.01, 0.02)

@@ -37,4 +37,4 @@ class BrickError(Exception):
 
 
 class StepError(RuntimeError):
-    """A whole step cannot go on (network down, loss not finite, disk full): one line with cause and remedy."""
+    """A whole step cannot go on (network down, loss not finite, disk full): one line, cause and remedy."""

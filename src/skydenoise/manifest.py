@@ -63,15 +63,18 @@ def finished(manifests: Iterable[Path | str]) -> list[str]:
     return sorted({entry.brick for entry in entries if entry.state != "skipped"})
 
 
-def summarise(fetched: Iterable[Path], predicted: Iterable[Path], skipped: Path, summary: Path) -> None:
+def summarise(
+    fetched: Iterable[Path], cut: Iterable[Path], predicted: Iterable[Path], skipped: Path, summary: Path
+) -> None:
     """Gather what was skipped and how many bricks were done.
 
-    fetched, predicted : manifests of the steps
+    fetched, cut, predicted : manifests of the steps fetch, patches, predict
     skipped : table to write (brick, step, reason)
     summary : text to write, for a person
     """
     steps = {
         "fetch": [entry for path in fetched for entry in read_manifest(path)],
+        "patches": [entry for path in cut for entry in read_manifest(path)],
         "predict": [entry for path in predicted for entry in read_manifest(path)],
     }
     reasons = sorted(

@@ -11,16 +11,16 @@ from snakemake.utils import validate
 SOURCE_FOLDER = str(Path(workflow.basedir) / "src")
 # Jobs start Python anew, here or on another machine: they shall find the package of this very checkout.
 sys.path.insert(0, SOURCE_FOLDER)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [SOURCE_FOLDER, os.environ.get("PYTHONPATH")])
-)
+os.environ.update(PYTHONPATH=SOURCE_FOLDER)
 
 from skydenoise import __version__ as CODE
 from skydenoise.bricks_table import chunks, read_bricks_table, sample
-from skydenoise.download import FetchSettings
+from skydenoise.fetch.download import FetchSettings
+from skydenoise.choose.region import region_of
 from skydenoise.errors import SettingsError
-from skydenoise.layout import Survey, check_band_name, truth_catalogue
-from skydenoise.mosaic_settings import MosaicSettings
+from skydenoise.layout import Survey, truth_catalogue
+from skydenoise.trainjob import TrainJob
+from skydenoise.mosaic.settings import MosaicSettings
 from skydenoise.settings import (
     Architecture,
     OutputSettings,
@@ -73,6 +73,7 @@ try:
         retries=config["survey"]["retries"],
         timeout_s=config["survey"]["timeout"],
     )
+    REGION = region_of(config["choose"])
     TABLE = read_bricks_table(Path(config["bricks"]), survey_names=SOURCE != "files")
 except SettingsError as error:
     raise WorkflowError(f"config: {error}") from None
@@ -118,3 +119,47 @@ def mosaic_bricks(name):
     """Bricks of a mosaic."""
     bricks = config["mosaics"][name].get("bricks", "all")
     return BRICKS["predict"] if bricks == "all" else bricks
+
+
+def simulated(bricks):
+    """What a step that uses these bricks has to wait for, if they are simulated."""
+    if SOURCE != "simulation":
+        return []
+    return [truth_catalogue(ROOT, brick) for brick in bricks]
+
+
+def training_job():
+    """All that a training is asked to do, as one line: torchrun starts a plain command."""
+    return TrainJob(
+        patches=ROOT / "patches",
+        noise=ROOT / "patches/noise.json",
+        model=ROOT / "model",
+        log=ROOT / "logs/training.csv",
+        tensorboard=ROOT / "logs/tensorboard",
+        architecture=ARCHITECTURE,
+        settings=TRAIN,
+        softening=config["noise"]["softening"],
+        provenance={"survey": SURVEY.root if SOURCE == "survey" else SOURCE},
+    ).to_json()
+
+
+def mosaic_products():
+    """Images of all mosaics in all bands."""
+    return expand(rules.mosaic.output.image, mosaic=config["mosaics"], band=BANDS)
+
+
+def evaluation_products():
+    """Tables and pictures; those against the truth only where it is known."""
+    measured = [
+        rules.evaluate_residual.output,
+        rules.pictures.output,
+        rules.training_curve.output,
+    ]
+    return measured + ([rules.evaluate_truth.output] if SOURCE == "simulation" else [])
+
+
+def print_summary():
+    """What was made, and how good it is."""
+    for text in (ROOT / "summary.txt", ROOT / "evaluation/summary.txt"):
+        if text.exists():
+            print(text.read_text())

@@ -129,20 +129,3 @@ rule training_curve:
         CPU_ENVIRONMENT
     script:
         "../scripts/training_curve.py"
-
-
-def evaluation_products():
-    """Tables and pictures; those against the truth only where it is known."""
-    measured = [
-        rules.evaluate_residual.output,
-        rules.pictures.output,
-        rules.training_curve.output,
-    ]
-    return measured + ([rules.evaluate_truth.output] if SOURCE == "simulation" else [])
-
-
-def print_summary():
-    """What was made, and how good it is."""
-    for text in (ROOT / "summary.txt", ROOT / "evaluation/summary.txt"):
-        if text.exists():
-            print(text.read_text())

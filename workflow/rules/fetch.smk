@@ -56,7 +56,9 @@ rule choose_bricks:
         mem_mb=2000,
         runtime=30,
     params:
-        choose=config["choose"],
+        region=REGION,
+        train=config["choose"]["train"],
+        seed=config["choose"]["seed"],
         bands=BANDS,
         survey=SURVEY,
         tables=CACHE,

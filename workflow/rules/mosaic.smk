@@ -35,8 +35,3 @@ rule mosaic:
         code=CODE,
     script:
         "../scripts/mosaic.py"
-
-
-def mosaic_products():
-    """Images of all mosaics in all bands."""
-    return expand(rules.mosaic.output.image, mosaic=config["mosaics"], band=BANDS)

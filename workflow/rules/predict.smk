@@ -37,6 +37,7 @@ rule predict:
 
 
 rule summary:
+    """Which bricks were skipped, and why; how many were done."""
     input:
         fetched=fetched("train") + fetched("predict"),
         predicted=predicted(BRICKS["predict"]),
@@ -48,8 +49,6 @@ rule summary:
         f"{RESULTS}/logs/summary.log",
     benchmark:
         f"{RESULTS}/benchmarks/summary.tsv"
-    """Which bricks were skipped, and why; how many were done."""
-    localrule: True
     conda:
         CPU_ENVIRONMENT
     script:

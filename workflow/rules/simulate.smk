@@ -43,10 +43,3 @@ if SOURCE == "simulation":
             code=CODE,
         script:
             "../scripts/simulate_brick.py"
-
-
-def simulated(bricks):
-    """What a step that uses these bricks has to wait for, if they are simulated."""
-    if SOURCE != "simulation":
-        return []
-    return [truth_catalogue(ROOT, brick) for brick in bricks]

@@ -6,23 +6,6 @@ out  <results>/model/model.safetensors, model.json     weights; architecture, ba
      <results>/logs/training.csv, <results>/logs/tensorboard/
 """
 
-from skydenoise.trainjob import TrainJob
-
-
-def training_job():
-    """All that a training is asked to do, as one line: torchrun starts a plain command."""
-    return TrainJob(
-        patches=ROOT / "patches",
-        noise=ROOT / "patches/noise.json",
-        model=ROOT / "model",
-        log=ROOT / "logs/training.csv",
-        tensorboard=ROOT / "logs/tensorboard",
-        architecture=ARCHITECTURE,
-        settings=TRAIN,
-        softening=config["noise"]["softening"],
-        provenance={"survey": SURVEY.root if SOURCE == "survey" else SOURCE},
-    ).to_json()
-
 
 rule train:
     """Training; goes on from its last checkpoint after a kill."""

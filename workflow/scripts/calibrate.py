@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from skydenoise.calibrate import calibrate_model
 from skydenoise.joblog import job_log
 from skydenoise.manifest import finished
+from skydenoise.predict.calibrate import calibrate_model
 
 with job_log(snakemake.log[0]):
     params = snakemake.params

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from skydenoise.fetch import fetch_bricks
+from skydenoise.fetch.bricks import fetch_bricks
 from skydenoise.joblog import job_log
 from skydenoise.manifest import write_manifest
 

@@ -4,13 +4,15 @@ from skydenoise.joblog import job_log
 from skydenoise.layout import coadd_file, raw_file
 from skydenoise.manifest import finished
 from skydenoise.model import read_description
-from skydenoise.mosaic import MosaicInput, mosaic_band
+from skydenoise.mosaic.mosaic import MosaicInput, mosaic_band
 
 with job_log(snakemake.log[0]):
     params, band = snakemake.params, snakemake.wildcards.band
     done = set(finished(snakemake.input.manifests))
     inputs = [
-        MosaicInput(coadd_file(params.root, name, "image", band), raw_file(params.cache, name, "invvar", band))
+        MosaicInput(
+            coadd_file(params.root, name, "image", band), raw_file(params.cache, name, "invvar", band)
+        )
         for name in params.bricks
         if name in done
     ]

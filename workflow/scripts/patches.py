@@ -11,10 +11,6 @@ with job_log(snakemake.log[0]):
     read = partial(read_brick, params.cache, bands=params.bands)
     names = finished(snakemake.input.manifests)
     summary = cut_patches(names, read, params.settings, Path(snakemake.output.positions).parent)
-    write_manifest(
-        Path(snakemake.output.manifest),
-        [
-            Entry(name, "skipped" if name in summary.skipped else "done", reason=summary.skipped.get(name, ""))
-            for name in names
-        ],
-    )
+    used = [Entry(name, "done") for name in names if name not in summary.skipped]
+    skipped = [Entry(name, "skipped", reason=reason) for name, reason in summary.skipped.items()]
+    write_manifest(Path(snakemake.output.manifest), used + skipped)

@@ -4,8 +4,7 @@ import torch
 
 from skydenoise.joblog import job_log
 from skydenoise.manifest import finished
-from skydenoise.pipeline import predict_bricks
-from skydenoise.predict import load_denoiser
+from skydenoise.predict import load_denoiser, predict_bricks
 
 with job_log(snakemake.log[0]):
     params = snakemake.params

@@ -9,8 +9,8 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from skydenoise.brick import Brick, Denoised, flag_bit, read_brick, read_denoised
+from skydenoise.brick.fitsfile import read_survey_image
 from skydenoise.errors import BrickError
-from skydenoise.fitsfile import read_survey_image
 from skydenoise.layout import truth_catalogue, truth_file
 
 Image = NDArray[np.float32]

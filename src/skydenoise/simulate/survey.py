@@ -13,8 +13,8 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from skydenoise.atomic import atomic_path, write_text
+from skydenoise.brick import write_survey_image
 from skydenoise.errors import SettingsError
-from skydenoise.fitsfile import write_survey_image
 from skydenoise.layout import Survey, truth_catalogue, truth_file
 from skydenoise.settings import OutputSettings
 from skydenoise.simulate.camera import Observation, exposure_maps, observe

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from skydenoise.correlation import autocorrelation, power_spectrum, valid_correlation
 from skydenoise.errors import BrickError, SettingsError
-from skydenoise.sky import empty_sky
+from skydenoise.noise.correlation import autocorrelation, power_spectrum, valid_correlation
+from skydenoise.noise.sky import empty_sky
 from skydenoise.starlet import noise_levels
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from skydenoise.download import UnfitError
+from skydenoise.fetch.download import UnfitError
 
 BLOCK = 2880
 """Length in bytes that headers and data are padded to (FITS 4.0, section 3.1)."""

@@ -13,14 +13,14 @@ import numpy as np
 from astropy.io import fits
 
 from skydenoise import layout
-from skydenoise.align import SAME_GRID, align, align_mask, celestial_wcs, grid_distance, with_wcs_of
 from skydenoise.brick import Brick
+from skydenoise.brick.fitsfile import intact_header, wcs_fault
+from skydenoise.brick.rawbrick import write_raw
 from skydenoise.errors import BrickError, SettingsError
-from skydenoise.fitsfile import intact_header, wcs_fault
+from skydenoise.foreign.align import SAME_GRID, align, align_mask, celestial_wcs, grid_distance, with_wcs_of
+from skydenoise.foreign.sourceimage import SourceError, constant_invvar, read_plane, to_nanomaggies
 from skydenoise.manifest import Entry
-from skydenoise.rawbrick import write_raw
 from skydenoise.settings import OutputSettings
-from skydenoise.sourceimage import SourceError, constant_invvar, read_plane, to_nanomaggies
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from astropy.io import fits
 from astropy.stats import mad_std, sigma_clip
 from astropy.wcs.utils import proj_plane_pixel_area
 
-from skydenoise.align import celestial_wcs
-from skydenoise.fitsfile import kept_cards
+from skydenoise.brick.fitsfile import kept_cards
+from skydenoise.foreign.align import celestial_wcs
 
 log = logging.getLogger(__name__)
 

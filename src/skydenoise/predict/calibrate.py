@@ -34,9 +34,9 @@ from tqdm import tqdm
 from skydenoise.atomic import write_json
 from skydenoise.brick import Brick, read_brick
 from skydenoise.errors import BrickError, StepError
-from skydenoise.predict import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
+from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
+from skydenoise.predict.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
 from skydenoise.settings import PredictSettings
-from skydenoise.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
 
 Array = NDArray[Any]
 

@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from skydenoise import __version__
 from skydenoise.atomic import atomic_path
-from skydenoise.coadd import Source, Window, celestial_wcs, coadd_block, pixel_side, projected
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.mosaic_settings import MosaicSettings
+from skydenoise.mosaic.coadd import Source, Window, celestial_wcs, coadd_block, pixel_side, projected
+from skydenoise.mosaic.settings import MosaicSettings
 
 __all__ = [
     "Grid",

@@ -9,7 +9,10 @@ import numpy as np
 from astropy.table import Table
 
 from skydenoise import layout
-from skydenoise.download import (
+from skydenoise.choose.region import Box, Cone, Names, Region
+from skydenoise.errors import SettingsError
+from skydenoise.fetch.bricks import FetchError, mark_source
+from skydenoise.fetch.download import (
     BrokenTransferError,
     Downloader,
     FetchSettings,
@@ -17,9 +20,6 @@ from skydenoise.download import (
     UnfitError,
     check_url,
 )
-from skydenoise.errors import SettingsError
-from skydenoise.fetch import FetchError, mark_source
-from skydenoise.region import Box, Cone, Names, Region
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import numpy as np
 from astropy.io import fits
 
 from skydenoise import layout
-from skydenoise.cards import as_product, with_provenance
+from skydenoise.brick.cards import as_product, with_provenance
+from skydenoise.brick.fitsfile import intact_header, read_survey_image, wcs_fault, write_survey_image
+from skydenoise.brick.maskbits import mask_value
 from skydenoise.errors import BrickError, SettingsError
-from skydenoise.fitsfile import intact_header, read_survey_image, wcs_fault, write_survey_image
-from skydenoise.maskbits import mask_value
 from skydenoise.settings import OutputSettings
 
 log = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from skydenoise import layout
-from skydenoise.brick import Brick, BrickFile, write_files
-from skydenoise.cards import as_product
-from skydenoise.maskbits import named_bits
+from skydenoise.brick.brick import Brick, BrickFile, write_files
+from skydenoise.brick.cards import as_product
+from skydenoise.brick.maskbits import named_bits
 from skydenoise.settings import OutputSettings
 
 

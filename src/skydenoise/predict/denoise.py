@@ -20,10 +20,10 @@ from skydenoise.brick import Brick, Denoised, flag_bit
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.fill import fill
 from skydenoise.model import ModelDescription, load_model
+from skydenoise.predict.uncertainty import UncertaintyModel
 from skydenoise.recover import recover
 from skydenoise.settings import PredictSettings
 from skydenoise.tiles import Blender, Origin, TileGrid, cut_tiles
-from skydenoise.uncertainty import UncertaintyModel
 
 Array = NDArray[Any]
 

@@ -19,7 +19,7 @@ from skydenoise.brick import Brick, Denoised, is_complete, read_brick, write_bri
 from skydenoise.errors import BrickError, StepError
 from skydenoise.layout import coadd_file, raw_file
 from skydenoise.manifest import Entry, write_manifest
-from skydenoise.predict import Denoiser, denoise_brick
+from skydenoise.predict.denoise import Denoiser, denoise_brick
 from skydenoise.settings import OutputSettings
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,8 @@
 """Regions of the sky to choose bricks in; light enough to import while Snakemake parses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from skydenoise.errors import SettingsError
 from skydenoise.layout import check_brick_name
@@ -56,3 +58,19 @@ class Cone:
 
 
 Region = Names | Box | Cone
+
+
+def region_of(settings: Mapping[str, Any]) -> Region | None:
+    """Region that `names`, `box` or `cone` give; None if none of them is there.
+
+    Raises
+    ------
+    SettingsError : more than one is given, or it is impossible
+    """
+    given = [kind for kind in ("names", "box", "cone") if kind in settings]
+    if len(given) > 1:
+        raise SettingsError(f"choose: {' and '.join(given)} are given, one of them is possible")
+    if not given:
+        return None
+    values = settings[given[0]]
+    return Names(tuple(values)) if given == ["names"] else {"box": Box, "cone": Cone}[given[0]](*values)

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from skydenoise import layout
 from skydenoise.atomic import write_json, write_text
-from skydenoise.download import (
+from skydenoise.errors import SettingsError, StepError
+from skydenoise.fetch.download import (
     BrokenTransferError,
     CancelledError,
     Downloader,
@@ -25,8 +26,7 @@ from skydenoise.download import (
     UnfitError,
     check_url,
 )
-from skydenoise.errors import SettingsError, StepError
-from skydenoise.fitscheck import check_fits
+from skydenoise.fetch.fitscheck import check_fits
 from skydenoise.manifest import Entry
 
 __all__ = ["FetchError", "FetchSettings", "fetch_bricks", "mark_source", "read_checksums"]

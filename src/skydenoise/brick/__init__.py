@@ -1,0 +1,27 @@
+"""FITS bricks: the only room that knows how pixels, headers and masks lie in files.
+
+`brick` reads and writes bricks, `fitsfile` single images, `cards` headers, `maskbits` the survey's masks,
+`rawbrick` the survey's layout (for simulated and imported images).
+"""
+
+from skydenoise.brick.brick import (
+    Brick,
+    Denoised,
+    flag_bit,
+    is_complete,
+    read_brick,
+    read_denoised,
+    write_brick,
+)
+from skydenoise.brick.fitsfile import write_survey_image
+
+__all__ = [
+    "Brick",
+    "Denoised",
+    "flag_bit",
+    "is_complete",
+    "read_brick",
+    "read_denoised",
+    "write_brick",
+    "write_survey_image",
+]
