@@ -132,3 +132,11 @@ def test_weights_of_another_shape_are_refused_even_if_the_digest_fits(tmp_path: 
     (tmp_path / "model.json").write_text(json.dumps(content))
     with pytest.raises(StepError, match=r"first heads\.0\.bias"):
         load_model(tmp_path)
+
+
+def test_the_lean_layout_does_not_depend_on_where_a_tile_is_cut() -> None:
+    """Away from the borders, a shift of the sky by a stride shifts the output, whatever else there is."""
+    network = Network(Architecture(bands=2, levels=1, width=4, bottleneck=3, residual_blocks=1, outputs=1))
+    sky = torch.randn(1, 2, 48, 80)
+    left, right = (network(sky[..., start : start + 64])[0].detach() for start in (0, 16))
+    torch.testing.assert_close(left[..., 16:32, 32:48], right[..., 16:32, 16:32], rtol=1e-5, atol=1e-6)

@@ -46,6 +46,17 @@ def check_config():
     validate(config, str(SCHEMA))
 
 
+def check_mosaics():
+    """Refuse a mosaic of bricks that are not denoised."""
+    denoised = {row.brick for row in TABLE if row.predict}
+    for name, mosaic in config["mosaics"].items():
+        for brick in mosaic["bricks"] if mosaic["bricks"] != "all" else ():
+            if brick not in denoised:
+                raise SettingsError(
+                    f"mosaics.{name}: {brick} is not a brick that is denoised"
+                )
+
+
 try:
     check_config()
     BANDS = tuple(config["survey"]["bands"])
@@ -75,6 +86,7 @@ try:
     )
     REGION = region_of(config["choose"])
     TABLE = read_bricks_table(Path(config["bricks"]), survey_names=SOURCE != "files")
+    check_mosaics()
 except SettingsError as error:
     raise WorkflowError(f"config: {error}") from None
 
@@ -117,7 +129,7 @@ def predicted(bricks):
 
 def mosaic_bricks(name):
     """Bricks of a mosaic."""
-    bricks = config["mosaics"][name].get("bricks", "all")
+    bricks = config["mosaics"][name]["bricks"]
     return BRICKS["predict"] if bricks == "all" else bricks
 
 
