@@ -4,9 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skydenoise.loss import LINEAR_BEYOND, Criterion, decode, pool
-from skydenoise.objective import Pair
 from skydenoise.stretch import Stretch
+from skydenoise.train.loss import LINEAR_BEYOND, Criterion, decode, pool
+from skydenoise.train.objective import Pair
 
 STRETCH = Stretch((3.0, 6.0))
 KINDS = ("l1", "l2", "flux")

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from skydenoise.noise import NoiseModel
-from skydenoise.objective import NoiseSource, Pair, patch_seeds, recorrupted_pair, turn
+from skydenoise.train.objective import NoiseSource, Pair, patch_seeds, recorrupted_pair, turn
 
 CPU = torch.device("cpu")
 

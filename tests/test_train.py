@@ -16,17 +16,19 @@ import torch
 from astropy.table import Table
 from safetensors.torch import load_file
 
-from skydenoise.checkpoint import CHECKPOINT, TrainState
 from skydenoise.errors import SettingsError, StepError
 from skydenoise.model import Network, load_model
 from skydenoise.noise import NoiseModel
-from skydenoise.ranks import Ranks, join_ranks
 from skydenoise.settings import Architecture, TrainSettings
-from skydenoise.train import TrainJob, initial_state, learning_rate, train
+from skydenoise.train.checkpoint import CHECKPOINT, TrainState
+from skydenoise.train.loop import TrainJob, initial_state, learning_rate, train
+from skydenoise.train.ranks import Ranks, join_ranks
 
 TINY = Architecture(bands=2, levels=1, width=4, bottleneck=2, residual_blocks=1, outputs=1)
 SHORT = TrainSettings(epochs=3, batch_size=4, learning_rate=1e-2, validation=0.2, checkpoint_minutes=1e-9)
-SCRIPT = "import sys; from skydenoise.train import TrainJob, train; train(TrainJob.from_json(sys.argv[1]))"
+SCRIPT = (
+    "import sys; from skydenoise.train.loop import TrainJob, train; train(TrainJob.from_json(sys.argv[1]))"
+)
 
 
 @pytest.fixture(autouse=True)

@@ -101,7 +101,7 @@ class TrainSettings:
     recorruption: float = 0.5
     epochs: int = 20
     batch_size: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     warmup: float = 0.05
     ema_decay: float = 0.999

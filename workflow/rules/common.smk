@@ -19,7 +19,7 @@ from skydenoise.fetch.download import FetchSettings
 from skydenoise.choose.region import region_of
 from skydenoise.errors import SettingsError
 from skydenoise.layout import Survey, truth_catalogue
-from skydenoise.trainjob import TrainJob
+from skydenoise.train.job import TrainJob
 from skydenoise.mosaic.settings import MosaicSettings
 from skydenoise.settings import (
     Architecture,

@@ -17,18 +17,18 @@ from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from skydenoise import __version__
-from skydenoise.checkpoint import TrainState
 from skydenoise.errors import SettingsError
-from skydenoise.feed import Feed
-from skydenoise.loss import Criterion
 from skydenoise.model import ModelDescription, Network
 from skydenoise.noise import NoiseModel
-from skydenoise.objective import NoiseSource, Pair, identity_pair, patch_seeds, recorrupted_pair
 from skydenoise.patches import POSITIONS, PatchSet
-from skydenoise.ranks import Ranks
 from skydenoise.settings import PatchSettings, PredictSettings, check_together
 from skydenoise.stretch import Stretch
-from skydenoise.trainjob import TrainJob
+from skydenoise.train.checkpoint import TrainState
+from skydenoise.train.feed import Feed
+from skydenoise.train.job import TrainJob
+from skydenoise.train.loss import Criterion
+from skydenoise.train.objective import NoiseSource, Pair, identity_pair, patch_seeds, recorrupted_pair
+from skydenoise.train.ranks import Ranks
 
 Array = NDArray[Any]
 

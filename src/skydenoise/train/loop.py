@@ -14,14 +14,14 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from skydenoise.checkpoint import CHECKPOINT, TrainState, sigterm_noted
-from skydenoise.course import Course
-from skydenoise.curve import Curve
 from skydenoise.errors import StepError
 from skydenoise.model import Network, save_model
-from skydenoise.ranks import Ranks, join_ranks
 from skydenoise.settings import TrainSettings
-from skydenoise.trainjob import TrainJob
+from skydenoise.train.checkpoint import CHECKPOINT, TrainState, sigterm_noted
+from skydenoise.train.course import Course
+from skydenoise.train.curve import Curve
+from skydenoise.train.job import TrainJob
+from skydenoise.train.ranks import Ranks, join_ranks
 
 logger = logging.getLogger(__name__)
 

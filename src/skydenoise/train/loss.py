@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from skydenoise.objective import Pair
 from skydenoise.stretch import Stretch
+from skydenoise.train.objective import Pair
 
 LINEAR_BEYOND = 1.0
 """Distance in u from the input beyond which `decode` goes on as a straight line."""

@@ -21,9 +21,9 @@ from torch.nn import functional
 
 from skydenoise.atomic import atomic_path, write_json
 from skydenoise.errors import StepError
-from skydenoise.lean import LeanLayout
+from skydenoise.model.lean import LeanLayout
+from skydenoise.model.paper import PaperLayout
 from skydenoise.noise import NoiseModel
-from skydenoise.paper import PaperLayout
 from skydenoise.settings import Architecture
 from skydenoise.stretch import Stretch
 
