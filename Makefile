@@ -23,7 +23,7 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 demo: install  ## simulate a small survey and run the whole workflow on it (about 8 minutes on 2 cores)
 	$(RUN) snakemake --cores $(CORES) --configfile config/demo.yaml
 	$(RUN) snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html --quiet all
-	@echo; echo "report                results/demo/report.html"
+	@echo "report                results/demo/report.html"
 
 test: install-test  ## the whole test suite
 	$(RUN) pytest

@@ -1,6 +1,9 @@
 """Fixtures that several rooms share."""
 
 import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,3 +18,22 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real survey pixels: {folder} is no folder (set SKYDENOISE_REAL_DATA)")
     return folder.resolve()
+
+
+@contextmanager
+def _little_room() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture
+def full_disk() -> Callable[[], AbstractContextManager[None]]:
+    """While it is entered no file grows beyond 4 kB: `ulimit -f` stands for the full disk.
+
+    The kernel refuses to write on, in the middle of a file.
+    """
+    return _little_room

@@ -170,6 +170,13 @@ def negative_invvar(cache: Path) -> None:
     replace_band(cache, "invvar", "r", np.full((110, 125), -1, np.float32), wcs_header())
 
 
+def nowhere_finite(cache: Path) -> None:
+    image = np.full((110, 125), np.nan, np.float32)
+    image[::2] = np.inf
+    path = layout.raw_file(cache, NAME, "image", "r")
+    fits.PrimaryHDU(image, wcs_header()).writeto(path, overwrite=True)
+
+
 def other_shape(cache: Path) -> None:
     for kind in ("image", "invvar"):
         replace_band(cache, kind, "r", np.ones((110, 124), np.float32), wcs_header())
@@ -203,8 +210,9 @@ def no_sky(cache: Path) -> None:
         (empty, "the file is empty (delete it and fetch it again)"),
         (truncated, "truncated"),
         (no_fits, "no FITS file"),
-        (no_valid_pixel, "no valid pixel (invvar is zero everywhere)"),
+        (no_valid_pixel, "no valid pixel (nowhere a finite value with invvar above 0)"),
         (negative_invvar, "no valid pixel"),
+        (nowhere_finite, "no valid pixel"),
         (other_shape, "shape (110, 124) (y, x) differs from (110, 125) of band g"),
         (other_invvar_shape, "different shapes"),
         (no_wcs, "no usable WCS: CTYPE1"),

@@ -184,12 +184,30 @@ def test_a_source_in_two_bricks_counts_once(scene, noise):
 
 def test_gaussian_errors_are_covered_as_often_as_they_claim(scene, noise):
     generator = np.random.default_rng(4)
-    blurred = scene.truth + (0.1 * SIGMA * generator.standard_normal(scene.truth.shape)).astype(np.float32)
-    table = coverage_table([coverage_sums(with_denoised(scene, blurred, 0.1 * SIGMA), noise)])
-    assert set(table["zone"]) == {"sky", "faint", "source", "all"}
+    blurred = scene.truth + (0.02 * SIGMA * generator.standard_normal(scene.truth.shape)).astype(np.float32)
+    table = coverage_table([coverage_sums(with_denoised(scene, blurred, 0.02 * SIGMA), noise)])
+    assert set(table["zone"]) == {"blank", "dim", "distinct", "all"}
     for row in table:
         assert abs(row["within_1"] - 0.6827) < 4 * row["within_1_err"] + 0.005
         assert abs(row["within_2"] - 0.9545) < 4 * row["within_2_err"] + 0.005
+
+
+def test_zones_of_coverage_are_those_a_user_sees(scene, noise):
+    """What is invented is charged to the zone where it is seen, not hidden among the pixels of its truth."""
+    image = np.zeros_like(scene.truth)
+    image[:, :10], image[:, 10:20] = 0.5 * SIGMA, 3 * SIGMA
+    empty = with_denoised(replace(scene, truth=np.zeros_like(scene.truth)), image, 0.1 * SIGMA)
+    table = coverage_table([coverage_sums(empty, noise)])
+    one = table[table["band"] == BANDS[0]]
+    pixels = {row["zone"]: int(row["pixels"]) for row in one}
+    assert pixels == {"blank": (SIZE - 20) * SIZE, "dim": 10 * SIZE, "distinct": 10 * SIZE, "all": SIZE**2}
+    assert {row["zone"]: row["within_1"] == 1 for row in one} == {
+        "blank": True,
+        "dim": False,
+        "distinct": False,
+        "all": False,
+    }
+    assert "denoised value" in table.meta["zones"]
 
 
 def test_smoothing_neither_gains_nor_loses_flux_at_a_hole():

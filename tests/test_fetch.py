@@ -217,14 +217,14 @@ def test_missing_band_skips_the_brick_with_one_line(
     server.faults[IMAGE] = [Status(404)]
     bad, good = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
     assert (bad.state, good.state) == ("skipped", "done")
-    assert bad.reason == f"band r: no file at the survey (404): {IMAGE}"
+    assert bad.reason == f"brick 1410m032, band r: no file at the survey (404): {IMAGE}"
     assert len(server.asked(IMAGE)) == 1
 
 
 def test_refusal_is_not_repeated(server: SurveyServer, survey: layout.Survey, tmp_path: Path) -> None:
     server.faults[IMAGE] = [Status(403)]
     bad, _ = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
-    assert bad.reason == f"band r: the server answers 403: {IMAGE}"
+    assert bad.reason == f"brick 1410m032, band r: the server answers 403: {IMAGE}"
 
 
 def test_release_without_maskbits(
@@ -267,7 +267,7 @@ def test_broken_fits_is_found_without_checksums(content: int | bytes, reason: st
     next((tmp_path / "mirror").rglob(SUMS)).unlink()
     bad, good = fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
     assert (bad.state, good.state) == ("skipped", "done")
-    assert bad.reason.startswith("band r: ")
+    assert bad.reason.startswith("brick 1410m032, band r: ")
     assert reason in bad.reason
     assert IMAGE not in contents(tmp_path / "raw")
 
@@ -306,8 +306,8 @@ def test_mirror_whose_file_does_not_fit_or_is_not_there(tmp_path: Path) -> None:
     image.write_bytes(image.read_bytes() + b"x")
     next((tmp_path / "mirror").rglob("legacysurvey-1412m032-image-z.fits.fz")).unlink()
     first, second = fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
-    assert first.reason.startswith("band r: sha256")
-    assert second.reason.startswith("band z: no file at the mirror")
+    assert first.reason.startswith("brick 1410m032, band r: sha256")
+    assert second.reason.startswith("brick 1412m032, band z: no file at the mirror")
 
 
 def test_both_forms_of_checksum_lines(tmp_path: Path) -> None:
@@ -376,5 +376,5 @@ def test_names_that_are_no_bricks_never_become_paths(
     ("key", "value"), [("connections", 0), ("retries", -1), ("timeout_s", 0.0), ("backoff_s", -1.0)]
 )
 def test_impossible_settings(key: str, value: float) -> None:
-    with pytest.raises(SettingsError, match=f"fetch.{key}"):
+    with pytest.raises(SettingsError, match=rf"{key.removesuffix('_s')}.*: .* (below|above) \d"):
         FetchSettings(**{key: value})  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from astropy.wcs import WCS
 
 from skydenoise.brick import read_brick
 from skydenoise.brick.fitsfile import kept_cards, read_survey_image
-from skydenoise.errors import BrickError, SettingsError
+from skydenoise.errors import BrickError, SettingsError, StepError
 from skydenoise.foreign.align import celestial_wcs, grid_distance
 from skydenoise.foreign.sourceimage import Plane, SourceError, constant_invvar, to_nanomaggies
 from skydenoise.foreign.table import ForeignImage, import_brick, import_bricks, read_table
@@ -264,6 +264,10 @@ def test_a_bad_brick_does_not_stop_the_others(tmp_path: Path) -> None:
     bare = write(tmp_path / "bare.fits", scene(), fits.Header({"BUNIT": "nanomaggy"}))
     cut = tmp_path / "cut.fits"
     cut.write_bytes(good.read_bytes()[:20000])
+    empty = tmp_path / "empty.fits"
+    empty.write_bytes(b"")
+    dark = -np.ones(SHAPE, np.float32)
+    dark[::2] = 0
     far = header()
     far["CRVAL1"] = 100.0
     images = [
@@ -282,8 +286,16 @@ def test_a_bad_brick_does_not_stop_the_others(tmp_path: Path) -> None:
         ForeignImage("flat", "z", good),
         ForeignImage("cube", "r", write(tmp_path / "cube.fits", np.ones((2, *SHAPE), np.float32), header())),
         ForeignImage("cube", "z", good),
+        ForeignImage("empty", "r", good),
+        ForeignImage("empty", "z", empty),
+        ForeignImage("dark", "r", good),
+        ForeignImage("dark", "z", good, invvar=write(tmp_path / "dark.fits", dark, header())),
+        ForeignImage("nan", "r", write(tmp_path / "nan.fits", np.full(SHAPE, np.nan), header())),
+        ForeignImage("nan", "z", good),
+        ForeignImage("shape", "r", good, invvar=write(tmp_path / "less.fits", dark[:-1], header())),
+        ForeignImage("shape", "z", good),
     ]
-    names = ["bare", "cut", "gone", "lonely", "far", "flat", "cube", "good"]
+    names = [*dict.fromkeys(image.brick for image in images if image.brick != "good"), "good"]
     entries = {entry.brick: entry for entry in import_bricks(images, names, ["r", "z"], tmp_path / "raw")}
     assert entries["good"].state == "done"
     for name, band, cause in (
@@ -294,11 +306,24 @@ def test_a_bad_brick_does_not_stop_the_others(tmp_path: Path) -> None:
         ("far", "z", "does not overlap the first band"),
         ("flat", "r", "no noise can be measured"),
         ("cube", "r", "give the column plane"),
+        ("empty", "z", "mpty"),
+        ("dark", "z", "no valid pixel (nowhere a finite value with invvar above 0)"),
+        ("nan", "r", "no valid pixel"),
+        ("shape", "r", "is not the image's"),
     ):
         assert entries[name].state == "skipped"
         assert entries[name].reason.startswith(f"brick {name}, band {band}")
         assert cause in entries[name].reason
+        assert "\n" not in entries[name].reason
         assert not (tmp_path / "raw" / name[:3] / name).exists()
+
+
+def test_a_full_disk_is_no_fault_of_the_bricks(tmp_path: Path, full_disk) -> None:
+    image = ForeignImage("A", "r", write(tmp_path / "r.fits", scene(), header()))
+    with full_disk(), pytest.raises(StepError, match="no space left") as caught:
+        import_bricks([image], ["A"], ["r"], tmp_path / "raw")
+    assert "\n" not in str(caught.value)
+    assert not [path for path in (tmp_path / "raw").rglob("*") if path.is_file()]
 
 
 def test_constant_noise_ignores_sources_and_gradients() -> None:

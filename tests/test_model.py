@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from skydenoise.errors import StepError
+from skydenoise.errors import StepError, disk_full
 from skydenoise.model import ModelDescription, Network, load_model, save_model
 from skydenoise.noise import NoiseModel
 from skydenoise.settings import Architecture
 from skydenoise.stretch import Stretch
 
-SMALL = Architecture(bands=2, levels=2, width=4, bottleneck=3, residual_blocks=1, outputs=2)
-PUBLISHED = Architecture(layout="paper", levels=5, width=8, bottleneck=64, residual_blocks=16)
+SMALL = Architecture(bands=2, levels=2, width=4, bottleneck=3, residual_blocks=1, outputs=2, skips=False)
+PUBLISHED = Architecture(layout="paper", levels=5, width=8, bottleneck=64, residual_blocks=16, skips=False)
 
 
 def description(architecture: Architecture) -> ModelDescription:
@@ -134,9 +134,18 @@ def test_weights_of_another_shape_are_refused_even_if_the_digest_fits(tmp_path: 
         load_model(tmp_path)
 
 
+def test_a_full_disk_leaves_no_half_model(tmp_path: Path, full_disk) -> None:
+    with full_disk(), pytest.raises(OSError, match="File too large") as caught:
+        save_model(tmp_path, Network(SMALL), description(SMALL))
+    assert disk_full(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_lean_layout_does_not_depend_on_where_a_tile_is_cut() -> None:
     """Away from the borders, a shift of the sky by a stride shifts the output, whatever else there is."""
-    network = Network(Architecture(bands=2, levels=1, width=4, bottleneck=3, residual_blocks=1, outputs=1))
+    network = Network(
+        Architecture(bands=2, levels=1, width=4, bottleneck=3, residual_blocks=1, outputs=1, skips=False)
+    )
     sky = torch.randn(1, 2, 48, 80)
     left, right = (network(sky[..., start : start + 64])[0].detach() for start in (0, 16))
     torch.testing.assert_close(left[..., 16:32, 32:48], right[..., 16:32, 16:32], rtol=1e-5, atol=1e-6)

@@ -254,7 +254,7 @@ def test_wcs_file_that_is_none(text: str | None, tmp_path: Path) -> None:
     path = tmp_path / "grid.hdr"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(SettingsError, match=r"mosaic\.wcs: .*grid\.hdr") as caught:
+    with pytest.raises(SettingsError, match=r"mosaics: wcs .*grid\.hdr") as caught:
         read_grid(path)
     assert "\n" not in str(caught.value)
 
@@ -296,5 +296,5 @@ def test_weights_of_another_shape(inputs: list[MosaicInput], tmp_path: Path) -> 
     ],
 )
 def test_impossible_settings(settings: dict[str, object], key: str) -> None:
-    with pytest.raises(SettingsError, match=rf"mosaic\.{key}"):
+    with pytest.raises(SettingsError, match=f"mosaics: .*{key}"):
         MosaicSettings(**settings)  # type: ignore[arg-type]

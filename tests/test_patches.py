@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skydenoise.brick import Brick
-from skydenoise.errors import BrickError, SettingsError
+from skydenoise.errors import BrickError, SettingsError, disk_full
 from skydenoise.fill import fill
 from skydenoise.patches import PatchSet, allot, cut_patches, draw_corners, possible_corners
 from skydenoise.settings import PatchSettings
@@ -116,7 +116,7 @@ def test_a_bad_brick_is_skipped_and_recorded(tmp_path: Path, caplog: pytest.LogC
     assert summary.skipped == {"0020p000": "brick 0020p000, band r: truncated"}
     assert sum(summary.patches.values()) == SETTINGS.count
     assert set(summary.patches) == {"0010p000", "0030m010"}
-    assert "skipped: brick 0020p000, band r: truncated" in caplog.text
+    assert "left out of patches: brick 0020p000, band r: truncated" in caplog.text
 
 
 def test_a_brick_without_coverage_gives_none(tmp_path: Path) -> None:
@@ -161,6 +161,13 @@ def test_an_interrupted_cut_leaves_nothing_that_looks_complete(tmp_path: Path) -
     assert not list(tmp_path.iterdir())
     with pytest.raises(SettingsError, match=r"positions\.ecsv is missing"):
         PatchSet.open(tmp_path)
+
+
+def test_a_full_disk_is_met_before_the_first_patch(tmp_path: Path, full_disk) -> None:
+    with full_disk(), pytest.raises(OSError, match="File too large") as caught:
+        cut_patches(NAMES, brick, SETTINGS, tmp_path)
+    assert disk_full(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_fewer_shards_than_before_leave_no_old_ones(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import resource
 from dataclasses import replace
 
 import numpy as np
@@ -55,7 +54,7 @@ class Faulty(torch.nn.Module):
 def denoiser_of(network=None, **settings):
     levels = np.stack([noise_levels(np.ones((1, 1)), 5)] * 2)
     noise = NoiseModel(BANDS, (SIGMA,) * 2, (1.0,) * 2, np.ones((2, 1, 1)), levels)
-    architecture = Architecture(bands=2, levels=2, outputs=1)
+    architecture = Architecture(bands=2, levels=2, outputs=1, skips=False)
     description = ModelDescription(
         architecture, BANDS, Stretch((3 * SIGMA,) * 2), noise, {}, sha256="ab" * 32
     )
@@ -185,9 +184,33 @@ def no_coverage(cache, name):
     )
 
 
+def truncated(cache, name):
+    cut_short(raw_file(cache, name, "image", "r"))
+
+
+def nowhere_finite(cache, name):
+    fits.PrimaryHDU(np.full((40, 50), np.nan)).writeto(raw_file(cache, name, "invvar", "g"), overwrite=True)
+
+
+def no_wcs(cache, name):
+    path = raw_file(cache, name, "image", "g")
+    fits.PrimaryHDU(fits.getdata(path, 1)).writeto(path, overwrite=True)
+
+
+def other_shape(cache, name):
+    for kind in ("image", "invvar"):
+        path = raw_file(cache, name, kind, "r")
+        pixels, header = fits.getdata(path, 1, header=True)
+        fits.ImageHDU(pixels[:-1], header).writeto(path, overwrite=True)
+
+
 @pytest.mark.parametrize(
     ("spoil", "facts"),
     [
+        (truncated, ("band r", "image-r.fits.fz", "truncated")),
+        (nowhere_finite, ("band g", "no valid pixel")),
+        (no_wcs, ("band g", "no usable WCS")),
+        (other_shape, ("band r", "differs from", "of band g")),
         (no_band, ("band r", "no file")),
         (empty, ("band g", "empty")),
         (small, ("image 64x31 is smaller than a tile of 32",)),
@@ -224,16 +247,10 @@ def test_an_unexpected_error_fails_the_job_after_the_others_are_done(survey, cap
     assert "4 bricks: 3 done, 0 kept, 1 skipped" in caplog.text
 
 
-def test_a_full_disk_stops_the_chunk_with_one_line(survey):
-    """`ulimit -f` stands for the full disk: the kernel refuses to write on, in the middle of a file."""
+def test_a_full_disk_stops_the_chunk_with_one_line(survey, full_disk):
     predict(survey, names=NAMES[:1])
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    try:
-        with pytest.raises(StepError) as caught:
-            predict(survey)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_disk(), pytest.raises(StepError) as caught:
+        predict(survey)
     assert "no space left" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list(survey[1].rglob("*partial*"))
@@ -254,7 +271,7 @@ def test_full_disks_and_quotas_are_told_from_other_errors(survey, number):
 def test_a_saved_model_is_calibrated_and_predicts_with_its_uncertainty(survey, tmp_path):
     cache, root, _ = survey
     description = denoiser_of().description
-    architecture = Architecture(bands=2, levels=2, width=4, bottleneck=4, outputs=2)
+    architecture = Architecture(bands=2, levels=2, width=4, bottleneck=4, outputs=2, skips=False)
     torch.manual_seed(0)
     save_model(tmp_path / "model", Network(architecture), replace(description, architecture=architecture))
     settings = PredictSettings(tile=32, overlap=8)
@@ -271,11 +288,11 @@ def test_a_saved_model_is_calibrated_and_predicts_with_its_uncertainty(survey, t
 
 def test_a_brick_that_cannot_be_read_is_left_out_of_the_calibration(survey, tmp_path, caplog):
     description = denoiser_of().description
-    architecture = Architecture(bands=2, levels=2, width=4, bottleneck=4, outputs=2)
+    architecture = Architecture(bands=2, levels=2, width=4, bottleneck=4, outputs=2, skips=False)
     save_model(tmp_path / "model", Network(architecture), replace(description, architecture=architecture))
     settings = PredictSettings(tile=32, overlap=8, recover=RecoverSettings(False))
     no_band(survey[0], NAMES[0])
     calibrate_model(tmp_path / "model", NAMES[:2], survey[0], settings, seed=1, device="cpu")
-    assert f"left out of the calibration: brick {NAMES[0]}" in caplog.text
+    assert f"left out of calibration: brick {NAMES[0]}" in caplog.text
     with pytest.raises(StepError, match="no usable pixel in band g"):
         calibrate_model(tmp_path / "model", NAMES[:1], survey[0], settings, seed=1, device="cpu")

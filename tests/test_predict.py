@@ -46,7 +46,7 @@ def denoiser_of(network, **settings):
     noise = NoiseModel(
         BANDS, (SIGMA,) * 3, (1.0,) * 3, np.ones((3, 1, 1)), np.stack([noise_levels(white, 5)] * 3)
     )
-    architecture = Architecture(levels=2, outputs=1)
+    architecture = Architecture(levels=2, outputs=1, skips=False)
     description = ModelDescription(
         architecture, BANDS, Stretch((3 * SIGMA,) * 3), noise, {}, sha256="ab" * 32
     )

@@ -9,7 +9,7 @@ from skydenoise.settings import RecoverSettings
 from skydenoise.starlet import noise_levels
 
 SETTINGS = RecoverSettings()
-DECAM, BASS = (0.11, 0.02, 0.01), (0.64, 0.43, 0.13)  # correlation at lags (0,1), (1,1), (0,2)
+DECAM, BASS = (0.11, 0.02, 0.01), (0.60, 0.35, 0.00)  # correlation at lags (0,1), (1,1), (0,2)
 
 
 def drawn_noise(lags, shape, seed):

@@ -16,7 +16,7 @@ from skydenoise.brick.maskbits import mask_value
 from skydenoise.errors import SettingsError
 from skydenoise.layout import Survey, check_brick_name, truth_catalogue, truth_file
 from skydenoise.simulate import BANDS, SimulationSettings, brick_field, brick_names
-from skydenoise.simulate.camera import exposure_maps, noise_field, observe, saturate
+from skydenoise.simulate.camera import LAGS, exposure_maps, noise_field, noise_kernel, observe, saturate
 from skydenoise.simulate.plan import NOISES, nanomaggies
 from skydenoise.simulate.scene import draw_scene, full_well, sky_noise, sources_of
 from skydenoise.simulate.sky import DISC, SOURCE, SPHEROID, STAR
@@ -153,9 +153,28 @@ def test_the_noise_has_the_claimed_strength_and_correlation(noise):
     whitened = seen.image * np.sqrt(seen.invvar)
     assert whitened.std() == pytest.approx(NOISES[noise].scale, rel=0.02)
     unit = (whitened - whitened.mean()) / whitened.std()
-    for (dy, dx), rho in zip(((0, 1), (1, 1), (0, 2)), NOISES[noise].correlation, strict=True):
-        assert (unit * np.roll(unit, (dy, dx), (0, 1))).mean() == pytest.approx(rho, abs=0.02)
+    for lag, rho in zip(LAGS, NOISES[noise].correlation, strict=False):
+        assert (unit * np.roll(unit, lag, (0, 1))).mean() == pytest.approx(rho, abs=0.02)
     assert np.allclose(1 / np.sqrt(seen.invvar), sky_noise(2, survey) * np.sqrt(2 / seen.exposures))
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_kernel_of_the_noise_is_valid_and_as_correlated_as_claimed(noise):
+    kernel = noise_kernel(NOISES[noise].correlation)
+    assert (kernel**2).sum() == pytest.approx(1)
+    np.testing.assert_array_equal(kernel, kernel.T)
+    np.testing.assert_array_equal(kernel, kernel[::-1])
+    wide = np.pad(kernel, len(kernel))
+    power = np.abs(np.fft.fft2(wide)) ** 2
+    own = np.fft.ifft2(power).real
+    for lag, rho in zip(LAGS, NOISES[noise].correlation, strict=False):
+        assert own[lag] == pytest.approx(rho, abs=0.01)
+    assert power[0, 0] > 0.5  # large scales have noise, as a sky has
+
+
+def test_a_correlation_that_no_noise_can_have_is_refused():
+    with pytest.raises(ValueError, match="noise correlation"):
+        noise_kernel((0.9, 0.0, 0.0))
 
 
 def test_the_depth_is_that_of_a_matched_filter():

@@ -24,7 +24,7 @@ from skydenoise.train.checkpoint import CHECKPOINT, TrainState
 from skydenoise.train.loop import TrainJob, initial_state, learning_rate, train
 from skydenoise.train.ranks import Ranks, join_ranks
 
-TINY = Architecture(bands=2, levels=1, width=4, bottleneck=2, residual_blocks=1, outputs=1)
+TINY = Architecture(bands=2, levels=1, width=4, bottleneck=2, residual_blocks=1, outputs=1, skips=False)
 SHORT = TrainSettings(epochs=3, batch_size=4, learning_rate=1e-2, validation=0.2, checkpoint_minutes=1e-9)
 SCRIPT = (
     "import sys; from skydenoise.train.loop import TrainJob, train; train(TrainJob.from_json(sys.argv[1]))"
@@ -59,7 +59,9 @@ def job(tmp_path: Path) -> TrainJob:
     table.write(folder / "positions.ecsv", format="ascii.ecsv")
     noise = NoiseModel(("g", "r"), (1.0, 1.0), (1.0, 1.0), np.ones((2, 1, 1)), np.ones((2, 5)))
     (tmp_path / "noise.json").write_text(json.dumps(noise.to_json()))
-    return at(tmp_path / "one", TrainJob(folder, tmp_path / "noise.json", *[Path()] * 3, TINY, SHORT))
+    return at(
+        tmp_path / "one", TrainJob(folder, tmp_path / "noise.json", *[Path()] * 3, TINY, SHORT, softening=3.0)
+    )
 
 
 def at(folder: Path, job: TrainJob) -> TrainJob:

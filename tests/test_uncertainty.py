@@ -123,7 +123,7 @@ def noise_model():
 
 
 def denoiser_of(width, recover):
-    architecture = Architecture(bands=2, levels=2, outputs=1)
+    architecture = Architecture(bands=2, levels=2, outputs=1, skips=False)
     stretch = Stretch(tuple(3 * sigma for sigma in SIGMA))
     description = ModelDescription(architecture, BANDS, stretch, noise_model(), {}, sha256="ab" * 32)
     settings = PredictSettings(tile=64, overlap=24, recover=RecoverSettings(recover))

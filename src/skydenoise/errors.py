@@ -1,5 +1,6 @@
 """Errors a user can act on: one clear line each."""
 
+import errno
 from pathlib import Path
 
 
@@ -38,3 +39,13 @@ class BrickError(Exception):
 
 class StepError(RuntimeError):
     """A whole step cannot go on (network down, loss not finite, disk full): one line, cause and remedy."""
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an exhausted disk, quota or `ulimit -f` is at the bottom of `error`: later writes fail too."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

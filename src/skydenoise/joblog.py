@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from skydenoise.errors import BrickError, SettingsError, StepError
+from skydenoise.errors import BrickError, SettingsError, StepError, disk_full
 
 logger = logging.getLogger("skydenoise")
 
@@ -36,8 +36,11 @@ def job_log(path: str | Path) -> Iterator[None]:
     except (BrickError, SettingsError, StepError) as error:
         logger.error("%s", error)
         raise SystemExit(1) from None
-    except Exception:
-        logger.exception("unexpected error")
+    except Exception as error:
+        if disk_full(error):
+            logger.error("%s (make room, then run the same command again)", " ".join(str(error).split()))
+        else:
+            logger.exception("unexpected error")
         raise SystemExit(1) from None
     finally:
         for handler in (file, screen):

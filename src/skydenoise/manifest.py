@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from skydenoise.atomic import write_text
+from skydenoise.errors import StepError
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ def finished(manifests: Iterable[Path | str]) -> list[str]:
     """Names of the bricks that were not skipped, over several manifests, sorted and each once."""
     entries = (entry for path in manifests for entry in read_manifest(Path(path)))
     return sorted({entry.brick for entry in entries if entry.state != "skipped"})
+
+
+def needed(manifests: Iterable[Path | str], step: str) -> list[str]:
+    """Like `finished`, for a step that cannot do without a brick; raises StepError if there is none."""
+    manifests = list(manifests)
+    names = finished(manifests)
+    if not names:
+        skipped = [entry.reason for path in manifests for entry in read_manifest(Path(path))]
+        cause = f"all {len(skipped)} were skipped, the first: {skipped[0]}" if skipped else "none is listed"
+        raise StepError(f"{step}: there is no training brick: {cause}")
+    return names
 
 
 def summarise(

@@ -7,12 +7,12 @@ A folder of patches holds `image-000.npy`, ... and `invvar-000.npy`, ... (n, ban
 import logging
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from astropy.table import Table
@@ -21,12 +21,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from skydenoise.atomic import atomic_path
-from skydenoise.errors import BrickError, SettingsError
+from skydenoise.brick import Brick, readable
+from skydenoise.errors import SettingsError
 from skydenoise.fill import fill
 from skydenoise.settings import PatchSettings
-
-if TYPE_CHECKING:
-    from skydenoise.brick import Brick
 
 _log = logging.getLogger(__name__)
 
@@ -49,23 +47,8 @@ class PatchSummary:
     skipped: dict[str, str]
 
 
-def readable(
-    names: Sequence[str], read: Callable[[str], "Brick"], skipped: dict[str, str]
-) -> "Iterator[Brick]":
-    """Yield the bricks that can be read, one at a time; the reason of each that cannot goes to `skipped`."""
-    for name in tqdm(names, unit="brick", disable=None):
-        try:
-            brick = read(name)
-        except BrickError as error:
-            _log.warning("skipped: %s", error)
-            skipped[name] = str(error)
-        else:
-            yield brick
-            del brick  # or two would be in memory while the next one is read
-
-
 def cut_patches(
-    names: Sequence[str], read: Callable[[str], "Brick"], settings: PatchSettings, folder: Path
+    names: Sequence[str], read: Callable[[str], Brick], settings: PatchSettings, folder: Path
 ) -> PatchSummary:
     """Cut `settings.count` patches from the bricks `names` into `folder`.
 
@@ -86,7 +69,7 @@ def cut_patches(
     skipped: dict[str, str] = {}
     possible: dict[str, int] = {}
     bands: set[tuple[str, ...]] = set()
-    for brick in readable(sorted(set(names)), read, skipped):
+    for brick in readable(sorted(set(names)), read, step="patches", skipped=skipped):
         possible[brick.name] = int(np.count_nonzero(possible_corners(brick.usable, settings)))
         bands.add(brick.bands)
         del brick
@@ -166,7 +149,7 @@ def allot(possible: Mapping[str, int], count: int) -> dict[str, int]:
     return {name: whole + (name in first) for name, (whole, _) in shares.items()}
 
 
-def draw_corners(brick: "Brick", count: int, settings: PatchSettings) -> list[tuple[int, int]]:
+def draw_corners(brick: Brick, count: int, settings: PatchSettings) -> list[tuple[int, int]]:
     """Draw `count` different first corners (y, x); the seed and the brick's name determine them."""
     possible = possible_corners(brick.usable, settings)
     generator = np.random.default_rng([settings.seed, *brick.name.encode()])
@@ -219,7 +202,7 @@ def _create_array(path: Path, shape: tuple[int, ...]) -> Array:
 
 
 def _copy(
-    brick: "Brick",
+    brick: Brick,
     corners: Sequence[tuple[int, int]],
     places: Sequence[tuple[int, int]],
     shards: Sequence[tuple[Array, Array]],

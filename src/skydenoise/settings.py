@@ -30,7 +30,7 @@ class Architecture:
     width: int = 16
     bottleneck: int = 64
     residual_blocks: int = 2
-    skips: bool = False
+    skips: bool = True
     outputs: int = 4
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class PatchSettings:
     """
 
     size: int = 128
-    count: int = 2048
+    count: int = 8192
     min_coverage: float = 0.95
     shard_patches: int = 1024
     seed: int = 0
@@ -99,7 +99,7 @@ class TrainSettings:
     objective: str = "recorrupted"
     loss: str = "flux"
     recorruption: float = 0.5
-    epochs: int = 20
+    epochs: int = 60
     batch_size: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
@@ -148,15 +148,17 @@ class RecoverSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "threshold", tuple(self.threshold))
-        _require(1 <= self.scales <= 8, f"predict.recover.scales: {self.scales} is not in the range [1, 8]")
+        _require(
+            1 <= self.scales <= 8, f"recover.threshold: {self.scales} scales are not in the range [1, 8]"
+        )
         _require(
             len(self.threshold) == self.scales,
-            f"predict.recover.threshold: {len(self.threshold)} values for {self.scales} scales",
+            f"recover.threshold: {len(self.threshold)} values for {self.scales} scales",
         )
-        _require(self.growth > 0, f"predict.recover.growth: {self.growth} is not above 0")
+        _require(self.growth > 0, f"recover.growth: {self.growth} is not above 0")
         _require(
             all(value >= self.growth for value in self.threshold),
-            f"predict.recover.threshold: every value must be at least predict.recover.growth, {self.growth}",
+            f"recover.threshold: every value must be at least recover.growth, {self.growth}",
         )
 
 

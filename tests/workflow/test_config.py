@@ -11,7 +11,9 @@ from .conftest import clone
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return clone(tmp_path_factory.mktemp("config"))
+    folder = clone(tmp_path_factory.mktemp("config"))
+    (folder / "untrained.tsv").write_text("brick\ttrain\tpredict\n1410m032\tno\tyes\n")
+    return folder
 
 
 @pytest.mark.workflow
@@ -26,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("model: {bottleneck: 0}", "model.bottleneck: 0 is less than the minimum of 1"),
         ("train: {objective: identity}", "model.skips: with train.objective 'identity'"),
         ("bricks: nowhere.tsv", "nowhere.tsv: no such table of bricks"),
+        ("bricks: untrained.tsv", "untrained.tsv: no brick has train = yes"),
         ("run: ../elsewhere", "run: '../elsewhere' does not match"),
         ("mosaics: {a: {bricks: [1500p600]}}", "mosaics.a: 1500p600 is not a brick that is denoised"),
     ],

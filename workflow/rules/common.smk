@@ -46,9 +46,12 @@ def check_config():
     validate(config, str(SCHEMA))
 
 
-def check_mosaics():
-    """Refuse a mosaic of bricks that are not denoised."""
-    denoised = {row.brick for row in TABLE if row.predict}
+def check_bricks():
+    """Refuse a table without bricks to train on or to denoise, and a mosaic of bricks that are not denoised."""
+    for purpose, bricks in BRICKS.items():
+        if not bricks:
+            raise SettingsError(f"{config['bricks']}: no brick has {purpose} = yes")
+    denoised = set(BRICKS["predict"])
     for name, mosaic in config["mosaics"].items():
         for brick in mosaic["bricks"] if mosaic["bricks"] != "all" else ():
             if brick not in denoised:
@@ -86,7 +89,11 @@ try:
     )
     REGION = region_of(config["choose"])
     TABLE = read_bricks_table(Path(config["bricks"]), survey_names=SOURCE != "files")
-    check_mosaics()
+    BRICKS = {
+        "train": [row.brick for row in TABLE if row.train],
+        "predict": [row.brick for row in TABLE if row.predict],
+    }
+    check_bricks()
 except SettingsError as error:
     raise WorkflowError(f"config: {error}") from None
 
@@ -101,14 +108,19 @@ SURVEY = Survey(
     release=config["survey"]["release"],
     region=config["survey"]["region"],
 )
-BRICKS = {
-    "train": [row.brick for row in TABLE if row.train],
-    "predict": [row.brick for row in TABLE if row.predict],
-}
 CHUNKS = {
     purpose: chunks(bricks, config["bricks_per_job"])
     for purpose, bricks in BRICKS.items()
 }
+# whose pixels the pictures show; of other surveys only the user knows
+CREDIT = (
+    config["evaluate"]["credit"]
+    or {
+        "survey": f"Input pixels: DESI Legacy Imaging Surveys, {SURVEY.release.upper()}.",
+        "simulation": "Simulated sky.",
+        "files": "",
+    }[SOURCE]
+)
 EVALUATED = sample(BRICKS["predict"], config["evaluate"]["bricks"])
 
 
@@ -171,7 +183,17 @@ def evaluation_products():
 
 
 def print_summary():
-    """What was made, and how good it is."""
-    for text in (ROOT / "summary.txt", ROOT / "evaluation/summary.txt"):
+    """What was made and where, and how good it is where the truth is known."""
+    products = {
+        "denoised bricks": ROOT / "coadd",
+        "mosaics": ROOT / "mosaic",
+        "quality, pictures": ROOT / "evaluation",
+        "model": ROOT / "model",
+        "skipped bricks": ROOT / "skipped.tsv",
+    }
+    for text in (ROOT / "evaluation/summary.txt", ROOT / "summary.txt"):
         if text.exists():
             print(text.read_text())
+    for what, where in products.items():
+        if where.exists():
+            print(f"{what:<22}{where}")

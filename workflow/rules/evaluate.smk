@@ -104,7 +104,7 @@ rule pictures:
         bands=BANDS,
         cache=CACHE,
         root=ROOT,
-        credit=config["evaluate"]["credit"],
+        credit=CREDIT,
         code=CODE,
     script:
         "../scripts/pictures.py"

@@ -18,7 +18,7 @@ rule fetch:
         simulated=lambda wildcards: simulated(
             CHUNKS[wildcards.purpose][wildcards.chunk]
         ),
-        table=[config["survey"]["files"]] if SOURCE == "files" else [],
+        table=config["survey"]["files"] if SOURCE == "files" else [],
     output:
         manifest=f"{RESULTS}/fetch/{{purpose}}-{{chunk}}.tsv",
     log:
@@ -44,6 +44,8 @@ rule fetch:
 
 rule choose_bricks:
     """Bricks with all bands, out of the survey's own tables; look at them, then set `bricks:` to the result."""
+    input:
+        rules.simulate_tables.output if SOURCE == "simulation" else [],
     output:
         table=f"{RESULTS}/chosen_bricks.tsv",
     log:

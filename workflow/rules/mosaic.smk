@@ -24,6 +24,7 @@ rule mosaic:
         f"{RESULTS}/benchmarks/mosaic/{{mosaic}}-{{band}}.tsv"
     conda:
         CPU_ENVIRONMENT
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=240,

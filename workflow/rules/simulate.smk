@@ -8,6 +8,7 @@ out  <results>/survey/...     a mirror on disk, fetched from like the real one
 if SOURCE == "simulation":
     from skydenoise.simulate import SimulationSettings, brick_names
 
+    SIMULATED = Survey(str(MIRROR), SURVEY.release, SURVEY.region)
     try:
         SIMULATION = SimulationSettings(
             release=SURVEY.release, region=SURVEY.region, **config["simulation"]
@@ -19,6 +20,26 @@ if SOURCE == "simulation":
             )
     except SettingsError as error:
         raise WorkflowError(f"config: {error}") from None
+
+    rule simulate_tables:
+        """The survey's tables of bricks, which `choose_bricks` reads."""
+        output:
+            [SIMULATED.all_bricks, SIMULATED.region_bricks],
+        log:
+            f"{RESULTS}/logs/simulate/tables.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/simulate/tables.tsv"
+        conda:
+            CPU_ENVIRONMENT
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            settings=SIMULATION,
+            mirror=MIRROR,
+            code=CODE,
+        script:
+            "../scripts/simulate_tables.py"
 
     rule simulate_brick:
         """One brick of the common sky: galaxies, stars, saturated stars, masks, correlated noise."""

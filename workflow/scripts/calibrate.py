@@ -1,10 +1,11 @@
 from pathlib import Path
 
 from skydenoise.joblog import job_log
-from skydenoise.manifest import finished
+from skydenoise.manifest import needed
 from skydenoise.predict.calibrate import calibrate_model
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
     folder = Path(snakemake.output.uncertainty).parent
-    calibrate_model(folder, finished(snakemake.input.manifests), params.cache, params.predict, params.seed)
+    names = needed(snakemake.input.manifests, "calibration")
+    calibrate_model(folder, names, params.cache, params.predict, params.seed)

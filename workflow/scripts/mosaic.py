@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from skydenoise.joblog import job_log
@@ -18,4 +19,4 @@ with job_log(snakemake.log[0]):
     ]
     output = Path(snakemake.output.image), Path(snakemake.output.footprint)
     provenance = {"model": read_description(Path(snakemake.input.description)).sha256[:32]}
-    mosaic_band(inputs, *output, params.settings, provenance)
+    mosaic_band(inputs, *output, replace(params.settings, workers=snakemake.threads), provenance)

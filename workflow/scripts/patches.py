@@ -3,13 +3,13 @@ from pathlib import Path
 
 from skydenoise.brick import read_brick
 from skydenoise.joblog import job_log
-from skydenoise.manifest import Entry, finished, write_manifest
+from skydenoise.manifest import Entry, needed, write_manifest
 from skydenoise.patches import cut_patches
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
     read = partial(read_brick, params.cache, bands=params.bands)
-    names = finished(snakemake.input.manifests)
+    names = needed(snakemake.input.manifests, "patches")
     summary = cut_patches(names, read, params.settings, Path(snakemake.output.positions).parent)
     used = [Entry(name, "done") for name in names if name not in summary.skipped]
     skipped = [Entry(name, "skipped", reason=reason) for name, reason in summary.skipped.items()]

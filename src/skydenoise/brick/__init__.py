@@ -1,7 +1,7 @@
 """FITS bricks: the only room that knows how pixels, headers and masks lie in files.
 
 `brick` reads and writes bricks, `fitsfile` single images, `cards` headers, `maskbits` the survey's masks,
-`rawbrick` the survey's layout (for simulated and imported images).
+`rawbrick` the survey's layout (for simulated and imported images), `readable` many bricks.
 """
 
 from skydenoise.brick.brick import (
@@ -14,6 +14,7 @@ from skydenoise.brick.brick import (
     write_brick,
 )
 from skydenoise.brick.fitsfile import write_survey_image
+from skydenoise.brick.readable import readable
 
 __all__ = [
     "Brick",
@@ -22,6 +23,7 @@ __all__ = [
     "is_complete",
     "read_brick",
     "read_denoised",
+    "readable",
     "write_brick",
     "write_survey_image",
 ]

@@ -1,4 +1,4 @@
-"""The only room that knows FITS bricks: the survey's files in, ours out."""
+"""Bricks of several bands: the survey's files in, ours out."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -110,7 +110,9 @@ def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarra
         invvar[broken] = 0
     image[invvar == 0] = 0
     if not invvar.any():
-        raise BrickError("no valid pixel (invvar is zero everywhere)", brick=name, band=band, file=path)
+        raise BrickError(
+            "no valid pixel (nowhere a finite value with invvar above 0)", brick=name, band=band, file=path
+        )
     return image, invvar, header
 
 

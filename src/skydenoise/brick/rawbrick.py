@@ -51,4 +51,6 @@ def write_raw(
         for name, bit in bits.items():
             header.append((f"MBIT_{bit}", name), bottom=True)
         files.append(BrickFile(layout.raw_file(cache, brick.name, "maskbits"), maskbits, header, output))
+    else:
+        layout.raw_file(cache, brick.name, "maskbits").unlink(missing_ok=True)  # an earlier brick's
     return write_files(brick.name, files)

@@ -1,4 +1,9 @@
-"""Measurements of quality: against a simulated truth, of the residual alone, and as pictures."""
+"""Measurements of quality: against a simulated truth, of the residual alone, and as pictures.
+
+`run` measures a run: `pixels`, `apertures` and `photometry` against the truth that `scene` reads and the peer
+of `smoothing`, `residual` without any truth. `statistics` pools, `tables` writes, `plots` draws the tables.
+`pictures` draws bricks, with `colour` and the parts that `zones` chooses.
+"""
 
 from skydenoise.evaluate.pictures import before_after, galaxy_gallery
 from skydenoise.evaluate.plots import bias_plot, residual_plot, training_curve

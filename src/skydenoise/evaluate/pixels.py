@@ -15,10 +15,10 @@ SOFTENING = 3.0
 """beta of the error's stretch, in units of the sky noise."""
 SKY_BELOW = 0.1
 """A pixel is sky where the truth is below this many sigma of the sky."""
-SOURCE_ABOVE = 1.0
-"""A pixel lies on a source where the truth is above this many sigma of the sky."""
 BRIGHT_ABOVE = 5.0
 """A pixel is bright where the truth is above this many sigma of the sky."""
+BLANK_BELOW, DISTINCT_ABOVE = 0.3, 2.0
+"""Borders between blank, dim and distinct pixels: denoised value over the noise of the input pixel."""
 
 _JACKKNIFE = "delete-one jackknife over blocks of 64 x 64 pixels"
 
@@ -51,7 +51,7 @@ QUALITY_DEFINITIONS = {
 
 COVERAGE_FIELDS = (
     Field("band", "filter", dtype=str),
-    Field("zone", "sky, faint, source or all", dtype=str),
+    Field("zone", "by what is seen: blank, dim, distinct or all", dtype=str),
     Field("pixels", "pixels with a sigma", "pix", int),
     *Field("within_1", "share with |x - truth| < sigma; 0.683 if Gaussian").with_error(_JACKKNIFE),
     *Field("within_2", "share with |x - truth| < 2 sigma; 0.954 if Gaussian").with_error(_JACKKNIFE),
@@ -59,8 +59,9 @@ COVERAGE_FIELDS = (
 
 COVERAGE_DEFINITIONS = {
     "sigma": "the denoised product's own 1-sigma uncertainty of the pixel",
-    "zones": f"sky: truth below {SKY_BELOW} sigma of the sky noise; faint: up to {SOURCE_ABOVE}; source: "
-    "above",
+    "zones": f"blank: denoised value below {BLANK_BELOW} times the noise of the input pixel; dim: up to "
+    f"{DISTINCT_ABOVE}; distinct: above. By the denoised image, not by the truth: an interval has to hold "
+    "given what is seen, and only so can a user choose pixels",
     "errors": _JACKKNIFE,
 }
 
@@ -117,25 +118,22 @@ def pool(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
 
-def _zones(truth: NDArray, sigma: float) -> dict[str, Mask]:
-    return {
-        "sky": truth < SKY_BELOW * sigma,
-        "faint": (truth >= SKY_BELOW * sigma) & (truth < SOURCE_ABOVE * sigma),
-        "source": truth >= SOURCE_ABOVE * sigma,
-        "all": np.ones(truth.shape, dtype=bool),
-    }
+def _zones(denoised: NDArray, noise_sigma: NDArray) -> dict[str, Mask]:
+    blank, distinct = denoised < BLANK_BELOW * noise_sigma, denoised > DISTINCT_ABOVE * noise_sigma
+    return {"blank": blank, "dim": ~(blank | distinct), "distinct": distinct, "all": np.ones_like(blank)}
 
 
 def coverage_sums(scene: Scene, noise: NoiseModel) -> dict[tuple[str, str], Array]:
     """By band and zone: pixels, those within 1 sigma and within 2 sigma of the truth, per block."""
     index = block_index(scene.brick.shape)
+    noise_sigma = noise.sigma(scene.brick.invvar)
     result = {}
     for band, name in enumerate(noise.bands):
-        sigma = scene.denoised.sigma[band]
-        distance = np.abs(scene.denoised.image[band] - scene.truth[band])
+        sigma, image = scene.denoised.sigma[band], scene.denoised.image[band]
+        distance = np.abs(image - scene.truth[band])
         known = scene.measured[band] & np.isfinite(sigma) & (sigma > 0)
         inside = [(distance < reach * sigma).astype(np.float64) for reach in (1, 2)]
-        for zone, where in _zones(scene.truth[band], noise.sigma_sky[band]).items():
+        for zone, where in _zones(image, noise_sigma[band]).items():
             result[name, zone] = block_sums(index, known & where, inside)
     return result
 

@@ -1,6 +1,5 @@
 """Bring the survey's bricks into the cache: many files at once, verified, reported by brick and file."""
 
-import hashlib
 import json
 import logging
 import re
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from skydenoise import layout
 from skydenoise.atomic import write_json, write_text
+from skydenoise.digest import file_digest, joint_digest
 from skydenoise.errors import SettingsError, StepError
 from skydenoise.fetch.download import (
     BrokenTransferError,
@@ -119,14 +119,9 @@ def read_checksums(path: Path) -> dict[str, str]:
     return sums
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _check(path: Path, expected: str | None) -> None:
     """Raise UnfitError unless `path` has the sha256 `expected` (None: not known) and is a whole FITS file."""
-    if expected is not None and (found := _sha256(path)) != expected:
+    if expected is not None and (found := file_digest(path)) != expected:
         raise UnfitError(f"sha256 {found[:12]}... is not the survey's {expected[:12]}...")
     check_fits(path, pixels=expected is None)
 
@@ -146,10 +141,10 @@ class _Brick:
     def entry(self) -> Entry:
         seconds = sum(self.spent)
         if self.reason:
-            return Entry(self.name, "skipped", seconds=seconds, reason=self.reason)
-        digest = hashlib.sha256("".join(self.verified[name] for name in sorted(self.verified)).encode())
+            return Entry(self.name, "skipped", seconds=seconds, reason=f"brick {self.name}, {self.reason}")
+        digest = joint_digest(self.verified[name] for name in sorted(self.verified))
         state = "done" if self.fetched else "kept"
-        return Entry(self.name, state, len(self.verified), digest.hexdigest(), seconds)
+        return Entry(self.name, state, len(self.verified), digest, seconds)
 
 
 @dataclass(frozen=True)
@@ -240,7 +235,7 @@ class _Job:
         except UnfitError:
             return False
         targets = [self._target(file) for file in files if file.band or self._target(file).name in sums]
-        if all(path.exists() and sums.get(path.name) == _sha256(path) for path in targets):
+        if all(path.exists() and sums.get(path.name) == file_digest(path) for path in targets):
             brick.verified = {path.name: sums[path.name] for path in targets}
             return True
         return False
@@ -256,7 +251,7 @@ class _Job:
             url = self._survey.file(brick.name, file.kind, file.band)
             if self._downloader.fetch(url, target, partial(_check, expected=expected)):
                 brick.fetched.add(target.name)
-            brick.verified[target.name] = expected or _sha256(target)
+            brick.verified[target.name] = expected or file_digest(target)
         except MissingError as error:
             if file.kind == "maskbits":
                 log.warning("brick %s: maskbits: %s; no pixel will count as saturated", brick.name, error)

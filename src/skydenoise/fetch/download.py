@@ -38,7 +38,7 @@ class FetchSettings:
     backoff_s : pause before the second try in seconds; it doubles with each further one
     """
 
-    connections: int = 4
+    connections: int = 8
     retries: int = 5
     timeout_s: float = 60.0
     backoff_s: float = 1.0
@@ -46,11 +46,11 @@ class FetchSettings:
     def __post_init__(self) -> None:
         for key, least in (("connections", 1), ("retries", 0)):
             if getattr(self, key) < least:
-                raise SettingsError(f"fetch.{key}: {getattr(self, key)} is below {least}")
+                raise SettingsError(f"survey.{key}: {getattr(self, key)} is below {least}")
         if not self.timeout_s > 0:
-            raise SettingsError(f"fetch.timeout_s: {self.timeout_s} is not above 0")
+            raise SettingsError(f"survey.timeout: {self.timeout_s} is not above 0")
         if not self.backoff_s >= 0:
-            raise SettingsError(f"fetch.backoff_s: {self.backoff_s} is below 0")
+            raise SettingsError(f"backoff_s: {self.backoff_s} is below 0")
 
 
 class RefusedError(Exception):

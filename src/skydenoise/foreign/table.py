@@ -1,11 +1,14 @@
 """Images of other surveys, listed in a table, in the Legacy Survey's raw layout (`source: files`)."""
 
 import csv
+import fcntl
 import hashlib
 import logging
+import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -16,7 +19,8 @@ from skydenoise import layout
 from skydenoise.brick import Brick
 from skydenoise.brick.fitsfile import intact_header, wcs_fault
 from skydenoise.brick.rawbrick import write_raw
-from skydenoise.errors import BrickError, SettingsError
+from skydenoise.digest import file_digest, joint_digest
+from skydenoise.errors import BrickError, SettingsError, StepError, disk_full
 from skydenoise.foreign.align import SAME_GRID, align, align_mask, celestial_wcs, grid_distance, with_wcs_of
 from skydenoise.foreign.sourceimage import SourceError, constant_invvar, read_plane, to_nanomaggies
 from skydenoise.manifest import Entry
@@ -113,7 +117,12 @@ def _row(table: Path, row: dict[str, str]) -> ForeignImage:
 def import_bricks(
     images: Sequence[ForeignImage], names: Sequence[str], bands: Sequence[str], cache: Path
 ) -> list[Entry]:
-    """Import the bricks `names`; those that fail are listed as skipped, with the reason."""
+    """Import the bricks `names`; those that fail are listed as skipped, with the reason.
+
+    Raises
+    ------
+    StepError : the disk is full
+    """
     entries = []
     for name in names:
         try:
@@ -121,6 +130,10 @@ def import_bricks(
                 import_brick([image for image in images if image.brick == name], name, bands, cache)
             )
         except BrickError as error:
+            if disk_full(error):
+                raise StepError(
+                    f"no space left for {cache}; free some and run again, finished bricks are kept"
+                ) from error
             log.warning("skipped: %s", error)
             entries.append(Entry(name, "skipped", reason=str(error)))
     return entries
@@ -143,29 +156,46 @@ def import_brick(images: Sequence[ForeignImage], name: str, bands: Sequence[str]
         if band not in by_band:
             raise BrickError("not in the table", brick=name, band=band)
     chosen = [by_band[band] for band in bands]
-    key = _key(chosen)
-    headers = [intact_header(layout.raw_file(cache, name, "image", band)) for band in bands]
-    headers += [intact_header(layout.raw_file(cache, name, "invvar", band)) for band in bands]
-    state = "kept"
-    if not all(header is not None and header.get("SDIMPORT") == key for header in headers):
-        state = "done"
-        write_raw(cache, _brick(chosen, key), OutputSettings("lossless"))
+    with _alone(layout.raw_file(cache, name, "maskbits").parent):
+        state = _import(chosen, name, bands, cache)
     files = sorted(layout.raw_file(cache, name, "maskbits").parent.glob("legacysurvey-*.fits.fz"))
-    digest = hashlib.sha256("".join(_sha256(file) for file in files).encode()).hexdigest()
+    digest = joint_digest(file_digest(file) for file in files)
     return Entry(name, state, len(files), digest, time.perf_counter() - start)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold `folder` against other processes: two jobs import a brick that is trained on and denoised."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: the work is done twice, to the same result
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        with suppress(OSError):  # there is something in it
+            folder.rmdir()
+        os.close(handle)
+
+
+def _import(images: Sequence[ForeignImage], name: str, bands: Sequence[str], cache: Path) -> str:
+    """Write the brick unless it is there already; "done" or "kept"."""
+    key = _key(images)
+    headers = [intact_header(layout.raw_file(cache, name, "image", band)) for band in bands]
+    headers += [intact_header(layout.raw_file(cache, name, "invvar", band)) for band in bands]
+    if all(header is not None and header.get("SDIMPORT") == key for header in headers):
+        return "kept"
+    write_raw(cache, _brick(images, key), OutputSettings("lossless"))
+    return "done"
 
 
 def _key(images: Sequence[ForeignImage]) -> str:
     digest = hashlib.sha256()
     for image in images:
-        digest.update(repr((image.band, image.hdu, image.plane, image.units, image.invvar_hdu)).encode())
+        hdus = (image.hdu, image.plane, image.invvar_hdu, image.mask_hdu)
+        digest.update(repr((image.band, image.units, hdus)).encode())
         for path in (image.image, image.invvar, image.mask):
-            digest.update(_sha256(path).encode() if path is not None and path.is_file() else b"none")
+            digest.update(file_digest(path).encode() if path is not None and path.is_file() else b"none")
     return digest.hexdigest()[:32]
 
 
@@ -219,12 +249,14 @@ def _read_band(source: ForeignImage) -> _Band:
         for pixels in (invvar, masked):
             if pixels.shape != plane.pixels.shape:
                 raise SourceError(f"shape {pixels.shape} (y, x) is not the image's, {plane.pixels.shape}")
+        valid = np.isfinite(plane.pixels) & np.isfinite(invvar) & (invvar > 0)
+        if not valid.any():
+            raise SourceError("no valid pixel (nowhere a finite value with invvar above 0)")
     except (SourceError, OSError) as error:
         remedy = getattr(error, "remedy", None)
         raise BrickError(
             str(error), brick=source.brick, band=source.band, file=file, remedy=remedy
         ) from error
-    valid = np.isfinite(plane.pixels) & np.isfinite(invvar) & (invvar > 0)
     return _Band(
         np.where(valid, plane.pixels, 0).astype(np.float32),
         np.where(valid, invvar, 0).astype(np.float32),

@@ -7,7 +7,6 @@ brightness.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from skydenoise.atomic import atomic_path, write_json
+from skydenoise.digest import file_digest
 from skydenoise.errors import StepError
 from skydenoise.model.lean import LeanLayout
 from skydenoise.model.paper import PaperLayout
@@ -104,10 +104,10 @@ def save_model(folder: Path, network: Network, description: ModelDescription) ->
     """Write model.safetensors and model.json to `folder`, each in one step, the description last."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with atomic_path(folder / WEIGHTS) as partial:
-        save_file(state, partial)
+        partial.write_bytes(save(state))  # Python's own errors if the disk is full
     content = {
         "format": FORMAT,
-        "sha256": _digest(folder / WEIGHTS),
+        "sha256": file_digest(folder / WEIGHTS),
         "architecture": asdict(description.architecture),
         "bands": list(description.bands),
         "softening": list(description.stretch.softening),
@@ -127,7 +127,7 @@ def load_model(folder: Path, device: str = "cpu") -> tuple[Network, ModelDescrip
     weights = folder / WEIGHTS
     description = read_description(folder / DESCRIPTION)
     try:
-        digest = _digest(weights)
+        digest = file_digest(weights)
         if digest != description.sha256:
             raise StepError(
                 f"model: {weights} is not the file that {DESCRIPTION} describes: sha256 {digest[:12]}, not "
@@ -175,8 +175,3 @@ def _fits(name: str, expected: dict[str, tuple[int, ...]], state: dict[str, Tens
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """The published layout: Wang et al. 2021, arXiv:2112.01511, and the authors' own code (mssd).
 
 With levels 5, width 8, bottleneck 64 and 16 residual blocks it has the published 7.3-7.5 million parameters.
-What was not taken over: sigmoid heads (see model.py), and one gain and bias for all channels of a
+What was not taken over: sigmoid heads (see `Network`), and one gain and bias for all channels of a
 normalisation (here one per channel).
 """
 

@@ -107,7 +107,7 @@ def common_wcs(images: Sequence[Path], pixel_scale: float | None = None) -> Grid
 
 def _common_grid(sources: Sequence[Source], pixel_scale: float | None) -> Grid:
     if not sources:
-        raise SettingsError("mosaic.bricks: there is no brick to make a mosaic of")
+        raise SettingsError("mosaics: there is no brick to make a mosaic of")
     wcs, shape = find_optimal_celestial_wcs(
         [(source.shape, source.wcs) for source in sorted(sources, key=lambda source: source.brick)],
         resolution=None if pixel_scale is None else pixel_scale * units.arcsec,
@@ -130,7 +130,7 @@ def read_grid(path: Path) -> Grid:
             raise ValueError("NAXIS1 and NAXIS2 leave no pixel")
         return Grid(celestial_wcs(header), shape)
     except (OSError, EOFError, KeyError, ValueError) as error:
-        raise SettingsError(f"mosaic.wcs: {path}: {' '.join(str(error).split()) or 'is empty'}") from None
+        raise SettingsError(f"mosaics: wcs {path}: {' '.join(str(error).split()) or 'is empty'}") from None
 
 
 def mosaic_band(
@@ -169,7 +169,7 @@ def mosaic_band(
     grid = read_grid(settings.wcs) if settings.wcs else _common_grid(sources, settings.pixel_scale)
     placed = [(source, window) for source in sources if not (window := _extent(source, grid)).empty]
     if not placed:
-        raise SettingsError(f"mosaic.wcs: {settings.wcs}: none of the {len(sources)} bricks touches it")
+        raise SettingsError(f"mosaics: wcs {settings.wcs}: none of the {len(sources)} bricks touches it")
     header = _header(grid, [source for source, _ in placed], provenance)
     covered = 0
     with (

@@ -27,13 +27,11 @@ class MosaicSettings:
         if self.wcs is not None:
             object.__setattr__(self, "wcs", Path(self.wcs))
         if self.order not in ("bicubic", "bilinear"):
-            raise SettingsError(f"mosaic.order: {self.order!r} is not 'bicubic' or 'bilinear'")
+            raise SettingsError(f"mosaics: order {self.order!r} is not 'bicubic' or 'bilinear'")
         if self.pixel_scale is not None and not self.pixel_scale > 0:
-            raise SettingsError(f"mosaic.pixel_scale: {self.pixel_scale} is not above 0")
+            raise SettingsError(f"mosaics: pixel_scale {self.pixel_scale} is not above 0")
         if self.pixel_scale is not None and self.wcs is not None:
-            raise SettingsError(
-                "mosaic.pixel_scale: mosaic.wcs already fixes the pixels; give one of the two"
-            )
+            raise SettingsError("mosaics: wcs already fixes the pixels; give it or pixel_scale, not both")
         for key in ("block", "workers"):
             if getattr(self, key) < 1:
-                raise SettingsError(f"mosaic.{key}: {getattr(self, key)} is below 1")
+                raise SettingsError(f"mosaics: {key} {getattr(self, key)} is below 1")

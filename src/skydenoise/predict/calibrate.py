@@ -24,15 +24,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from skydenoise.atomic import write_json
-from skydenoise.brick import Brick, read_brick
+from skydenoise.brick import Brick, read_brick, readable
 from skydenoise.errors import BrickError, StepError
 from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
 from skydenoise.predict.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
@@ -78,19 +78,11 @@ def calibrate_model(
     denoiser = load_denoiser(folder, settings, device)
     some = [names[i * len(names) // CUTOUTS] for i in range(CUTOUTS)] if len(names) > CUTOUTS else names
     per_brick = -(-CUTOUTS // max(len(some), 1))
-    bricks = readable(some, cache, denoiser.description.bands)
+    read = partial(read_brick, cache, bands=denoiser.description.bands)
+    bricks = readable(some, read, step="calibration")
     model = calibrate(bricks, denoiser, np.random.default_rng(seed), per_brick=per_brick)
     write_json(folder / UNCERTAINTY_FILE, model.to_json())
     return model
-
-
-def readable(names: Sequence[str], cache: Path, bands: Sequence[str]) -> Iterator[Brick]:
-    """The bricks that can be read, one at a time; a warning for each of the others."""
-    for name in tqdm(names, disable=None, unit="brick", desc="calibrate"):
-        try:
-            yield read_brick(cache, name, bands)
-        except BrickError as error:
-            logger.warning("left out of the calibration: %s", error)
 
 
 def calibrate(
@@ -114,7 +106,7 @@ def calibrate(
             for cutout in random_cutouts(brick, per_brick, size, generator):
                 samples.append(measure(cutout, plain, generator))
         except BrickError as error:
-            logger.warning("left out of the calibration: %s", error)
+            logger.warning("left out of calibration: %s", error)
     bands = denoiser.description.bands
     curves = [band_curves(bands[index], [sample[index] for sample in samples]) for index in range(len(bands))]
     network, recovered = zip(*curves, strict=True)

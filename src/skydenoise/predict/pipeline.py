@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import time
@@ -16,16 +15,14 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from skydenoise.brick import Brick, Denoised, is_complete, read_brick, write_brick
-from skydenoise.errors import BrickError, StepError
+from skydenoise.digest import file_digest, joint_digest
+from skydenoise.errors import BrickError, StepError, disk_full
 from skydenoise.layout import coadd_file, raw_file
 from skydenoise.manifest import Entry, write_manifest
 from skydenoise.predict.denoise import Denoiser, denoise_brick
 from skydenoise.settings import OutputSettings
 
 logger = logging.getLogger(__name__)
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Disk, quota or `ulimit -f` exhausted: every later brick would fail alike."""
 
 Result = TypeVar("Result")
 
@@ -124,7 +121,7 @@ class _Chunk:
         bands = self.denoiser.description.bands
         files = [raw_file(self.cache, name, kind, band) for kind in ("image", "invvar") for band in bands]
         for file in [*files, raw_file(self.cache, name, "maskbits")]:
-            digest.update(_file_digest(file).encode() if file.exists() else b"none")
+            digest.update(file_digest(file).encode() if file.exists() else b"none")
         return digest.hexdigest()[:24]
 
     def provenance(self, key: str) -> dict[str, str | int | float]:
@@ -185,21 +182,12 @@ class _Chunk:
 
 
 def _entry(name: str, state: str, files: Sequence[Path], start: float) -> Entry:
-    digest = hashlib.sha256("".join(_file_digest(file) for file in sorted(files)).encode())
-    return Entry(name, state, len(files), digest.hexdigest(), time.perf_counter() - start)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = joint_digest(file_digest(file) for file in sorted(files))
+    return Entry(name, state, len(files), digest, time.perf_counter() - start)
 
 
 def _stop_if_disk_full(error: BaseException, root: Path) -> None:
-    """Raise StepError if a full disk or quota is at the bottom of `error`."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in _DISK_FULL:
-            raise StepError(
-                f"predict: no space left for {root}; free some and run again, finished bricks are kept"
-            ) from error
-        cause = cause.__cause__ or cause.__context__
+    if disk_full(error):
+        raise StepError(
+            f"predict: no space left for {root}; free some and run again, finished bricks are kept"
+        ) from error

@@ -64,38 +64,49 @@ def _lattice(field: BrickField, pad: int, cell: int, draw: Callable[[int, int], 
     return joined[top : top + extent, left : left + extent]
 
 
-_ORBITS = np.array([[5, 4, 3, 4, 5], [4, 2, 1, 2, 4], [3, 1, 0, 1, 3], [4, 2, 1, 2, 4], [5, 4, 3, 4, 5]])
-"""Places of a 5 x 5 kernel that mirror images and quarter turns carry into each other."""
+LAGS = ((0, 1), (1, 1), (0, 2), (0, 3))
+"""(y, x) distances of pixels whose correlation is given."""
+
+CORRELATION_TOLERANCE = 0.01
+"""Of a kernel's correlation: measured ones differ by as much between masks of the sources."""
 
 
 @cache
-def noise_kernel(correlation: tuple[float, float, float]) -> NDArray[np.float64]:
-    """The 5 x 5 kernel that gives white noise unit variance and the wanted correlation.
+def noise_kernel(correlation: tuple[float, ...]) -> NDArray[np.float64]:
+    """The square kernel that gives white noise unit variance and the wanted correlation.
+
+    The correlation is the kernel's with itself, so its power spectrum is never negative. The kernel reaches
+    as far as the last lag and is the same in mirror images and quarter turns.
 
     Parameters
     ----------
-    correlation : coefficients at lags (1, 0), (1, 1), (2, 0)
+    correlation : coefficients at the first lags of LAGS, three or four
 
     Raises
     ------
     ValueError : no such kernel has this correlation
     """
+    lags = ((0, 0), *LAGS[: len(correlation)])
+    reach = lags[-1][1]
     target = np.array([1.0, *correlation])
+    offset = np.abs(np.arange(-reach, reach + 1))
+    distance = offset**2 + offset[:, np.newaxis] ** 2
+    apart, places = np.unique(distance, return_inverse=True)  # up to a reach of 4 no two orbits share one
+    places = places.reshape(distance.shape)
     variance = -0.25 / np.log(np.clip(correlation[0], 1e-3, 0.95))  # Gaussian with this rho(1): a good start
-    start = np.exp(-np.array([0, 1, 2, 4, 5, 8]) / (2 * variance))
-    start /= np.linalg.norm(start[_ORBITS])
+    start = np.exp(-apart / (2 * variance))
+    start /= np.linalg.norm(start[places])
 
     def mismatch(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        kernel = np.pad(values[_ORBITS], 2)
-        lags = [(kernel * np.roll(kernel, lag, (0, 1))).sum() for lag in ((0, 0), (0, 1), (1, 1), (0, 2))]
-        return np.concatenate(
-            (np.array(lags) - target, 1e-5 * (values - start))
-        )  # of all solutions the nearest
+        kernel = np.pad(values[places], reach)
+        found = [(kernel * np.roll(kernel, lag, (0, 1))).sum() for lag in lags]
+        nearest = 1e-5 * (values - start)  # of all solutions
+        return np.concatenate((np.array(found) - target, nearest))
 
     values = optimize.least_squares(mismatch, start, xtol=1e-14, ftol=1e-14).x
-    if np.abs(mismatch(values)[:4]).max() > 1e-3:
-        raise ValueError(f"no 5 x 5 kernel gives the noise correlation {correlation}")
-    return values[_ORBITS]
+    if np.abs(mismatch(values)[: len(lags)]).max() > CORRELATION_TOLERANCE:
+        raise ValueError(f"no kernel gives the noise correlation {correlation}")
+    return values[places] / np.linalg.norm(values[places])
 
 
 def noise_field(field: BrickField, band: int, settings: SimulationSettings) -> NDArray[np.float64]:
@@ -105,7 +116,8 @@ def noise_field(field: BrickField, band: int, settings: SimulationSettings) -> N
         return generator(settings, Stream.NOISE, band, column, row).standard_normal((BLOCK, BLOCK))
 
     kernel = noise_kernel(NOISES[settings.noise].correlation)
-    return ndimage.convolve(_lattice(field, 2, BLOCK, white), kernel)[2:-2, 2:-2]
+    reach = len(kernel) // 2
+    return ndimage.convolve(_lattice(field, reach, BLOCK, white), kernel)[reach:-reach, reach:-reach]
 
 
 def _in_gap(field: BrickField, band: int, exposure: int, settings: SimulationSettings) -> NDArray[np.bool_]:

@@ -1,7 +1,6 @@
 """The simulated survey on disk: a mirror in the survey's layout, and the truth beside it."""
 
 import gzip
-import hashlib
 import io
 import logging
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from skydenoise.atomic import atomic_path, write_text
 from skydenoise.brick import write_survey_image
+from skydenoise.digest import file_digest
 from skydenoise.errors import SettingsError
 from skydenoise.layout import Survey, truth_catalogue, truth_file
 from skydenoise.settings import OutputSettings
@@ -226,7 +226,7 @@ def simulate_brick(name: str, settings: SimulationSettings, mirror: Path, truth_
     files.append(Path(survey.file(name, "maskbits")))
     write_survey_image(files[-1], maskbits(field, observations, sources, position), header, output=LOSSLESS)
     sums = Path(survey.checksums(name))
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(files)]
+    lines = [f"{file_digest(file)}  {file.name}\n" for file in sorted(files)]
     write_text(sums, "".join(lines))
     logger.info("brick %s simulated: %d sources", name, len(sources))
     return [*files, sums, *truth]

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from skydenoise.atomic import atomic_path
@@ -92,8 +92,9 @@ class TrainState:
             tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
         numbers = {"step": self.step, "loss_sum": self.loss_sum, "seconds": self.seconds, "rows": self.rows}
         metadata = {"fingerprint": fingerprint, "numbers": json.dumps(numbers)}
+        content = save({name: value.cpu().contiguous() for name, value in tensors.items()}, metadata)
         with atomic_path(path) as partial:
-            save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, partial, metadata)
+            partial.write_bytes(content)  # Python's own errors if the disk is full
 
     def load(self, path: Path, fingerprint: str) -> bool:
         """Take the state from `path`; False, with a log line, if it is another training's or damaged."""

@@ -30,7 +30,7 @@ class TrainJob:
     tensorboard: Path
     architecture: Architecture
     settings: TrainSettings
-    softening: float = 3.0
+    softening: float
     provenance: dict[str, str | int | float] = field(default_factory=dict)
 
     def to_json(self) -> str:

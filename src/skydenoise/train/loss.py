@@ -25,7 +25,7 @@ class Criterion:
         comes out too faint. "flux" compares fluxes and is unbiased: squared difference in nanomaggies,
         divided by softening**2 + input**2. That weight keeps the brightest stars from ruling the sum,
         and since it is a function of the input alone, whose noise is independent of the target's
-        (objective.py), the best prediction is the mean flux, whatever the weight. The softening in it is
+        (`objective`), the best prediction is the mean flux, whatever the weight. The softening in it is
         that of the pixel's own noise, so shallow regions count as much as deep ones.
     stretch : between nanomaggies and outputs
     softening_sigma : beta, softening in units of the noise
