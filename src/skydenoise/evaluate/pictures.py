@@ -1,12 +1,13 @@
 """Before and after: figures of a brick and of parts of it, one scaling for all panels of a figure."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
+from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.utils import proj_plane_pixel_scales
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -117,7 +118,9 @@ def sky_noise(brick: Brick) -> tuple[float, ...]:
 
 def arcsec_per_pixel(header: fits.Header) -> float | None:
     """Scale of the image, or None if the header has no celestial WCS."""
-    wcs = WCS(header, naxis=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)  # old spellings of dates and frames
+        wcs = WCS(header, naxis=2)
     if not wcs.has_celestial:
         return None
     return 3600 * float(np.mean(proj_plane_pixel_scales(wcs)))

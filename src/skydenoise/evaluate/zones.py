@@ -61,8 +61,8 @@ def brightest_galaxies(brick: Brick, image: Image, sigma_sky: tuple[float, ...],
     """The `count` brightest extended sources of the middle band, rows of `detect`.
 
     Extended: the radius with half the flux is more than 1.25 times that of stars, the 10th percentile among
-    the half of the sources with the higher flux. No unusable pixel, in any band, within twice the length
-    along the major axis. Fewer if there are fewer.
+    the half of the sources with the higher flux. No unusable pixel, in any band, and no border within twice the
+    length along the major axis. Fewer if there are fewer.
     """
     band = len(brick.bands) // 2
     found = detect(image[band], brick.usable[band], sigma_sky[band])
@@ -74,7 +74,8 @@ def brightest_galaxies(brick: Brick, image: Image, sigma_sky: tuple[float, ...],
     stars = np.quantile(radius[: (found.size + 1) // 2], 0.1)
     masked = np.ascontiguousarray(~brick.usable.all(axis=0), dtype=np.float32)
     touched, _, _ = sep.sum_circle(masked, x, y, 2 * length)
-    return found[(radius > 1.25 * stars) & (touched == 0)][:count]
+    border = np.minimum.reduce([x, y, brick.shape[1] - 1 - x, brick.shape[0] - 1 - y])
+    return found[(radius > 1.25 * stars) & (touched == 0) & (border > 2 * length)][:count]
 
 
 def faint_field(
