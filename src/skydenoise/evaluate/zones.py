@@ -61,8 +61,8 @@ def brightest_galaxies(brick: Brick, image: Image, sigma_sky: tuple[float, ...],
     """The `count` brightest extended sources of the middle band, rows of `detect`.
 
     Extended: the radius with half the flux is more than 1.25 times that of stars, the 10th percentile among
-    the half of the sources with the higher flux. No unusable pixel, in any band, and no border within twice the
-    length along the major axis. Fewer if there are fewer.
+    the half of the sources with the higher flux. No unusable pixel, in any band, and no border lies within
+    twice the length along the major axis. Fewer if there are fewer.
     """
     band = len(brick.bands) // 2
     found = detect(image[band], brick.usable[band], sigma_sky[band])
