@@ -117,6 +117,7 @@ def test_a_new_brick_never_trains_again_nor_touches_others(
 ) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(run, folder, symlinks=True)
+    (folder / "results/tiny/raw/SOURCE.json").unlink()  # the simulated survey moved along with its cache
     rows = ((TRAINED, "yes", "no"), (DENOISED, "no", "yes"), (BROKEN, "no", "yes"), (LATER, "no", "yes"))
     table(folder, *rows)
     before = coadd_file(folder / "results/tiny", DENOISED, "image", "g").stat().st_mtime_ns
