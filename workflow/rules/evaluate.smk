@@ -30,8 +30,8 @@ rule evaluate_residual:
         CPU_ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         bricks=EVALUATED,
         cache=CACHE,
@@ -67,8 +67,8 @@ rule evaluate_truth:
         CPU_ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         bricks=EVALUATED,
         cache=CACHE,
@@ -97,8 +97,8 @@ rule pictures:
     conda:
         CPU_ENVIRONMENT
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         bricks=EVALUATED,
         bands=BANDS,
@@ -127,5 +127,8 @@ rule training_curve:
         f"{RESULTS}/benchmarks/training_curve.tsv"
     conda:
         CPU_ENVIRONMENT
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
     script:
         "../scripts/training_curve.py"

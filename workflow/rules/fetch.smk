@@ -29,8 +29,8 @@ rule fetch:
         CPU_ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         bricks=lambda wildcards: CHUNKS[wildcards.purpose][wildcards.chunk],
         bands=BANDS,
@@ -55,8 +55,8 @@ rule choose_bricks:
     conda:
         CPU_ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         region=REGION,
         train=config["choose"]["train"],

@@ -26,8 +26,8 @@ rule mosaic:
         CPU_ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         bricks=lambda wildcards: mosaic_bricks(wildcards.mosaic),
         settings=lambda wildcards: MOSAICS[wildcards.mosaic],

@@ -21,8 +21,8 @@ rule noise:
         CPU_ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         bands=BANDS,
         cache=CACHE,
@@ -52,8 +52,8 @@ rule patches:
     conda:
         CPU_ENVIRONMENT
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         bands=BANDS,
         cache=CACHE,

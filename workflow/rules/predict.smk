@@ -22,10 +22,10 @@ rule predict:
         f"{RESULTS}/benchmarks/predict/{{chunk}}.tsv"
     conda:
         GPU_ENVIRONMENT
-    threads: max(1, workflow.cores or 1)
+    threads: WHOLE_MACHINE
     resources:
-        mem_mb=4000,
-        runtime=480,
+        mem_mb=growing(4000),
+        runtime=growing(480),
     params:
         cache=CACHE,
         root=ROOT,

@@ -32,8 +32,8 @@ if SOURCE == "simulation":
         conda:
             CPU_ENVIRONMENT
         resources:
-            mem_mb=2000,
-            runtime=30,
+            mem_mb=growing(2000),
+            runtime=growing(30),
         params:
             settings=SIMULATION,
             mirror=MIRROR,
@@ -55,8 +55,8 @@ if SOURCE == "simulation":
             CPU_ENVIRONMENT
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=30,
+            mem_mb=growing(2000),
+            runtime=growing(30),
         params:
             settings=SIMULATION,
             mirror=MIRROR,

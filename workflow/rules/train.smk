@@ -22,17 +22,16 @@ rule train:
         f"{RESULTS}/benchmarks/train.tsv"
     conda:
         GPU_ENVIRONMENT
-    threads: max(1, workflow.cores or 1)
+    threads: WHOLE_MACHINE
     resources:
-        mem_mb=8000,
-        runtime=1440,
-        ranks=1,
+        mem_mb=growing(8000),
+        runtime=growing(1440),
     params:
+        launcher=training_launcher,
         job=training_job(),
         code=CODE,
     shell:
-        "torchrun --standalone --nproc-per-node={resources.ranks}"
-        " workflow/scripts/train.py {params.job:q} {log:q}"
+        "{params.launcher} workflow/scripts/train.py {params.job:q} {log:q}"
 
 
 rule calibrate:
@@ -49,10 +48,10 @@ rule calibrate:
         f"{RESULTS}/benchmarks/calibrate.tsv"
     conda:
         GPU_ENVIRONMENT
-    threads: max(1, workflow.cores or 1)
+    threads: WHOLE_MACHINE
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         cache=CACHE,
         predict=PREDICT,

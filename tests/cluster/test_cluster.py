@@ -1,0 +1,160 @@
+"""The workflow on a real Slurm: the whole of it, and what goes wrong on clusters."""
+
+import csv
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skydenoise.layout import coadd_file
+
+from .conftest import ENVIRONMENT, REPOSITORY, Folder, until, working_folder
+
+pytestmark = pytest.mark.cluster
+
+MODEL = "results/tiny/model/model.safetensors"
+TRAIN = (MODEL, "--configfile", "tiny.yaml")
+GPU_RULES = ("train", "calibrate", "predict")
+
+
+def training_log(folder: Folder) -> str:
+    log = folder.path / "results/tiny/logs/train.log"
+    return log.read_text() if log.exists() else ""
+
+
+def losses(folder: Folder) -> np.ndarray:
+    with (folder.path / "results/tiny/logs/training.csv").open() as lines:
+        return np.array([(float(row["loss"]), float(row["validation"])) for row in csv.DictReader(lines)])
+
+
+def steps_begun(folder: Folder) -> list[int]:
+    """Step at which each attempt began."""
+    lines = [line for line in training_log(folder).splitlines() if "training on" in line]
+    return [int(line.split("step ")[1].split()[0]) for line in lines]
+
+
+def ranks_of(job: int) -> dict[int, int]:
+    """Processes of a training step by their rank."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            lines = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        environment = dict(line.split("=", 1) for line in lines if "=" in line)
+        if environment.get("SLURM_JOB_ID") == str(job) and "SLURM_PROCID" in environment:
+            if len(words) > 1 and words[0].endswith(b"python") and words[1].endswith(b"scripts/train.py"):
+                found[int(environment["SLURM_PROCID"])] = int(process.name)
+    return found
+
+
+def test_the_whole_demo_survey(tmp_path: Path) -> None:
+    folder = working_folder(tmp_path / "demo")
+    (folder.path / "short.yaml").write_text("train: {epochs: 2}\n")
+    folder.finish(folder.start("--configfile", "config/demo.yaml", "short.yaml"))
+    root = folder.path / "results/demo"
+    bricks = [line.split("\t") for line in (REPOSITORY / "config/demo_bricks.tsv").read_text().splitlines()]
+    denoised = [row[0] for row in bricks if row[2] == "yes"]
+    for brick in denoised:
+        for band in "grz":
+            assert coadd_file(root, brick, "image", band).exists()
+    assert len(list((root / "mosaic/pair").glob("*.fits"))) == 6
+    assert f"{len(denoised)} bricks denoised, 0 skipped" in folder.words()
+    jobs = folder.jobs()
+    assert {job.state for job in jobs} == {"COMPLETED"}
+    for job in jobs:
+        assert job.partition == ("gpu" if job.rule.startswith(GPU_RULES) and job.rule != "training_curve" else "cpu")
+
+
+def test_a_cancelled_job_is_submitted_again_and_goes_on(untrained: Folder) -> None:
+    run = untrained.start(*TRAIN)
+    first = untrained.running("train")
+    until(lambda: "epoch" in training_log(untrained) or None, "the first epoch")
+    subprocess.run(["scancel", str(first.number)], check=True)
+    untrained.finish(run)
+    mine = [job for job in untrained.jobs("train") if job.number >= first.number]
+    assert [job.state for job in mine] == ["CANCELLED", "COMPLETED"]
+    begun = steps_begun(untrained)
+    assert begun[0] == 0
+    assert begun[1] > 0
+
+
+def test_a_job_killed_for_memory_returns_with_more(untrained: Folder) -> None:
+    last = max((job.number for job in untrained.jobs()), default=0)
+    run = untrained.start(*TRAIN, "--set-resources", "train:mem_mb=attempt*500")
+    untrained.finish(run)
+    mine = [job for job in untrained.jobs("train") if job.number > last]
+    assert mine[0].state in ("OUT_OF_MEMORY", "FAILED", "CANCELLED")
+    assert mine[-1].state == "COMPLETED"
+    assert [job.memory for job in mine] == [500 * (1 + k) for k in range(len(mine))]
+
+
+def test_a_node_that_goes_down_loses_nothing_but_time(untrained: Folder) -> None:
+    run = untrained.start(*TRAIN)
+    job = untrained.running("train")
+    until(lambda: "epoch" in training_log(untrained) or None, "the first epoch")
+    try:
+        state = ["scontrol", "update", f"nodename={job.nodes}"]
+        subprocess.run([*state, "state=down", "reason=test"], check=True)
+        untrained.finish(run)
+    finally:
+        subprocess.run([*state, "state=resume"], check=True)
+    after = [other for other in untrained.jobs("train") if other.number >= job.number]
+    assert after[-1].state == "COMPLETED"
+    assert after[-1].nodes != job.nodes
+
+
+def test_two_ranks_on_two_nodes_learn_what_one_does(untrained: Folder) -> None:
+    untrained.finish(untrained.start(*TRAIN))
+    alone = losses(untrained)
+    (untrained.path / MODEL).unlink()
+    (untrained.path / "results/tiny/logs/training.csv").unlink()
+    settings = ["slurm_partition=gpu", "mpi=srun", "nodes=2", "tasks=2"]
+    run = untrained.start(*TRAIN, "--set-resources", *[f"train:{word}" for word in settings])
+    untrained.finish(run)
+    job = untrained.jobs("train")[-1]
+    assert job.nodes == "g[1-2]"
+    assert "training on 2 x cpu" in training_log(untrained)
+    # the same batches with the same noise: what differs is the order of the sums
+    np.testing.assert_allclose(losses(untrained)[:5], alone[:5], rtol=1e-3)
+    np.testing.assert_allclose(losses(untrained)[-1], alone[-1], rtol=0.02)
+
+
+def test_a_rank_that_dies_ends_the_job_and_the_next_goes_on(untrained: Folder) -> None:
+    settings = ["slurm_partition=gpu", "mpi=srun", "nodes=2", "tasks=2"]
+    run = untrained.start(*TRAIN, "--set-resources", *[f"train:{word}" for word in settings])
+    first = untrained.running("train")
+    until(lambda: "epoch" in training_log(untrained) or None, "the first epoch")
+    os.kill(ranks_of(first.number)[1], signal.SIGKILL)
+    untrained.finish(run)
+    mine = [job for job in untrained.jobs("train") if job.number >= first.number]
+    assert [job.state for job in mine] == ["FAILED", "COMPLETED"]
+
+
+def test_after_kill_9_the_same_command_completes_and_trains_once(untrained: Folder) -> None:
+    run = untrained.start(*TRAIN)
+    first = untrained.running("train")
+    run.kill()
+    run.wait()
+    untrained.finish(untrained.start(*TRAIN))
+    assert "an earlier run was killed; waiting for its Slurm jobs" in untrained.words()
+    mine = [job for job in untrained.jobs("train") if job.number >= first.number]
+    assert [job.state for job in mine] == ["COMPLETED"]
+    assert steps_begun(untrained) == [0]
+    assert (untrained.path / MODEL).exists()
+
+
+def test_a_second_run_in_the_folder_is_told_so(untrained: Folder) -> None:
+    run = untrained.start(*TRAIN)
+    untrained.running("train")
+    command = ["snakemake", "--cores", "1", *TRAIN]
+    second = subprocess.run(
+        command, cwd=untrained.path, env=ENVIRONMENT, text=True, capture_output=True, timeout=60
+    )
+    assert second.returncode != 0
+    assert "cannot be locked" in second.stderr
+    untrained.finish(run)
