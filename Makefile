@@ -4,7 +4,7 @@ VENV := .venv
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 CORES ?= all
 
-.PHONY: install install-test demo test lint clean
+.PHONY: install install-test demo test test-cluster lint clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -27,6 +27,11 @@ demo: install  ## simulate a small survey and run the whole workflow on it (abou
 
 test: install-test  ## the whole test suite
 	$(RUN) pytest
+
+test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root; about 15 minutes)
+	tests/cluster/cluster.sh install
+	tests/cluster/cluster.sh start
+	$(RUN) pytest -m cluster tests/cluster; status=$$?; tests/cluster/cluster.sh stop; exit $$status
 
 lint: install-test  ## style and types
 	$(RUN) ruff check .

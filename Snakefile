@@ -8,6 +8,9 @@ min_version("9.0")
 configfile: "config/config.yaml"
 
 
+container: "skydenoise.sif"  # for --sdm apptainer only; envs/skydenoise.def makes it
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/simulate.smk"

@@ -1,5 +1,6 @@
 """Snakemake on the Slurm that `cluster.sh start` left running, and what its queue says of the jobs."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 import pytest
 
 T = TypeVar("T")
@@ -26,7 +28,7 @@ survey: {source: simulation}
 simulation: {size: 320, seed: 11, bricks: 2}
 patches: {size: 32, count: 96, shard_patches: 64}
 model: {levels: 3, width: 4, bottleneck: 8, outputs: 2}
-train: {epochs: 60, batch_size: 8, checkpoint_minutes: 0.02}
+train: {epochs: 24, batch_size: 8, checkpoint_minutes: 0.02}
 predict: {tile: 64, overlap: 16}
 """
 
@@ -59,9 +61,7 @@ class Folder:
         command += ["--slurm-init-seconds-before-status-checks", "2", *arguments]
         with (self.path / "run.log").open("w") as log:
             self.runs.append(
-                subprocess.Popen(
-                    command, cwd=self.path, env=ENVIRONMENT, text=True, stdout=log, stderr=log
-                )
+                subprocess.Popen(command, cwd=self.path, env=ENVIRONMENT, text=True, stdout=log, stderr=log)
             )
         return self.runs[-1]
 
@@ -129,9 +129,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """A tiny survey up to its patches and noise, made without Slurm; training is next."""
     folder = working_folder(tmp_path_factory.mktemp("tiny"))
     (folder.path / "tiny.yaml").write_text(SURVEY)
-    (folder.path / "bricks.tsv").write_text(
-        "brick\ttrain\tpredict\n1500p600\tyes\tno\n1501p600\tno\tyes\n"
-    )
+    (folder.path / "bricks.tsv").write_text("brick\ttrain\tpredict\n1500p600\tyes\tno\n1501p600\tno\tyes\n")
     command = ["snakemake", "--cores", "2", "--configfile", "tiny.yaml", "--until", "noise", "patches"]
     done = subprocess.run(command, cwd=folder.path, env=ENVIRONMENT, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -152,3 +150,7 @@ def untrained(prepared: Folder) -> Iterator[Folder]:
     unfinished = [str(job.number) for job in prepared.jobs() if job.state in ("PENDING", "RUNNING")]
     if unfinished:
         subprocess.run(["scancel", *unfinished], check=True)
+    for process in psutil.process_iter():  # a node that was set down forgets its processes
+        with contextlib.suppress(psutil.Error):
+            if process.cwd() == str(prepared.path):
+                process.kill()

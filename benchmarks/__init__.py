@@ -1,0 +1,1 @@
+"""Measurements that are run by hand; what they found lies in benchmarks/results."""
