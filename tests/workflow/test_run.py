@@ -112,6 +112,29 @@ def test_running_again_does_nothing(run: Path, snakemake: Snakemake) -> None:
     assert "Nothing to be done" in snakemake(run, "--configfile", "tiny.yaml", "--dry-run").stdout
 
 
+@pytest.mark.parametrize(
+    ("changed", "again", "kept"),
+    [
+        ("simulation: {size: 320, seed: 12, bricks: 4}", "simulate_brick", None),
+        ("patches: {size: 32, count: 90, shard_patches: 64}", "patches", "fetch"),
+        ("noise: {max_lag: 5}", "noise", "fetch"),
+        ("train: {epochs: 4, batch_size: 8}", "train", "patches"),
+        ("predict: {tile: 64, overlap: 24}", "predict", "train"),
+        ("recover: {threshold: [5, 5, 5]}", "predict", "patches"),
+        ("output: {compression: lossless}", "predict", "train"),
+        ("mosaics: {both: {bricks: all, pixel_scale: 0.5}}", "mosaic", "predict"),
+        ("evaluate: {bricks: 2, credit: others}", "pictures", "predict"),
+    ],
+)
+def test_a_changed_setting_runs_again_what_depends_on_it(
+    run: Path, snakemake: Snakemake, changed: str, again: str, kept: str | None
+) -> None:
+    (run / "changed.yaml").write_text(changed + "\n")
+    said = snakemake(run, "--configfile", "tiny.yaml", "changed.yaml", "--dry-run").stdout
+    assert f"rule {again}:" in said
+    assert kept is None or f"rule {kept}:" not in said
+
+
 def test_a_new_brick_never_trains_again_nor_touches_others(
     run: Path, snakemake: Snakemake, tmp_path: Path
 ) -> None:

@@ -108,6 +108,8 @@ SURVEY = Survey(
     release=config["survey"]["release"],
     region=config["survey"]["region"],
 )
+# what decides on the downloaded files; a simulated survey may move with its folder
+ORIGIN = (config["survey"]["url"], SURVEY.release, SURVEY.region, str(CACHE))
 CHUNKS = {
     purpose: chunks(bricks, config["bricks_per_job"])
     for purpose, bricks in BRICKS.items()
@@ -122,6 +124,14 @@ CREDIT = (
     }[SOURCE]
 )
 EVALUATED = sample(BRICKS["predict"], config["evaluate"]["bricks"])
+
+
+def recorded(*settings):
+    """Version of the code and settings, as text: when it differs from the last run's, a step runs again.
+
+    Snakemake compares params of built-in types alone, and passes over our dataclasses and paths.
+    """
+    return "; ".join(map(repr, (CODE, *settings)))
 
 
 def fetched(purpose):

@@ -36,7 +36,7 @@ rule evaluate_residual:
         bricks=EVALUATED,
         cache=CACHE,
         root=ROOT,
-        code=CODE,
+        recorded=recorded(),
     script:
         "../scripts/evaluate_residual.py"
 
@@ -73,7 +73,7 @@ rule evaluate_truth:
         bricks=EVALUATED,
         cache=CACHE,
         root=ROOT,
-        code=CODE,
+        recorded=recorded(),
     script:
         "../scripts/evaluate_truth.py"
 
@@ -105,7 +105,7 @@ rule pictures:
         cache=CACHE,
         root=ROOT,
         credit=CREDIT,
-        code=CODE,
+        recorded=recorded(),
     script:
         "../scripts/pictures.py"
 

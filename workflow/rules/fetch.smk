@@ -37,7 +37,7 @@ rule fetch:
         survey=SURVEY,
         cache=CACHE,
         settings=FETCH,
-        code=CODE,
+        recorded=recorded(ORIGIN),
     script:
         "../scripts/import_files.py" if SOURCE == "files" else "../scripts/fetch.py"
 
@@ -65,6 +65,6 @@ rule choose_bricks:
         survey=SURVEY,
         tables=CACHE,
         settings=FETCH,
-        code=CODE,
+        recorded=recorded(ORIGIN, REGION),
     script:
         "../scripts/choose_bricks.py"

@@ -33,6 +33,6 @@ rule mosaic:
         settings=lambda wildcards: MOSAICS[wildcards.mosaic],
         cache=CACHE,
         root=ROOT,
-        code=CODE,
+        recorded=lambda wildcards: recorded(MOSAICS[wildcards.mosaic]),
     script:
         "../scripts/mosaic.py"

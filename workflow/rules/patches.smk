@@ -28,7 +28,7 @@ rule noise:
         cache=CACHE,
         scales=RECOVER.scales,
         max_lag=config["noise"]["max_lag"],
-        code=CODE,
+        recorded=recorded(),
     script:
         "../scripts/noise.py"
 
@@ -58,6 +58,6 @@ rule patches:
         bands=BANDS,
         cache=CACHE,
         settings=PATCHES,
-        code=CODE,
+        recorded=recorded(PATCHES),
     script:
         "../scripts/patches.py"

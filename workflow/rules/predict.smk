@@ -31,7 +31,7 @@ rule predict:
         root=ROOT,
         settings=PREDICT,
         output=OUTPUT,
-        code=CODE,
+        recorded=recorded(PREDICT, OUTPUT),
     script:
         "../scripts/predict.py"
 

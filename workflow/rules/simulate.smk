@@ -37,7 +37,7 @@ if SOURCE == "simulation":
         params:
             settings=SIMULATION,
             mirror=MIRROR,
-            code=CODE,
+            recorded=recorded(SIMULATION),
         script:
             "../scripts/simulate_tables.py"
 
@@ -61,6 +61,6 @@ if SOURCE == "simulation":
             settings=SIMULATION,
             mirror=MIRROR,
             root=ROOT,
-            code=CODE,
+            recorded=recorded(SIMULATION),
         script:
             "../scripts/simulate_brick.py"

@@ -29,7 +29,7 @@ rule train:
     params:
         launcher=training_launcher,
         job=training_job(),
-        code=CODE,
+        recorded=recorded(),
     shell:
         "{params.launcher} workflow/scripts/train.py {params.job:q} {log:q}"
 
@@ -56,6 +56,6 @@ rule calibrate:
         cache=CACHE,
         predict=PREDICT,
         seed=TRAIN.seed,
-        code=CODE,
+        recorded=recorded(PREDICT),
     script:
         "../scripts/calibrate.py"
