@@ -42,7 +42,9 @@ def dry_run(bricks: int) -> dict[str, Any]:
         environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         with (folder / "words").open("w+") as words:
             start = time.perf_counter()
-            run = subprocess.Popen(command, cwd=folder, env=environment, stdout=words, stderr=subprocess.STDOUT)
+            run = subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=words, stderr=subprocess.STDOUT
+            )
             _, status, usage = os.wait4(run.pid, 0)
             seconds = time.perf_counter() - start
             run.returncode = os.waitstatus_to_exitcode(status)
