@@ -194,6 +194,28 @@ def test_two_ranks_agree_with_one(job: TrainJob, tmp_path: Path) -> None:
     assert_same(job, two, tolerance=1e-4)
 
 
+def test_one_rank_that_fails_ends_all_with_its_error(job: TrainJob, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys\n"
+        "from skydenoise.train import loop\n"
+        "rate = loop.learning_rate\n"
+        "def failing(step, steps, settings):\n"
+        "    if step == 5 and os.environ['RANK'] == '1':\n"
+        "        raise RuntimeError('this rank broke')\n"
+        "    return rate(step, steps, settings)\n"
+        "loop.learning_rate = failing\n"
+        "loop.train(loop.TrainJob.from_json(sys.argv[1]))\n"
+    )
+    with start(
+        job, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)
+    ) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "this rank broke" in said
+    assert not (job.model / "model.json").exists()
+
+
 def test_wild_pixels_stop_it_with_one_line(job: TrainJob) -> None:
     path = job.patches / "image-000.npy"
     image = np.load(path)

@@ -20,6 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
+        ("tiles: 3", "config: Additional properties are not allowed ('tiles' was unexpected)"),
         ("survey: {bandz: [g]}", "survey: Additional properties are not allowed ('bandz' was unexpected)"),
         ("patches: {size: large}", "patches.size: 'large' is not of type 'integer'"),
         ("predict: {tile: 100}", "predict.tile: 100 is not a multiple of the network's stride 16"),

@@ -42,7 +42,8 @@ def check_config():
     checker = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
     error = jsonschema.exceptions.best_match(checker.iter_errors(config))
     if error is not None:
-        raise SettingsError(f"{error.json_path.removeprefix('$.')}: {error.message}")
+        key = error.json_path.lstrip("$.")
+        raise SettingsError(f"{key}: {error.message}" if key else error.message)
     validate(config, str(SCHEMA))
 
 
