@@ -24,6 +24,7 @@ include: "workflow/rules/evaluate.smk"
 
 localrules:
     all,
+    retry_skipped,
     summary,
 
 

@@ -207,7 +207,7 @@ def no_sky(cache: Path) -> None:
     ("harm", "cause"),
     [
         (no_file, "no file"),
-        (empty, "the file is empty (delete it and fetch it again)"),
+        (empty, "the file is empty (snakemake retry_skipped, then the same command fetches it again)"),
         (truncated, "truncated"),
         (no_fits, "no FITS file"),
         (no_valid_pixel, "no valid pixel (nowhere a finite value with invvar above 0)"),

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skydenoise.errors import StepError
-from skydenoise.manifest import Entry, finished, needed, read_manifest, summarise, write_manifest
+from skydenoise.manifest import (
+    Entry,
+    finished,
+    forget_skipped,
+    needed,
+    read_manifest,
+    summarise,
+    write_manifest,
+)
 
 DONE = Entry("1410m032", "done", 7, "ab" * 32, 12.34)
 KEPT = Entry("1411m032", "kept", 7, "cd" * 32, 0.5)
@@ -94,4 +102,16 @@ def test_a_long_list_of_reasons_is_cut_short_in_the_summary_alone(tmp_path: Path
     bad = [Entry(f"{n:04d}p000", "skipped", reason="404") for n in range(30)]
     skipped, summary = gathered(tmp_path, bad, [DONE], [DONE])
     assert len(skipped.splitlines()) == 31
-    assert len(summary.splitlines()) == 21
+    assert len([line for line in summary.splitlines() if line.startswith("  ")]) == 20
+
+
+def test_chunks_with_a_skipped_brick_are_forgotten_and_no_others(tmp_path: Path) -> None:
+    whole, torn, dark, planned = (
+        [tmp_path / f"fetch-{chunk}.tsv", tmp_path / f"predict-{chunk}.tsv"] for chunk in "abcd"
+    )
+    for path in (*whole, torn[1], dark[0]):
+        write_manifest(path, [DONE, KEPT])
+    for path in (torn[0], dark[1]):
+        write_manifest(path, [DONE, BAD])
+    assert forget_skipped([whole, torn, dark, planned]) == [*torn, *dark]
+    assert sorted(tmp_path.iterdir()) == sorted(whole)

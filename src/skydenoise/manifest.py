@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -75,6 +75,23 @@ def needed(manifests: Iterable[Path | str], step: str) -> list[str]:
     return names
 
 
+def forget_skipped(chunks: Iterable[Sequence[Path]]) -> list[Path]:
+    """Remove the manifests of every chunk that lists a skipped brick, so that the chunk is done again.
+
+    chunks : the manifests of each chunk, one per step; those that are not there are passed over
+
+    Returns the files that were removed. Bricks of these chunks that are complete are kept by the next run.
+    """
+    forgotten = []
+    for manifests in chunks:
+        present = [path for path in manifests if path.exists()]
+        if any(entry.state == "skipped" for path in present for entry in read_manifest(path)):
+            for path in present:
+                path.unlink()
+            forgotten += present
+    return forgotten
+
+
 def summarise(
     fetched: Iterable[Path], cut: Iterable[Path], predicted: Iterable[Path], skipped: Path, summary: Path
 ) -> None:
@@ -103,4 +120,6 @@ def summarise(
     text = f"{done} bricks denoised, {len({brick for brick, *_ in reasons})} skipped"
     text += f"; the reasons stand in {skipped}:\n" if reasons else "\n"
     text += "".join(f"  {step}: {reason}\n" for _, step, reason in reasons[:20])
+    if reasons:
+        text += "When the cause is mended: snakemake retry_skipped, then the same command again.\n"
     write_text(summary, text)

@@ -155,6 +155,21 @@ def test_a_new_brick_never_trains_again_nor_touches_others(
     assert coadd_file(folder / "results/tiny", DENOISED, "image", "g").stat().st_mtime_ns == before
 
 
+def test_a_skipped_brick_is_tried_again_on_demand(
+    run: Path, snakemake: Snakemake, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(run, folder, symlinks=True)
+
+    snakemake(folder, "retry_skipped", "--configfile", "tiny.yaml")
+
+    said = snakemake(folder, "--configfile", "tiny.yaml", "--dry-run").stdout
+    assert "rule fetch:" in said
+    assert "rule predict:" in said
+    for rule in ("noise", "patches", "train", "calibrate"):
+        assert f"rule {rule}:" not in said
+
+
 def test_the_report_is_one_file_with_captions(run: Path, snakemake: Snakemake) -> None:
     snakemake(run, "--configfile", "tiny.yaml", "--report", "report.html")
     report = (run / "report.html").read_text()

@@ -37,13 +37,23 @@ CPU_ENVIRONMENT = "../../envs/cpu.yaml"
 GPU_ENVIRONMENT = "../../envs/gpu.yaml"
 
 
+def refusal(error):
+    """A schema's objection in one line: key and reason; for an unknown key, those that are known."""
+    key = error.json_path.lstrip("$.")
+    if error.validator != "additionalProperties":
+        return f"{key}: {error.message}" if key else error.message
+    known = sorted(error.schema["properties"])
+    unknown = next(name for name in error.instance if name not in known)
+    full = f"{key}.{unknown}" if key else unknown
+    return f"{full}: there is no such key, only {', '.join(known)}"
+
+
 def check_config():
     """Refuse what the schema refuses, in one line that names the key; then fill in its defaults."""
     checker = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
     error = jsonschema.exceptions.best_match(checker.iter_errors(config))
     if error is not None:
-        key = error.json_path.lstrip("$.")
-        raise SettingsError(f"{key}: {error.message}" if key else error.message)
+        raise SettingsError(refusal(error))
     validate(config, str(SCHEMA))
 
 

@@ -53,3 +53,18 @@ rule summary:
         CPU_ENVIRONMENT
     script:
         "../scripts/summary.py"
+
+
+rule retry_skipped:
+    """On demand: forget what became of chunks with a skipped brick, so that the next run tries it again."""
+    params:
+        chunks=[
+            [f"{RESULTS}/fetch/predict-{chunk}.tsv", f"{RESULTS}/predict/{chunk}.tsv"]
+            for chunk in CHUNKS["predict"]
+        ],
+    log:
+        f"{RESULTS}/logs/retry_skipped.log",
+    conda:
+        CPU_ENVIRONMENT
+    script:
+        "../scripts/retry_skipped.py"

@@ -17,7 +17,7 @@ from skydenoise.settings import OutputSettings
 
 log = logging.getLogger(__name__)
 
-FETCH_AGAIN = "delete it and fetch it again"
+FETCH_AGAIN = "snakemake retry_skipped, then the same command fetches it again"
 
 
 @dataclass(frozen=True, eq=False)

@@ -146,7 +146,8 @@ class Downloader:
         """Try until `part` is whole and passes `check`."""
         transfer = _Transfer(url, stream, self)
         resumed = stream.seek(0, os.SEEK_END) > 0  # bytes of an earlier run may be stale: they cost no try
-        tries = self.settings.retries + 1 + resumed
+        again = 0 if url.startswith("file:") else self.settings.retries  # a disk gives the same bytes again
+        tries = again + 1 + resumed
         failure: UnfitError | BrokenTransferError | None = None
         for attempt in range(tries):
             if attempt and self.stop.wait(self.settings.backoff_s * 2 ** (attempt - 1)):
