@@ -155,9 +155,7 @@ def test_a_new_brick_never_trains_again_nor_touches_others(
     assert coadd_file(folder / "results/tiny", DENOISED, "image", "g").stat().st_mtime_ns == before
 
 
-def test_a_skipped_brick_is_tried_again_on_demand(
-    run: Path, snakemake: Snakemake, tmp_path: Path
-) -> None:
+def test_a_skipped_brick_is_tried_again_on_demand(run: Path, snakemake: Snakemake, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(run, folder, symlinks=True)
 
