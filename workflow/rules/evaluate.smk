@@ -2,6 +2,7 @@
 
 in   <results>/coadd/ and the input bricks of a sample; the truth, where it is known
 out  <results>/evaluation/residual.ecsv                                             without truth
+     <results>/evaluation/{injection,injected_colours,leak,seams,overlaps,risk}.ecsv   without truth, denoising again
      <results>/evaluation/{quality,photometry,colours,coverage}.ecsv, summary.txt   against the truth
      <results>/evaluation/pictures/<brick>-<view>.png and the plots, all of them in the report
 """
@@ -39,6 +40,52 @@ rule evaluate_residual:
         recorded=recorded(),
     script:
         "../scripts/evaluate_residual.py"
+
+
+rule evaluate_denoiser:
+    """Sources put in and recovered, steps at tiles and bricks, Stein's error: the denoiser runs again."""
+    input:
+        manifests=predicted(EVALUATED),
+        weights=rules.train.output.weights,
+        description=rules.train.output.description,
+        uncertainty=rules.calibrate.output.uncertainty,
+    output:
+        tables=expand(
+            f"{EVALUATION}/{{table}}.ecsv",
+            table=[
+                "injection",
+                "injected_colours",
+                "leak",
+                "seams",
+                "overlaps",
+                "risk",
+            ],
+        ),
+        plot=report(
+            f"{EVALUATION}/injection.png",
+            caption="../report/injection.rst",
+            category="Quality",
+            labels={"what": "injected sources recovered"},
+        ),
+    log:
+        f"{RESULTS}/logs/evaluate_denoiser.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate_denoiser.tsv"
+    conda:
+        GPU_ENVIRONMENT
+    threads: WHOLE_MACHINE
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+    params:
+        bricks=EVALUATED,
+        cache=CACHE,
+        root=ROOT,
+        predict=PREDICT,
+        settings=EVALUATE,
+        recorded=recorded(PREDICT, EVALUATE),
+    script:
+        "../scripts/evaluate_denoiser.py"
 
 
 rule evaluate_truth:

@@ -1,6 +1,6 @@
 """What is compared: a brick as observed, as denoised and, in a simulation, as it truly is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from skydenoise.layout import truth_catalogue, truth_file
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Method = Callable[[Brick], Image]
+"""What makes a denoised image, nanomaggies, (band, y, x) float32, of a brick."""
 
 
 @dataclass(frozen=True)
