@@ -17,18 +17,16 @@ from numpy.typing import NDArray
 from skydenoise import starlet
 from skydenoise.brick import Brick
 from skydenoise.evaluate.pixels import SOFTENING, stretched_error
-from skydenoise.evaluate.scene import Image, Scene
+from skydenoise.evaluate.scene import Image, Method, Scene
 from skydenoise.evaluate.smoothing import best_widths, smooth
 from skydenoise.fill import fill
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.correlation import power_spectrum
 
-Method = Callable[[Brick], Image]
-
 STARLET_THRESHOLDS = (4.0, 3.5, 3.0, 3.0, 3.0)
 """Sigma per scale, fine to coarse."""
-NLM_STRENGTHS = (0.4, 0.6, 0.8, 1.0)
-"""h of non-local means that are tried, in units of the noise."""
+NLM_TOGETHER, NLM_SINGLE = (0.2, 0.3, 0.4, 0.5), (0.5, 0.6, 0.8)
+"""h of non-local means that are tried, in units of the noise, for all bands together and band by band."""
 NLM_PATCH, NLM_REACH = 5, 9
 """Edge of a patch, and distance to which similar ones are looked for, pixels."""
 
@@ -192,7 +190,7 @@ def candidates(scenes: Sequence[Scene], noise: NoiseModel, *, quick: bool) -> di
             f"h {strength}, {'bands together' if joint else 'band by band'}": partial(
                 nonlocal_means, noise=noise, strength=strength, joint=joint
             )
-            for strength in NLM_STRENGTHS
-            for joint in (True, False)
+            for joint, strengths in ((True, NLM_TOGETHER), (False, NLM_SINGLE))
+            for strength in strengths
         }
     return peers
