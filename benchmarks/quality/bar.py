@@ -69,8 +69,8 @@ class Line:
 class Verdict:
     """A line of the bar and what became of it.
 
-    where, got, error : the worst case; empty and NaN if nothing was measured
-    holds : "yes" or "no"; with "within the error" if the limit is nearer than twice the error; or "not measured"
+    where, got, error : the worst case, one beyond doubt if there is one; empty and NaN if nothing was measured
+    holds : "yes", "no" or "not measured"; with "in doubt" if the limit is nearer than CLEAR errors
     cases, failed : how many numbers were held against their limits, and how many lie outside
     """
 
@@ -141,6 +141,7 @@ BAR = (
     Line("flux bias, measured S/N above 10", "< 0.01 mag", within("measured_bias", *_both(0.01), ["> 10"])),
     Line("flux bias, measured S/N 5 to 10", "< 0.03 mag", within("measured_bias", *_both(0.03), ["5-10"])),
     Line("dual-image photometry, bias", "< 0.005 mag", within("dual_bias", *_both(0.005))),
+    Line("the same against the input at the true places", "< 0.5 %", within("dual_shift", *_both(0.5))),
     Line("dual-image photometry, scatter over the input's", "1 +- 0.05", within("dual_scatter", 0.95, 1.05)),
     Line("colour bias above S/N 10", "< 0.01 mag", within("colour_bias", *_both(0.01))),
     Line("flux left in other bands", "< 1 %", within("leak", *_both(1.0))),
@@ -150,7 +151,7 @@ BAR = (
     Line("depth over the single-band matched filter", ">= 0.3 mag",
          within("depth_gain_single", 0.3, math.inf)),
     Line("depth over the combined matched filter", ">= 0 mag", within("depth_gain_combined", 0.0, math.inf)),
-    Line("false detections in noise over the matched filter's", "<= 0 per Mpixel",
+    Line("false detections in noise over the matched filter's", "<= 0 per arcmin2",
          no_more_than_matched_filter),
     Line("linearity", "1 +- 0.01", within("linearity", 0.99, 1.01)),
     Line("seams", "< 0.02 sigma", within("seam", *_both(0.02))),
@@ -169,14 +170,21 @@ def judge(figures: Figures, method: str, bar: Iterable[Line] = BAR) -> list[Verd
                 Verdict(line.measure, line.wanted, "", math.nan, math.nan, "not measured", 0, 0)
             )
             continue
-        worst = max(cases, key=lambda case: case.badness)
-        holds = "yes" if worst.holds else "no"
-        if not worst.clear:
-            holds += ", within the error"
-        failed = sum(not case.holds for case in cases)
+        failed = [case for case in cases if not case.holds]
+        beyond_doubt = [case for case in failed if case.clear]
+        worst = max(beyond_doubt or failed or cases, key=lambda case: case.badness)
+        sure = bool(beyond_doubt) or (not failed and all(case.clear for case in cases))
+        holds = ("no" if failed else "yes") + ("" if sure else ", in doubt")
         verdicts.append(
             Verdict(
-                line.measure, line.wanted, worst.where, worst.got, worst.error, holds, len(cases), failed
+                measure=line.measure,
+                wanted=line.wanted,
+                where=worst.where,
+                got=worst.got,
+                error=worst.error,
+                holds=holds,
+                cases=len(cases),
+                failed=len(failed),
             )
         )
     return verdicts

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from skydenoise.brick import Brick, Denoised, read_brick
-from skydenoise.evaluate.scene import Scene, read_truth
+from skydenoise.evaluate.scene import Scene, read_psf_fwhm, read_truth
 from skydenoise.layout import Survey, truth_catalogue
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.model import measure_noise
 from skydenoise.predict.denoise import inpainted_pixels
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
-from skydenoise.simulate.plan import PIXEL_SCALE
 from skydenoise.simulate.scene import electrons_per_nanomaggy
 from skydenoise.simulate.survey import simulate_brick
 
@@ -43,7 +42,7 @@ class Sky:
     @property
     def fwhm(self) -> tuple[float, ...]:
         """Of the point spread function in each band, pixels."""
-        return tuple(width / PIXEL_SCALE for width in self.settings.fwhm)
+        return self.scenes[0].psf_fwhm
 
     @property
     def electrons(self) -> tuple[float, ...]:
@@ -91,6 +90,7 @@ def make_scene(brick: Brick, root: Path, noise: NoiseModel) -> Scene:
         denoised=Denoised(brick.image, noise.sigma(brick.invvar), flags),
         truth=truth,
         sources=sources,
+        psf_fwhm=read_psf_fwhm(root, brick.name, brick.bands),
     )
 
 
