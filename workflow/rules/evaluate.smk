@@ -3,6 +3,7 @@
 in   <results>/coadd/ and the input bricks of a sample; the truth, where it is known
 out  <results>/evaluation/residual.ecsv                                             without truth
      <results>/evaluation/{quality,photometry,colours,coverage}.ecsv, summary.txt   against the truth
+     <results>/evaluation/{detection,completeness,purity,stars}.ecsv                against the truth
      <results>/evaluation/pictures/<brick>-<view>.png and the plots, all of them in the report
 """
 
@@ -42,7 +43,7 @@ rule evaluate_residual:
 
 
 rule evaluate_truth:
-    """Errors, photometry, colours and claimed uncertainties against the simulated truth."""
+    """Errors, photometry, detections, shapes and claimed uncertainties against the simulated truth."""
     input:
         manifests=predicted(EVALUATED),
         truth=simulated(EVALUATED),
@@ -50,7 +51,16 @@ rule evaluate_truth:
     output:
         tables=expand(
             f"{EVALUATION}/{{table}}.ecsv",
-            table=["quality", "photometry", "colours", "coverage"],
+            table=[
+                "quality",
+                "photometry",
+                "colours",
+                "coverage",
+                "detection",
+                "completeness",
+                "purity",
+                "stars",
+            ],
         ),
         summary=f"{EVALUATION}/summary.txt",
         plot=report(
@@ -58,6 +68,12 @@ rule evaluate_truth:
             caption="../report/photometry.rst",
             category="Quality",
             labels={"what": "flux bias by magnitude"},
+        ),
+        detection=report(
+            f"{EVALUATION}/detection.png",
+            caption="../report/detection.rst",
+            category="Quality",
+            labels={"what": "completeness and purity"},
         ),
     log:
         f"{RESULTS}/logs/evaluate_truth.log",
