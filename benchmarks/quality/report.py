@@ -56,6 +56,20 @@ BLOCKS = (
     Block("Seconds per Mpixel of three bands", ("seconds",), 1),
 )  # fmt: skip
 
+SHORT = {
+    "error": "error",
+    "sky_rms": "sky",
+    "colour_bias": "colour",
+    "leak": "leak",
+    "depth_gain_single": "single",
+    "depth_gain_combined": "combined",
+    "linearity": "flux",
+    "seam": "seam",
+    "coverage_1": "1 sigma",
+    "coverage_2": "2 sigma",
+}
+"""Heads of columns in blocks of several measures."""
+
 Rows = list[list[str]]
 
 
@@ -76,10 +90,9 @@ def block_rows(figures: Figures, block: Block) -> Rows:
         for band in figures.bands(measure)
         if any((f.measure, f.bin, f.band) == (measure, bin, band) for f in figures)
     ]
-    several = len(block.measures) > 1
     header = ["method"]
     for measure, bin, band in columns:
-        words = [MEASURES[measure][0] if several and len(MEASURES[measure][0]) < 16 else "", bin, band]
+        words = [SHORT[measure] if len(block.measures) > 1 else "", bin, band]
         header.append(" ".join(word for word in words if word) or MEASURES[measure][0])
     rows = [
         [method, *(cell(figures.pick(method, measure, band, bin), block) for measure, bin, band in columns)]

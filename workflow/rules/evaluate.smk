@@ -4,6 +4,7 @@ in   <results>/coadd/ and the input bricks of a sample; the truth, where it is k
 out  <results>/evaluation/residual.ecsv                                             without truth
      <results>/evaluation/{injection,injected_colours,leak,seams,overlaps,risk}.ecsv   without truth, denoising again
      <results>/evaluation/{quality,photometry,colours,coverage}.ecsv, summary.txt   against the truth
+     <results>/evaluation/{detection,completeness,purity,stars}.ecsv                against the truth
      <results>/evaluation/pictures/<brick>-<view>.png and the plots, all of them in the report
 """
 
@@ -89,7 +90,7 @@ rule evaluate_denoiser:
 
 
 rule evaluate_truth:
-    """Errors, photometry, colours and claimed uncertainties against the simulated truth."""
+    """Errors, photometry, detections, shapes and claimed uncertainties against the simulated truth."""
     input:
         manifests=predicted(EVALUATED),
         truth=simulated(EVALUATED),
@@ -97,7 +98,16 @@ rule evaluate_truth:
     output:
         tables=expand(
             f"{EVALUATION}/{{table}}.ecsv",
-            table=["quality", "photometry", "colours", "coverage"],
+            table=[
+                "quality",
+                "photometry",
+                "colours",
+                "coverage",
+                "detection",
+                "completeness",
+                "purity",
+                "stars",
+            ],
         ),
         summary=f"{EVALUATION}/summary.txt",
         plot=report(
@@ -105,6 +115,12 @@ rule evaluate_truth:
             caption="../report/photometry.rst",
             category="Quality",
             labels={"what": "flux bias by magnitude"},
+        ),
+        detection=report(
+            f"{EVALUATION}/detection.png",
+            caption="../report/detection.rst",
+            category="Quality",
+            labels={"what": "completeness and purity"},
         ),
     log:
         f"{RESULTS}/logs/evaluate_truth.log",

@@ -16,7 +16,7 @@ DUAL = "dual"
 
 
 def with_dual(
-    apertures: Apertures, scene: Scene, detections: SceneDetections, method: str, name: str = DUAL
+    apertures: Apertures, scene: Scene, detections: SceneDetections | None, method: str, name: str = DUAL
 ) -> Apertures:
     """Add the input's fluxes where an image of all bands together shows the sources.
 
@@ -24,19 +24,20 @@ def with_dual(
     first, `detection.match`); NaN without a detection, its score -inf.
 
     apertures : of the same scene, as from `apertures.measure`
+    detections : None if the scene was not searched
     method : image in which was detected
     name : under which the fluxes and scores are added
     """
-    field, search = detections.field, detections.searches[-1]
-    peaks = detections.peaks[method][search.name]
-    chosen = match(peaks, field.x, field.y, combined(field.significance[list(search.bands)]))
-    chosen = chosen[circle_inside(field.x, field.y, scene.brick.shape)]
-    seen = np.flatnonzero(chosen >= 0)
     flux = np.full(apertures.truth.shape, np.nan)
-    score = np.full(chosen.size, -np.inf)
-    at_x, at_y = peaks.x[chosen[seen]], peaks.y[chosen[seen]]
-    flux[:, seen] = np.stack([aperture_sums(band, at_x, at_y) for band in scene.brick.image])
-    score[seen] = peaks.score[chosen[seen]]
+    score = np.full(len(apertures.direction), -np.inf)
+    if detections is not None:
+        field, search = detections.field, detections.searches[-1]
+        peaks = detections.peaks[method][search.name]
+        chosen = match(peaks, field.x, field.y, combined(field.significance[list(search.bands)]))
+        chosen = chosen[circle_inside(field.x, field.y, scene.brick.shape)]
+        seen = np.flatnonzero(chosen >= 0)
+        at_x, at_y, score[seen] = (values[chosen[seen]] for values in (peaks.x, peaks.y, peaks.score))
+        flux[:, seen] = np.stack([aperture_sums(band, at_x, at_y) for band in scene.brick.image])
     return replace(
         apertures,
         fluxes={**apertures.fluxes, name: flux},
