@@ -1,9 +1,4 @@
-"""Compare denoisers on the test sky, print the table and write it.
-
-    python -m benchmarks.quality --noise decam            # with the learned peers: hours on 2 cores
-    python -m benchmarks.quality --noise decam --quick    # within 5 minutes, nothing is trained
-    python -m benchmarks.quality --markdown benchmarks/results/quality-decam.json
-"""
+"""Compare denoisers on the test sky, print the table and write it; docs/fidelity.md says how."""
 
 import argparse
 import json
@@ -54,21 +49,37 @@ FULL = Scale(bricks=6, size=1000, workload=rerun.Workload(cutouts=6, size=512, r
 
 def arguments() -> argparse.Namespace:
     """Of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality", description="Compare denoisers on a simulated sky."
+    )
     parser.add_argument("--noise", choices=("decam", "bass"), default="decam", help="of the test sky")
     parser.add_argument("--quick", action="store_true", help="a small sky; nothing is trained")
     parser.add_argument("--model", type=Path, help="default: benchmarks/reference/<noise>")
-    parser.add_argument("--identity", type=Path, default=REPOSITORY / "benchmarks/reference/identity",
-                        help="model of the paper's way")
+    parser.add_argument(
+        "--identity",
+        type=Path,
+        default=REPOSITORY / "benchmarks/reference/identity",
+        help="model of the paper's way",
+    )
     parser.add_argument("--train-seconds", type=float, default=900, help="of each learned peer")
-    parser.add_argument("--training", type=Path, help="results of the run whose patches the learned peers "
-                        "see; default: results/quality_<noise>, else cut anew")
-    parser.add_argument("--bricks", type=int, help=f"of the test sky; default {FULL.bricks}, quick: "
-                        f"{QUICK.bricks}")
-    parser.add_argument("--size", type=int, help=f"edge of a brick, pixels; default {FULL.size}, quick: "
-                        f"{QUICK.size}")
-    parser.add_argument("--cache", type=Path, default=REPOSITORY / "results/quality_cache",
-                        help="simulated bricks are kept here")
+    parser.add_argument(
+        "--training",
+        type=Path,
+        help="results of the run whose patches the learned peers "
+        "see; default: results/quality_<noise>, else cut anew",
+    )
+    parser.add_argument(
+        "--bricks", type=int, help=f"of the test sky; default {FULL.bricks}, quick: {QUICK.bricks}"
+    )
+    parser.add_argument(
+        "--size", type=int, help=f"edge of a brick, pixels; default {FULL.size}, quick: {QUICK.size}"
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=REPOSITORY / "results/quality_cache",
+        help="simulated bricks are kept here",
+    )
     parser.add_argument("--device", default="auto", help="of our networks: auto, cpu, cuda")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--markdown", type=Path, help="print the tables of this JSON file as markdown")

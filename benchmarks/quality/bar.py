@@ -69,7 +69,7 @@ class Line:
 class Verdict:
     """A line of the bar and what became of it.
 
-    where, got, error : the worst case, one beyond doubt if there is one; empty and NaN if nothing was measured
+    where, got, error : the worst case, beyond doubt if there is one; empty and NaN if nothing was measured
     holds : "yes", "no" or "not measured"; with "in doubt" if the limit is nearer than CLEAR errors
     cases, failed : how many numbers were held against their limits, and how many lie outside
     """
@@ -166,9 +166,7 @@ def judge(figures: Figures, method: str, bar: Iterable[Line] = BAR) -> list[Verd
     for line in bar:
         cases = line.cases(figures, method)
         if not cases:
-            verdicts.append(
-                Verdict(line.measure, line.wanted, "", math.nan, math.nan, "not measured", 0, 0)
-            )
+            verdicts.append(Verdict(line.measure, line.wanted, "", math.nan, math.nan, "not measured", 0, 0))
             continue
         failed = [case for case in cases if not case.holds]
         beyond_doubt = [case for case in failed if case.clear]

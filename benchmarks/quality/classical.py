@@ -76,7 +76,7 @@ def filled(brick: Brick, noise: NoiseModel) -> tuple[Image, Image]:
 def in_sigmas(
     brick: Brick, noise: NoiseModel, denoise: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 ) -> Image:
-    """Apply `denoise`, (band, y, x) -> (band, y, x), to the stretched image without gaps, and stretch back."""
+    """Apply `denoise`, (band, y, x) -> (band, y, x), to the stretched image without gaps, and undo it."""
     image, sigma = filled(brick, noise)
     softening = np.float32(SOFTENING) * sigma
     stretched = np.float32(SOFTENING) * np.arcsinh(image / softening)
@@ -105,7 +105,7 @@ def old_numpy_names() -> Iterator[None]:
 
 
 def bm3d(brick: Brick, noise: NoiseModel, *, correlated: bool) -> Image:
-    """BM3D (Makinen, Azzari & Foi 2020) band by band, told that the noise is white or how it is correlated."""
+    """BM3D (Makinen, Azzari & Foi 2020) band by band, told that noise is white or how it is correlated."""
     from bm3d import bm3d as filter_band
 
     height, width = brick.shape
@@ -176,7 +176,7 @@ def candidates(scenes: Sequence[Scene], noise: NoiseModel, *, quick: bool) -> di
         "noisy": {"": noisy},
         "Gaussian": {f"sigma {', '.join(map(str, widths))} px": partial(gaussian, widths=widths)},
         "starlet": {
-            "{} sigma".format(", ".join(map(str, STARLET_THRESHOLDS))): partial(starlet_threshold, noise=noise)
+            f"{', '.join(map(str, STARLET_THRESHOLDS))} sigma": partial(starlet_threshold, noise=noise)
         },
     }
     if installed("bm3d"):

@@ -71,7 +71,9 @@ class Figures:
         """In the order in which they came."""
         return list(dict.fromkeys(figure.method for figure in self))
 
-    def pick(self, method: str, measure: str, band: str | None = None, bin: str | None = None) -> list[Figure]:
+    def pick(
+        self, method: str, measure: str, band: str | None = None, bin: str | None = None
+    ) -> list[Figure]:
         """The finite figures of a method and measure, of one band or bin if it is named."""
         return [
             figure
@@ -92,9 +94,7 @@ class Figures:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain dictionaries, null where a number is not finite."""
-        return [
-            {key: _number(value) for key, value in asdict(figure).items()} for figure in self._figures
-        ]
+        return [{key: _number(value) for key, value in asdict(figure).items()} for figure in self._figures]
 
     @classmethod
     def from_json(cls, content: Iterable[dict[str, Any]]) -> Self:

@@ -49,6 +49,8 @@ RATE = 2e-3
 GRID = 4
 """Noise2Self hides every fourth pixel along both axes at a time (Batson & Royer 2019, their default)."""
 TILE, OVERLAP = 128, 32
+N2V_OVERLAP = 48
+"""CAREamics' default."""
 N2V_DEPTH, N2V_CHANNELS = 3, 32
 """Of CAREamics' U-Net: 1.9 million weights, ours has 1.4 million."""
 
@@ -142,7 +144,8 @@ def train_noise2self(lesson: Lesson, architecture: Architecture | None = None) -
             group["lr"] = RATE * (1 + np.cos(np.pi * spent / lesson.seconds)) / 2
         chosen = generator.integers(len(lesson.patches), size=BATCH)
         image = torch.from_numpy(lesson.patches.get(chosen)[0])
-        turned = [turn(each, int(k)) for each, k in zip(image, generator.integers(8, size=BATCH), strict=True)]
+        orientations = generator.integers(8, size=BATCH)
+        turned = [turn(each, int(k)) for each, k in zip(image, orientations, strict=True)]
         u = lesson.stretch.forward(torch.stack(turned))
         mask = phases(u.shape, int(generator.integers(GRID**2)))
         difference = (network(hide(u, mask))[0] - u) * mask
@@ -243,7 +246,8 @@ def train_noise2void(lesson: Lesson) -> Method:
     _log.info("Noise2Void: %d steps", trained.trainer.global_step)
 
     def apply(u: Values) -> Values:
-        result, _ = trained.predict(u, axes="CYX", tile_size=(TILE, TILE), tile_overlap=(48, 48), batch_size=8)
+        tiles = {"tile_size": (TILE, TILE), "tile_overlap": (N2V_OVERLAP, N2V_OVERLAP)}
+        result, _ = trained.predict(u, axes="CYX", batch_size=8, **tiles)
         return np.asarray(result[0], dtype=np.float32).reshape(u.shape)
 
     apply.folder = folder  # type: ignore[attr-defined]  # its checkpoint is read at every prediction

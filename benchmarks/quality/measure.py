@@ -36,7 +36,7 @@ MEASURED_BINS = {
     ("snr_measured_above", 10.0): "true sources > 10",
     ("snr_measured", 5.0): "true sources 5-10",
 }
-"""and by the flux on the image itself: of all that it shows, and of the catalogue's isolated sources alone."""
+"""and by the flux on the image: of all that it shows, and of the catalogue's isolated sources alone."""
 LEAST_SOURCES = 20
 """In a bin of magnitudes."""
 ZONES = {"blank": "faint sky", "dim": "dim", "distinct": "on sources"}
@@ -91,7 +91,8 @@ def make_catalogues(sky: Sky, images: Images) -> Catalogues:
         }
         for method in images
     }
-    thresholds = {_dual(method): threshold_at_purity(compared[method][searches[-1].name]) for method in images}
+    together = searches[-1].name
+    thresholds = {_dual(method): threshold_at_purity(compared[method][together]) for method in images}
     return Catalogues(
         apertures=above(combine(apertures), thresholds),
         detected={method: combine([part[method] for part in detected]) for method in images},
@@ -135,7 +136,7 @@ def scatter_figures(sky: Sky, found: Catalogues, generator: np.random.Generator)
 
     def ratio(sample: Array) -> Array:
         there, at_truth = robust_scatter(sample)
-        return np.asarray(there / at_truth)[None]
+        return np.divide(there, at_truth, out=np.full_like(there, np.nan), where=at_truth > 0)[None]
 
     apertures = found.apertures
     for method in found.compared:
@@ -196,6 +197,4 @@ def coverage_figures(sky: Sky, method: str, products: Sequence[Denoised]) -> Ite
         if row["zone"] in ZONES:
             for reach in (1, 2):
                 share, error = (100 * float(row[f"within_{reach}{end}"]) for end in ("", "_err"))
-                yield Figure(
-                    method, f"coverage_{reach}", str(row["band"]), ZONES[row["zone"]], share, error
-                )
+                yield Figure(method, f"coverage_{reach}", str(row["band"]), ZONES[row["zone"]], share, error)
