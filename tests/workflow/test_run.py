@@ -60,9 +60,10 @@ def test_every_product_is_there(run: Path) -> None:
         for band in "grz":
             assert coadd_file(root, DENOISED, kind, band).exists()
     assert coadd_file(root, DENOISED, "flags").exists()
-    for name in ("residual", "quality", "photometry", "colours", "coverage"):
+    for name in ("residual", "quality", "photometry", "colours", "coverage", "detection", "stars"):
         assert len(Table.read(root / f"evaluation/{name}.ecsv")) > 0
-    for picture in ("residual.png", "photometry.png", "training.png", f"pictures/{DENOISED}-brick.png"):
+    plots = ("residual.png", "photometry.png", "detection.png", "training.png")
+    for picture in (*plots, f"pictures/{DENOISED}-brick.png"):
         assert (root / "evaluation" / picture).stat().st_size > 10_000
     for file in ("model.safetensors", "model.json", "uncertainty.json"):
         assert (root / "model" / file).exists()
