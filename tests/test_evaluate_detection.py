@@ -11,10 +11,10 @@ from skydenoise.brick import Brick
 from skydenoise.evaluate.apertures import variance_of_sum
 from skydenoise.evaluate.completeness import (
     completeness,
+    equal_threshold,
     magnitude_bins,
     magnitude_limit,
     pool_matches,
-    threshold_at_completeness,
     threshold_at_purity,
 )
 from skydenoise.evaluate.detection import Matches, Peaks, compare, detect, find_peaks, match
@@ -252,9 +252,17 @@ def test_the_limit_is_where_completeness_falls_through_nine_tenths():
     edges = magnitude_bins(matches, 0)
     assert magnitude_limit(edges, *completeness(matches, 0, 5.0, edges)) == pytest.approx(22.2, abs=0.02)
     assert np.isnan(magnitude_limit(edges, *completeness(matches, 0, 6.0, edges)))
-    assert threshold_at_completeness(matches, 0, 21.0) == 5
-    assert threshold_at_completeness(matches, 0, 23.5) == -np.inf
-    assert np.isnan(threshold_at_completeness(matches, 0, 30.0))
+
+
+def test_equal_thresholds_find_equally_many():
+    magnitude = np.zeros(6)
+    reference = matches_of([9, 8, 7, 6], [1, 1, 1, 0], [9, 8, 7, 3, 2, -np.inf], magnitude)
+    assert equal_threshold(reference, reference) == threshold_at_purity(reference) == 7
+    other = matches_of([2.0], [True], [0.5, 0.9, 0.1, 0.7, -np.inf, -np.inf], magnitude)
+    assert equal_threshold(other, reference) == 0.5
+    fewer = matches_of([2.0], [True], [0.5, 0.9, *[-np.inf] * 4], magnitude)
+    assert equal_threshold(fewer, reference) == -np.inf
+    assert np.isnan(equal_threshold(reference, matches_of([1.0], [False], [1.0], [20.0])))
 
 
 def compared_of(scenes, noise):
@@ -291,7 +299,7 @@ def test_a_perfect_image_is_deeper_than_the_noisy_one(compared):
     assert abs(both["gain_single"] - 0.376) < 4 * both["gain_single_err"] < 0.8
     assert perfect["gain_single"] > 4 * perfect["gain_single_err"] > 0
     assert 0.9 <= alone["purity"] < 0.95
-    assert abs(alone["threshold"] - alone["threshold_equal"]) < 1.0
+    assert alone["threshold"] <= alone["threshold_equal"] < alone["threshold"] + 0.2
     assert alone["area"] == pytest.approx(2 * (SIZE - 30) ** 2 / 3600)
 
 

@@ -306,15 +306,15 @@ def test_fluxes_are_calibrated_given_what_is_measured(noise):
     """Shrunk towards the mean of all sources: biased given the true flux, calibrated given its own."""
     generator = np.random.default_rng(3)
     aperture = SIGMA * np.sqrt(correlated_area(noise.correlation[0]))
-    truth = np.tile(aperture * generator.normal(20, 3, 4000), (2, 1))
+    truth = np.tile(aperture * generator.normal(20, 3, 1000), (2, 1))
     noisy = truth + aperture * generator.standard_normal(truth.shape)
     shrunk = 20 * aperture + 0.9 * (noisy - 20 * aperture)  # what Bayes makes of it: 9 / (9 + 1)
     shape = {"magnitude": np.full(truth.shape, 20.0), "good": np.ones(truth.shape, bool)}
     sample = Apertures(
-        truth, np.full(truth.shape, aperture), **shape, fluxes={}, direction=np.zeros((4000, 3))
+        truth, np.full(truth.shape, aperture), **shape, fluxes={}, direction=np.zeros((1000, 3))
     )
     sample = replace(sample, fluxes={"noisy": noisy, "denoised": shrunk})
-    table = photometry_table(sample, BANDS, np.random.default_rng(0), {"denoised": sample})
+    table = photometry_table(sample, BANDS[:1], np.random.default_rng(0), {"denoised": sample})
 
     def bias(method, binned_by):
         chosen = (table["method"] == method) & (table["band"] == "g") & (table["binned_by"] == binned_by)

@@ -15,13 +15,21 @@ from benchmarks.machine import RESULTS
 from benchmarks.quality import measure, report, rerun
 from benchmarks.quality.bar import Verdict, judge
 from benchmarks.quality.figures import Figure, Figures
-from benchmarks.quality.methods import PRODUCT, Entrants, Training, add_classical, add_learned, add_ours
+from benchmarks.quality.methods import (
+    PRODUCT,
+    REPOSITORY,
+    Entrants,
+    Training,
+    add_classical,
+    add_learned,
+    add_ours,
+)
 from benchmarks.quality.sky import Sky, make_sky, sky_settings
 from skydenoise.evaluate.scene import Image, Method
 from skydenoise.predict.denoise import denoise_brick
 
 HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[1]
+
 
 _log = logging.getLogger("benchmarks.quality")
 

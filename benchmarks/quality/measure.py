@@ -33,8 +33,8 @@ FLUX_BINS = {("snr_above", 20.0): "> 20", ("snr", 10.0): "10-20", ("snr", 5.0): 
 MEASURED_BINS = {
     ("snr_detected_above", 10.0): "> 10",
     ("snr_detected", 5.0): "5-10",
-    ("snr_measured_above", 10.0): "true sources > 10",
-    ("snr_measured", 5.0): "true sources 5-10",
+    ("snr_measured_above", 10.0): "known > 10",
+    ("snr_measured", 5.0): "known 5-10",
 }
 """and by the flux on the image: of all that it shows, and of the catalogue's isolated sources alone."""
 LEAST_SOURCES = 20

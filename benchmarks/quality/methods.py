@@ -8,7 +8,7 @@ from benchmarks.quality import classical, learned, ours
 from benchmarks.quality.sky import Sky
 from skydenoise.evaluate.scene import Method
 
-CONFIGS = Path(__file__).parent
+REPOSITORY = Path(__file__).parents[2]
 BARE, PRODUCT = "bare network", "denoised"
 IDENTITY_BARE, IDENTITY = "identity, bare", "identity + recover"
 
@@ -80,10 +80,15 @@ def add_ours(entrants: Entrants, model: Path, identity: Path, device: str = "aut
     )
     for folder, bare, recovered in wanted:
         if not ours.has_model(folder):
-            entrants.notes.append(f"{recovered} left out: no model in {folder}")
+            entrants.notes.append(f"{recovered} left out: no model in {_shown(folder)}")
             continue
         restorers = ours.restorers(folder, bare, recovered, device)
         entrants.restorers |= restorers
         entrants.methods |= restorers
         if not any(each.denoiser.uncertainty for each in restorers.values()):
-            entrants.notes.append(f"{recovered}: uncertainty not measured, {folder} has no uncertainty.json")
+            entrants.notes.append(f"{recovered}: no coverage, {_shown(folder)} has no uncertainty.json")
+
+
+def _shown(folder: Path) -> str:
+    """A folder as a reader on another machine would name it."""
+    return str(folder.resolve().relative_to(REPOSITORY)) if folder.is_relative_to(REPOSITORY) else folder.name

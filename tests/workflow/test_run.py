@@ -60,18 +60,14 @@ def test_every_product_is_there(run: Path) -> None:
         for band in "grz":
             assert coadd_file(root, DENOISED, kind, band).exists()
     assert coadd_file(root, DENOISED, "flags").exists()
-    for name in ("residual", "quality", "photometry", "colours", "coverage", "seams", "risk"):
+    against_truth = ("quality", "photometry", "colours", "coverage", "detection", "stars")
+    for name in (*against_truth, "residual", "seams", "risk"):
         assert len(Table.read(root / f"evaluation/{name}.ecsv")) > 0
     for name in ("injection", "injected_colours", "leak"):
         assert max(Table.read(root / f"evaluation/{name}.ecsv")["sources"]) > 3
     assert len(Table.read(root / "evaluation/overlaps.ecsv")) == 0  # of one brick
-    for picture in (
-        "residual.png",
-        "injection.png",
-        "photometry.png",
-        "training.png",
-        f"pictures/{DENOISED}-brick.png",
-    ):
+    plots = ("residual.png", "injection.png", "photometry.png", "detection.png", "training.png")
+    for picture in (*plots, f"pictures/{DENOISED}-brick.png"):
         assert (root / "evaluation" / picture).stat().st_size > 10_000
     for file in ("model.safetensors", "model.json", "uncertainty.json"):
         assert (root / "model" / file).exists()

@@ -46,18 +46,17 @@ def threshold_at_purity(matches: Matches, purity: float = PURITY, weight: Array 
     return float(matches.score[order][pure[-1]]) if pure.size else float("nan")
 
 
-def threshold_at_completeness(
-    matches: Matches, band: int, magnitude: float, share: float = COMPLETENESS
-) -> float:
-    """Highest score at which `share` of the sources within 0.25 mag of a magnitude are found.
+def equal_threshold(matches: Matches, reference: Matches) -> float:
+    """Score above which a method finds as many sources as the reference above its own 90 % purity.
 
-    NaN if there is no such source; -inf if even the lowest score finds fewer.
+    At these thresholds methods are equally deep: what they detect in pure noise can be compared, although a
+    restored flux is shrunk and so means less of a score. NaN if the reference has no such threshold; -inf if
+    the method never finds so many.
     """
-    near = np.abs(matches.magnitude[band] - magnitude) <= STEP
-    if not near.any():
+    count = int(np.sum(reference.found >= threshold_at_purity(reference)))
+    if not count:
         return float("nan")
-    found = np.sort(matches.found[near])[::-1]
-    return float(found[int(np.ceil(share * found.size)) - 1])
+    return float(np.sort(matches.found)[::-1][count - 1])
 
 
 def magnitude_bins(matches: Matches, band: int) -> Array:

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from skydenoise.evaluate.pictures import save_figure
 from skydenoise.evaluate.plots import MARKERS, PALETTE
 
+FAINTEST = 6.0
+"""Magnitudes that are shown, up to the faintest source found."""
 SINGLE = "noisy, this band alone"
 """The matched filter of one band, in the legend."""
 
@@ -40,6 +42,7 @@ def detection_plot(completeness: Table, purity: Table, path: Path) -> None:
         panel.set_title(f"band {band}")
         panel.set_xlabel("true magnitude (AB)")
         panel.set_ylim(-0.03, 1.03)
+        panel.set_xlim(np.max(here["high"]) - FAINTEST, np.max(here["high"]))
     panels[0].set_ylabel("completeness at 90 % purity")
     if bands:
         panels[0].legend(fontsize=8)

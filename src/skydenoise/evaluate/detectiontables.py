@@ -12,9 +12,9 @@ from skydenoise.evaluate.completeness import (
     PURITY,
     STEP,
     completeness,
+    equal_threshold,
     magnitude_bins,
     magnitude_limit,
-    threshold_at_completeness,
     threshold_at_purity,
 )
 from skydenoise.evaluate.detection import BLEND_RADIUS, MATCH_RADIUS, TRUE_FLOOR, Matches
@@ -38,8 +38,8 @@ DETECTION_FIELDS = (
     Field("purity", "share of them that is true"),
     *Field("limit_mag", "magnitude at which completeness above the threshold falls through 90 %", "mag")
     .with_error(_BOOTSTRAP),
-    Field("threshold_equal", "score above which it finds 90 % of the sources within 0.25 mag of the matched "
-    "filter's limit_mag in the same search: for false detections at the same depth"),
+    Field("threshold_equal", "score above which it finds as many sources as the matched filter above its "
+    "threshold in the same search: at these, false detections of methods can be compared"),
     *Field("gain_single", "limit_mag minus that of the matched filter in this band alone", "mag")
     .with_error(_BOOTSTRAP),
     *Field("gain_combined", "limit_mag minus that of the matched filter in all bands together", "mag")
@@ -151,21 +151,18 @@ def detection_table(
     rows = []
     for method, by_search in compared.items():
         for search in searches:
+            here, matches = depths[method, search.name], by_search[search.name]
+            listed = _above(matches, here.threshold[0]) | {"threshold_equal": np.nan}
+            if REFERENCE in compared:
+                listed["threshold_equal"] = equal_threshold(matches, compared[REFERENCE][search.name])
             for band in search.bands:
-                single, together = (
-                    depths[REFERENCE, name].limit[band] if REFERENCE in compared else np.nan
-                    for name in (bands[band], searches[-1].name)
-                )
-                here = depths[method, search.name]
-                limit = here.limit[band]
-                samples = {"threshold": here.threshold, "limit_mag": limit}
-                samples |= {"gain_single": limit - single, "gain_combined": limit - together}
-                rows.append(
-                    {"method": method, "search": search.name, "band": bands[band]}
-                    | _above(by_search[search.name], here.threshold[0])
-                    | _with_errors(samples)
-                    | {"threshold_equal": equal_threshold(compared, method, search, band)}
-                )
+                samples = {"threshold": here.threshold, "limit_mag": here.limit[band]}
+                for gain, other in (("single", bands[band]), ("combined", searches[-1].name)):
+                    reference = depths.get((REFERENCE, other))
+                    known = np.nan if reference is None else reference.limit[band]
+                    samples[f"gain_{gain}"] = here.limit[band] - known
+                head = {"method": method, "search": search.name, "band": bands[band]}
+                rows.append({**head, **listed, **_with_errors(samples)})
     return make_table(DETECTION_FIELDS, rows, DEFINITIONS)
 
 
@@ -175,21 +172,6 @@ def _above(matches: Matches, threshold: float) -> dict[str, float]:
     purity = float(matches.true[above].mean()) if above.any() else np.nan
     found = {"detections": int(above.sum()), "purity": purity}
     return found | {"sources": matches.found.size, "area": matches.arcmin2}
-
-
-def equal_threshold(compared: Compared, method: str, search: Search, band: int) -> float:
-    """Score above which a method finds the faint sources that the matched filter finds.
-
-    Namely 90 % of those within 0.25 mag of its limit in the same search, in `band`. At these thresholds
-    methods are equally deep, and their false detections in pure noise can be compared. NaN without a
-    matched filter or limit; -inf where the method never finds so many.
-    """
-    if REFERENCE not in compared:
-        return float("nan")
-    reference = compared[REFERENCE][search.name]
-    edges = magnitude_bins(reference, band)
-    counts = completeness(reference, band, threshold_at_purity(reference), edges)
-    return threshold_at_completeness(compared[method][search.name], band, magnitude_limit(edges, *counts))
 
 
 def completeness_table(compared: Compared, searches: Sequence[Search], bands: Sequence[str]) -> Table:

@@ -58,9 +58,9 @@ def false_detections(
 ) -> dict[tuple[str, Search], FalseDetections]:
     """Detections above a threshold in one image of pure noise, the same for all methods.
 
-    To be fair the thresholds are those at which the methods are equally deep, that is find the same share of
-    sources of the same true magnitude (`detectiontables.equal_threshold`): a restored flux is shrunk towards
-    zero, so that equal scores say nothing.
+    To be fair the thresholds are those at which the methods are equally deep, that is find as many sources
+    (`completeness.equal_threshold`, a column of detection.ecsv): a restored flux is shrunk towards zero, so
+    that equal scores say nothing.
 
     Parameters
     ----------
