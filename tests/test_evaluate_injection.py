@@ -221,6 +221,7 @@ def test_bright_sources_are_found_and_faint_ones_are_not(ground, brick, noise):
         assert one["detected"][-1] == 1
         assert one["detected"][0] < 0.3
         assert (one["judged"] <= one["sources"]).all()
+        assert (one["detected_err"][one["judged"] > 0] > 0).all()
 
 
 def test_pure_noise_exceeds_the_threshold_as_often_as_said(brick, noise):

@@ -10,7 +10,7 @@ from skydenoise.brick import Brick
 from skydenoise.evaluate.risk import risk_sums, risk_table
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels
-from skydenoise.stein import squared_error
+from skydenoise.stein import STRENGTH, squared_error
 
 SIZE, SIGMA, SCALE = 256, 0.01, 0.9
 
@@ -149,5 +149,5 @@ def test_the_formula_is_unbiased_for_a_scaling():
     """f = a x of pure noise: the error is a^2."""
     z, probe = np.random.default_rng(7).standard_normal((2, 400_000))
     for share in (0.0, 0.3, 1.0):
-        estimate = squared_error((1 - share) * z, probe, share * 0.5 * probe)
+        estimate = squared_error((1 - share) * z, probe, share * STRENGTH * probe)
         assert estimate.mean() == pytest.approx(share**2, abs=4 * estimate.std() / np.sqrt(z.size))

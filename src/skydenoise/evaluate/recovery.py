@@ -18,6 +18,7 @@ SNR_EDGES = tuple(float(edge) for edge in 2 * 10 ** (0.2 * np.arange(11)))
 SNR_ABOVE = (5.0, 10.0, 20.0, 50.0)
 
 _BOOTSTRAP = "bootstrap over sources"
+_BETA = "standard deviation of the Beta distribution (Jeffreys' prior)"
 
 _BIN_FIELDS = (
     Field("binned_by", "snr (bins of 0.5 mag), or snr_above (all above the lower edge)", dtype=str),
@@ -35,7 +36,7 @@ RECOVERY_FIELDS = (
     *Field("scatter_percent", "robust scatter of recovered over injected flux", "%").with_error(_BOOTSTRAP),
     *Field("bias_mag", "-2.5 log10 of the mean of recovered over injected flux: positive is too faint", "mag")
     .with_error(_BOOTSTRAP),
-    *Field("detected", "share of the sources that are found").with_error(_BOOTSTRAP),
+    *Field("detected", "share of the judged sources that are found").with_error(_BETA),
     Field("judged", "sources that could be found: nothing was there before", "", int),
     *Field("slope", "linearity: slope of recovered against injected flux, both over the aperture's noise, by "
     "least squares with an intercept; in snr_above alone").with_error(_BOOTSTRAP),
@@ -52,7 +53,8 @@ RECOVERY_DEFINITIONS = {
     "peaks per million pixels exceed when the method is given pure noise; places where one is without the "
     "source are not judged",
     "robust scatter": "1.4826 times the median absolute deviation",
-    "errors": "standard deviation over bootstrap samples of the sources",
+    "errors": "standard deviation over bootstrap samples of the sources; of shares, that of the Beta "
+    "distribution, which is not 0 where all or none are found",
 }
 
 COLOUR_FIELDS = (
@@ -101,18 +103,27 @@ def _magnitude(ratio: Array) -> Array:
 
 
 def _recovery_statistics(sample: Array) -> Array:
-    """Bias and scatter in per cent, bias in magnitudes, share found, slope: (5, ...).
+    """Bias and scatter in per cent, bias in magnitudes, slope: (4, ...).
 
-    sample : (4, ..., n); flux injected and recovered over the noise, 1 where found, 1 where judged
+    sample : (2, ..., n); flux injected and recovered over the noise
     """
-    injected, recovered, found, judged = sample
+    injected, recovered = sample
     ratio = recovered / injected
     average = ratio.mean(axis=-1)
     off = injected - injected.mean(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = found.sum(axis=-1) / judged.sum(axis=-1)
         slope = (off * recovered).sum(axis=-1) / (off**2).sum(axis=-1)
-    return np.stack([100 * (average - 1), 100 * robust_scatter(ratio), _magnitude(average), share, slope])
+    return np.stack([100 * (average - 1), 100 * robust_scatter(ratio), _magnitude(average), slope])
+
+
+def _share(found: Array) -> dict[str, object]:
+    """Share of sources found, its error and their number, from 1, 0 or NaN for each."""
+    judged = int(np.isfinite(found).sum())
+    hits = float(np.nansum(found))
+    a, b = hits + 0.5, judged - hits + 0.5
+    error = np.sqrt(a * b / (a + b + 1)) / (a + b)
+    share, error = (hits / judged, error) if judged else (np.nan, np.nan)
+    return {"judged": judged, "detected": share, "detected_err": error}
 
 
 def _colour_statistics(sample: Array) -> Array:
@@ -141,17 +152,14 @@ def recovery_table(
 ) -> Table:
     """Fluxes of the sources that were put into all bands, by method, band, shape and bin."""
     rows: list[dict[str, object]] = []
-    names = ("bias_percent", "scatter_percent", "bias_mag", "detected", "slope")
+    names = ("bias_percent", "scatter_percent", "bias_mag", "slope")
     for method, every in samples.items():
         sources = every.select(every.alone < 0)
         shapes = {"all": np.ones_like(sources.disc), "point": ~sources.disc, "disc": sources.disc}
         for band, name in enumerate(bands):
             for shape, chosen in shapes.items():
                 some = sources.select(chosen)
-                found = some.found[band]
-                recovered = np.divide(some.recovered[band], some.noise[band])
-                judged = np.isfinite(found)
-                sample = np.stack([some.snr[band], recovered, np.where(judged, found, 0), judged])
+                sample = np.stack([some.flux[band], some.recovered[band]]) / some.noise[band]
                 for columns, members in _bins(some.snr[band]):
                     inside = sample[:, members]
                     values = _recovery_statistics(inside)
@@ -159,7 +167,7 @@ def recovery_table(
                     if columns["binned_by"] == "snr":
                         values[-1] = errors[-1] = np.nan
                     row: dict[str, object] = {"method": method, "band": name, "shape": shape}
-                    row |= columns | {"judged": int(inside[3].sum())}
+                    row |= columns | _share(some.found[band, members])
                     rows.append(row | _with_errors(names, values, errors))
     return make_table(RECOVERY_FIELDS, rows, RECOVERY_DEFINITIONS)
 

@@ -12,7 +12,7 @@ from skydenoise.evaluate.statistics import Array, block_index, block_sums, jackk
 from skydenoise.evaluate.tables import Field, make_table
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.sky import empty_sky
-from skydenoise.stein import PROBE, passed, squared_error
+from skydenoise.stein import STRENGTH, passed, squared_error
 
 Sums = Mapping[tuple[str, str], Array]
 """By band and zone: (6, blocks); pixels, then sums of risk, passed, squared residual, mse and variance."""
@@ -35,9 +35,10 @@ RISK_FIELDS = (
 
 RISK_DEFINITIONS = {
     "risk": "mean of residual^2 - 1 + 2 passed, unbiased for Gaussian noise as strong and as correlated "
-    "as the noise model says; may come out below 0 within its errors",
+    "as the noise model says; may come out below 0 within its errors. Sources too faint to be seen count as "
+    "noise in that model, by some 0.005 of its variance at the survey's depth: so much is risk too low",
     "residual": "(input - x) / sigma",
-    "passed": f"z (f(input + {PROBE:g} z) - f(input)) / {PROBE:g}, z drawn with the measured covariance",
+    "passed": f"z (f(input + t z) - f(input)) / t, t = {STRENGTH:g}, z drawn with the measured covariance",
     "sigma": "noise of the pixel in the input: scale / sqrt(invvar) of the noise model",
     "zone": "sky: without a source in a smoothed map of the input, in any band, where invvar is that of the "
     "sky; source: the rest; all: both. Noise that invvar leaves out, such as that of bright sources' photons "
@@ -54,7 +55,7 @@ def risk_sums(
     generator: np.random.Generator,
     *,
     denoised: Image | None = None,
-    strength: float = PROBE,
+    strength: float = STRENGTH,
 ) -> dict[tuple[str, str], Array]:
     """Sums per block, of which `risk_table` makes its measures; the method runs twice.
 

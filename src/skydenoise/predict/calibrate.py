@@ -31,7 +31,7 @@ from skydenoise.errors import BrickError, StepError
 from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
 from skydenoise.predict.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
 from skydenoise.settings import PredictSettings
-from skydenoise.stein import PROBE, squared_error
+from skydenoise.stein import squared_error
 
 Array = NDArray[Any]
 
@@ -42,6 +42,9 @@ CUTOUTS = 8
 
 CUTOUT_SIZE = 384
 """Pixels along an edge."""
+
+PROBE = 0.5
+"""Strength of the second draw of noise, in units of the noise that is there already."""
 
 POSITIONS_TRIED = 20
 """Random positions of a cutout; the one with most usable pixels is taken."""
@@ -156,7 +159,7 @@ def measure(cutout: Brick, denoiser: Denoiser, generator: np.random.Generator) -
                 error=error,
                 recovered=recovered[band][usable],
                 data_signal=local_signal(first[band], noise_sigma[band])[usable],
-                data_risk=squared_error(residual, probe[band][usable], change),
+                data_risk=squared_error(residual, probe[band][usable], change, PROBE),
             )
         )
     return samples
