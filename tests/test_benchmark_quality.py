@@ -196,6 +196,7 @@ def test_our_rows_are_the_network_bare_and_with_recover(model):
 
 
 def test_settings_are_those_of_the_measured_uncertainty(model):
+    assert ours.train_seconds(model) == ours.TRAIN_SECONDS
     settings = PredictSettings(tile=64, overlap=16, recover=RecoverSettings(growth=2.5))
     conditions = ours.load_denoiser(model, settings, "cpu").conditions
     (model / "uncertainty.json").write_text(json.dumps({"conditions": conditions}))

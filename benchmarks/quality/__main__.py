@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import RESULTS
-from benchmarks.quality import measure, report, rerun
+from benchmarks.quality import measure, ours, report, rerun
 from benchmarks.quality.bar import Verdict, judge
 from benchmarks.quality.figures import Figure, Figures
 from benchmarks.quality.methods import (
@@ -69,7 +69,11 @@ def arguments() -> argparse.Namespace:
         default=REPOSITORY / "benchmarks/reference/identity",
         help="model of the paper's way",
     )
-    parser.add_argument("--train-seconds", type=float, default=900, help="of each learned peer")
+    parser.add_argument(
+        "--train-seconds",
+        type=float,
+        help=f"of each learned peer; default: what the model took, {ours.TRAIN_SECONDS} without one",
+    )
     parser.add_argument(
         "--training",
         type=Path,
@@ -88,7 +92,7 @@ def arguments() -> argparse.Namespace:
         default=REPOSITORY / "results/quality_cache",
         help="simulated bricks are kept here",
     )
-    parser.add_argument("--device", default="auto", help="of our networks: auto, cpu, cuda")
+    parser.add_argument("--device", default="auto", help="of networks: auto, cpu, cuda")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--markdown", type=Path, help="print the tables of this JSON file as markdown")
     return parser.parse_args()  # fmt: skip
@@ -97,6 +101,7 @@ def arguments() -> argparse.Namespace:
 def enter(options: argparse.Namespace, sky: Sky) -> Entrants:
     """Everything that is compared; the learned peers unless it has to be quick."""
     entrants = Entrants()
+    model = options.model or REPOSITORY / f"benchmarks/reference/{options.noise}"
     add_classical(entrants, sky, quick=options.quick)
     if options.quick:
         entrants.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
@@ -105,11 +110,11 @@ def enter(options: argparse.Namespace, sky: Sky) -> Entrants:
             config=HERE / f"{options.noise}.yaml",
             results=options.training or REPOSITORY / f"results/quality_{options.noise}",
             cache=options.cache,
-            seconds=options.train_seconds,
+            seconds=options.train_seconds or ours.train_seconds(model),
             seed=sky.settings.seed,
+            device=options.device,
         )
         add_learned(entrants, sky, training)
-    model = options.model or REPOSITORY / f"benchmarks/reference/{options.noise}"
     add_ours(entrants, model, options.identity, options.device)
     return entrants
 

@@ -50,6 +50,7 @@ class Training:
     cache : folder for what is made
     seconds : of each training
     seed : of all that is random
+    device : auto, cpu, cuda
     """
 
     config: Path
@@ -57,12 +58,13 @@ class Training:
     cache: Path
     seconds: float
     seed: int
+    device: str = "auto"
 
 
 def add_learned(entrants: Entrants, sky: Sky, training: Training) -> None:
     """Train and add the learned peers."""
     patches = learned.training_patches(training.config, training.results, training.cache)
-    lesson = learned.make_lesson(patches, sky.noise, training.seconds, training.seed)
+    lesson = learned.make_lesson(patches, sky.noise, training.seconds, training.seed, training.device)
     for peer, learn in learned.LEARNERS.items():
         try:
             entrants.methods[peer] = learn(lesson)

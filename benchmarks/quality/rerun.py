@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.quality.bar import MATCHED_FILTER
 from benchmarks.quality.figures import Figure
 from benchmarks.quality.measure import Catalogues
 from benchmarks.quality.sky import Sky
 from skydenoise.brick import Brick
-from skydenoise.evaluate.detectiontables import equal_threshold
+from skydenoise.evaluate.completeness import equal_threshold
 from skydenoise.evaluate.falsealarm import Detector, FalseDetections, false_detections
 from skydenoise.evaluate.injection import (
     Injection,
@@ -129,12 +130,13 @@ def noise_figures(
 ) -> Iterator[Figure]:
     """False detections of a method in pure noise, the same for all methods.
 
-    Above one score for all, and above scores at which each finds the faint sources that the matched filter
-    finds: a method that shrinks has few false detections above any score, and few true ones.
+    Above one score for all, and above scores at which each finds as many true sources as the matched filter
+    above its threshold of 90 % purity: a method that shrinks has few false detections above any score, and
+    few true ones.
     """
     psf = moffats(sky.fwhm)
     matched = matched_filter(psf, sky.noise)
-    point_filter = matched if name == "noisy" else smoothing_filter(psf, sky.noise)
+    point_filter = matched if name == MATCHED_FILTER else smoothing_filter(psf, sky.noise)
     detector = {name: Detector(Remembering(method), point_filter)}
     totals: dict[tuple[str, str], FalseDetections] = {}
     for number, trial in enumerate(trials):
@@ -154,8 +156,8 @@ def false_thresholds(name: str, found: Catalogues) -> dict[str, dict[tuple[str, 
     """Scores above which a method's false detections are counted, by bin and search."""
     equal = {}
     for search in found.searches:
-        band = search.bands[len(search.bands) // 2]
-        threshold = equal_threshold(found.compared, name, search, band)
+        matches, reference = (found.compared[each][search.name] for each in (name, MATCHED_FILTER))
+        threshold = equal_threshold(matches, reference)
         if np.isfinite(threshold):
             equal[name, search] = threshold
     fixed = {(name, search): FIXED_SCORE for search in found.searches}
