@@ -44,7 +44,8 @@ def measure_fwhm(brick: Brick, noise: NoiseModel) -> tuple[float, ...]:
     """Full width at half maximum of stars in each band, pixels: median over stars of their adaptive moments.
 
     (Hirata & Seljak 2003, MNRAS 343, 459, as GalSim implements it.) It is the width of the image as it is,
-    pixels included. A band without a star gets the median of the others.
+    pixels included; where the seeing differs within a brick, that of its sharpest part. A band without a star
+    gets the median of the others.
 
     Raises
     ------
