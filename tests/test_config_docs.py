@@ -14,6 +14,7 @@ from skydenoise.foreign.table import ForeignImage
 from skydenoise.mosaic.settings import MosaicSettings
 from skydenoise.settings import (
     Architecture,
+    EvaluationSettings,
     OutputSettings,
     PatchSettings,
     PredictSettings,
@@ -108,6 +109,7 @@ INTERNAL = {
         (PredictSettings, "predict"),
         (RecoverSettings, "recover"),
         (OutputSettings, "output"),
+        (EvaluationSettings, "evaluate"),
         (FetchSettings, "survey"),
         (MosaicSettings, "mosaics.<name>"),
     ],

@@ -14,7 +14,14 @@ from skydenoise.brick import Brick, Denoised, flag_bit, write_brick, write_surve
 from skydenoise.brick.rawbrick import write_raw
 from skydenoise.errors import SettingsError
 from skydenoise.evaluate import evaluate_truth, summary
-from skydenoise.evaluate.apertures import aperture_sums, combine, correlated_area, isolated_sources, measure
+from skydenoise.evaluate.apertures import (
+    Apertures,
+    aperture_sums,
+    combine,
+    correlated_area,
+    isolated_sources,
+    measure,
+)
 from skydenoise.evaluate.photometry import colour_table, photometry_table
 from skydenoise.evaluate.pixels import coverage_sums, coverage_table, pixel_sums, quality_row
 from skydenoise.evaluate.scene import Scene, measured_pixels
@@ -26,6 +33,7 @@ from skydenoise.starlet import noise_levels
 BANDS = ("g", "r")
 SIZE = 200
 SIGMA = 0.01
+FWHM = 4.71  # of the sources, pixels
 LOSSLESS = OutputSettings("lossless")
 
 
@@ -237,7 +245,9 @@ def write_scene(folder, scene, denoised, truth=True):
     if truth:
         for band, image in zip(BANDS, scene.truth, strict=True):
             path = layout.truth_file(folder / "run", scene.brick.name, band)
-            write_survey_image(path, image, scene.brick.headers[0], output=LOSSLESS)
+            head = scene.brick.headers[0].copy()
+            head["PSFFWHM"] = FWHM * 3600 * 7.3e-5
+            write_survey_image(path, image, head, output=LOSSLESS)
         scene.sources.write(layout.truth_catalogue(folder / "run", scene.brick.name))
 
 
@@ -253,7 +263,15 @@ def test_a_run_is_measured_over_all_its_bricks(tmp_path, caplog, scene, noise):
         evaluate_truth(names, tmp_path / "raw", tmp_path / "run", BANDS, noise, tmp_path / "evaluation")
     assert "0003p600 has no truth" in caplog.text
     tables = {file.stem: Table.read(file) for file in (tmp_path / "evaluation").iterdir()}
-    assert set(tables) == {"quality", "photometry", "colours", "coverage"}
+    assert set(tables) == {
+        *("quality", "photometry", "colours", "coverage"),
+        *("detection", "completeness", "purity", "stars"),
+    }
+    assert set(tables["detection"]["method"]) == {"noisy", "gaussian", "denoised"}
+    assert np.all(tables["detection"]["area"] > 0)
+    assert set(tables["photometry"]["method"]) == {"noisy", "gaussian", "denoised", "dual"}
+    assert {"snr_measured", "snr_detected"} < set(tables["photometry"]["binned_by"])
+    assert not tables["stars"]["stars"].any()
     assert list(tables["quality"]["method"]) == ["noisy", "gaussian", "denoised"] * 2
     assert tables["quality"]["pixels"][0] == 2 * (SIZE**2 - 16)
     assert tables["quality"]["inpainted_pixels"].tolist() == [32, 32, 32, 0, 0, 0]
@@ -264,9 +282,49 @@ def test_a_run_is_measured_over_all_its_bricks(tmp_path, caplog, scene, noise):
 
 def test_without_any_truth_the_tables_are_empty(tmp_path, noise):
     evaluate_truth([], tmp_path, tmp_path, BANDS, noise, tmp_path / "evaluation")
-    tables = [Table.read(tmp_path / "evaluation" / f"{name}.ecsv") for name in ("quality", "photometry")]
-    assert [len(table) for table in tables] == [0, 0]
-    assert "No brick" in summary(*tables)
+    tables = {file.stem: Table.read(file) for file in (tmp_path / "evaluation").iterdir()}
+    assert len(tables) == 8
+    assert not any(len(table) for table in tables.values())
+    assert "No brick" in summary(tables["quality"], tables["photometry"])
+
+
+def test_a_brick_of_unknown_seeing_is_not_searched(tmp_path, caplog, scene, noise):
+    write_scene(tmp_path, scene, scene.denoised)
+    for band, image in zip(BANDS, scene.truth, strict=True):
+        path = layout.truth_file(tmp_path / "run", scene.brick.name, band)
+        write_survey_image(path, image, scene.brick.headers[0], output=LOSSLESS)
+    with caplog.at_level(logging.WARNING):
+        evaluate_truth(
+            [scene.brick.name], tmp_path / "raw", tmp_path / "run", BANDS, noise, tmp_path / "evaluation"
+        )
+    assert "no card PSFFWHM" in caplog.text
+    assert len(Table.read(tmp_path / "evaluation" / "detection.ecsv")) == 0
+    assert "dual" not in Table.read(tmp_path / "evaluation" / "photometry.ecsv")["method"]
+
+
+def test_fluxes_are_calibrated_given_what_is_measured(noise):
+    """Shrunk towards the mean of all sources: biased given the true flux, calibrated given its own."""
+    generator = np.random.default_rng(3)
+    aperture = SIGMA * np.sqrt(correlated_area(noise.correlation[0]))
+    truth = np.tile(aperture * generator.normal(20, 3, 1000), (2, 1))
+    noisy = truth + aperture * generator.standard_normal(truth.shape)
+    shrunk = 20 * aperture + 0.9 * (noisy - 20 * aperture)  # what Bayes makes of it: 9 / (9 + 1)
+    shape = {"magnitude": np.full(truth.shape, 20.0), "good": np.ones(truth.shape, bool)}
+    sample = Apertures(
+        truth, np.full(truth.shape, aperture), **shape, fluxes={}, direction=np.zeros((1000, 3))
+    )
+    sample = replace(sample, fluxes={"noisy": noisy, "denoised": shrunk})
+    table = photometry_table(sample, BANDS[:1], np.random.default_rng(0), {"denoised": sample})
+
+    def bias(method, binned_by):
+        chosen = (table["method"] == method) & (table["band"] == "g") & (table["binned_by"] == binned_by)
+        return row_of(table[chosen], binned_by, 20)
+
+    for key in ("snr_measured", "snr_detected"):
+        assert abs(bias("denoised", key)["bias_percent"]) < 4 * bias("denoised", key)["bias_percent_err"] < 1
+    assert bias("noisy", "snr_measured")["bias_percent"] > 0.5  # noise made many of them bright
+    assert bias("denoised", "snr")["bias_percent"] < -0.5
+    assert "snr_detected" not in table[table["method"] == "noisy"]["binned_by"]
 
 
 def test_a_noise_model_of_other_bands_is_refused(tmp_path, noise):

@@ -210,6 +210,31 @@ class OutputSettings:
         _require(self.step > 0, f"output.step: {self.step} is not above 0")
 
 
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How a denoiser is measured without any truth.
+
+    injections : sources put into cutouts of the evaluated bricks; 0 puts none
+    fwhm : of the point spread function in each band, arcsec; empty: measured on stars
+    """
+
+    injections: int = 2000
+    fwhm: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fwhm", tuple(float(width) for width in self.fwhm))
+        _require(self.injections >= 0, f"evaluate.injections: {self.injections} is below 0")
+        _require(all(width > 0 for width in self.fwhm), f"evaluate.fwhm: {self.fwhm} is not above 0")
+
+
+def check_evaluation(settings: EvaluationSettings, bands: tuple[str, ...]) -> None:
+    """Refuse another number of widths than bands."""
+    _require(
+        len(settings.fwhm) in (0, len(bands)),
+        f"evaluate.fwhm: {len(settings.fwhm)} values for the bands {', '.join(bands)}",
+    )
+
+
 def check_bands(bands: tuple[str, ...]) -> None:
     """Refuse an empty or repeated list of bands."""
     _require(len(bands) >= 1, "survey.bands: at least one band is needed")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cluster
 
 MODEL = "results/tiny/model/model.safetensors"
 TRAIN = (MODEL, "--configfile", "tiny.yaml")
-GPU_RULE = re.compile("(train|calibrate|predict)(_wildcards.*)?$")
+GPU_RULE = re.compile("(train|calibrate|predict|evaluate_denoiser)(_wildcards.*)?$")
 
 
 def training_log(folder: Folder) -> str:

@@ -31,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("bricks: nowhere.tsv", "nowhere.tsv: no such table of bricks"),
         ("bricks: untrained.tsv", "untrained.tsv: no brick has train = yes"),
         ("run: ../elsewhere", "run: '../elsewhere' does not match"),
+        ("evaluate: {fwhm: [1.2]}", "evaluate.fwhm: 1 values for the bands g, r, z"),
         ("mosaics: {a: {bricks: [1500p600]}}", "mosaics.a: 1500p600 is not a brick that is denoised"),
     ],
 )

@@ -29,7 +29,7 @@ model: {levels: 3, width: 8, bottleneck: 16, outputs: 2}
 train: {epochs: 4}
 predict: {tile: 64, overlap: 16}
 mosaics: {field: {bricks: all}}
-evaluate: {credit: "Input pixels: SDSS"}
+evaluate: {credit: "Input pixels: SDSS", injections: 60}
 """
 
 DR6_BRICK = "0959p805"

@@ -30,7 +30,7 @@ model: {levels: 3, width: 4, bottleneck: 8, outputs: 2}
 train: {epochs: 3, batch_size: 8}
 predict: {tile: 64, overlap: 16}
 mosaics: {both: {bricks: all}}
-evaluate: {bricks: 2}
+evaluate: {bricks: 2, injections: 40, fwhm: [1.5, 1.4, 1.3]}
 """
 
 pytestmark = pytest.mark.workflow
@@ -60,9 +60,14 @@ def test_every_product_is_there(run: Path) -> None:
         for band in "grz":
             assert coadd_file(root, DENOISED, kind, band).exists()
     assert coadd_file(root, DENOISED, "flags").exists()
-    for name in ("residual", "quality", "photometry", "colours", "coverage"):
+    against_truth = ("quality", "photometry", "colours", "coverage", "detection", "stars")
+    for name in (*against_truth, "residual", "seams", "risk"):
         assert len(Table.read(root / f"evaluation/{name}.ecsv")) > 0
-    for picture in ("residual.png", "photometry.png", "training.png", f"pictures/{DENOISED}-brick.png"):
+    for name in ("injection", "injected_colours", "leak"):
+        assert max(Table.read(root / f"evaluation/{name}.ecsv")["sources"]) > 3
+    assert len(Table.read(root / "evaluation/overlaps.ecsv")) == 0  # of one brick
+    plots = ("residual.png", "injection.png", "photometry.png", "detection.png", "training.png")
+    for picture in (*plots, f"pictures/{DENOISED}-brick.png"):
         assert (root / "evaluation" / picture).stat().st_size > 10_000
     for file in ("model.safetensors", "model.json", "uncertainty.json"):
         assert (root / "model" / file).exists()
@@ -124,6 +129,7 @@ def test_running_again_does_nothing(run: Path, snakemake: Snakemake) -> None:
         ("output: {compression: lossless}", "predict", "train"),
         ("mosaics: {both: {bricks: all, pixel_scale: 0.5}}", "mosaic", "predict"),
         ("evaluate: {bricks: 2, credit: others}", "pictures", "predict"),
+        ("evaluate: {injections: 41}", "evaluate_denoiser", "predict"),
     ],
 )
 def test_a_changed_setting_runs_again_what_depends_on_it(

@@ -23,12 +23,14 @@ from skydenoise.train.job import TrainJob
 from skydenoise.mosaic.settings import MosaicSettings
 from skydenoise.settings import (
     Architecture,
+    EvaluationSettings,
     OutputSettings,
     PatchSettings,
     PredictSettings,
     RecoverSettings,
     TrainSettings,
     check_bands,
+    check_evaluation,
     check_together,
 )
 
@@ -87,6 +89,10 @@ try:
     PREDICT = PredictSettings(**config["predict"] | {"recover": RECOVER})
     check_together(ARCHITECTURE, PATCHES, TRAIN, PREDICT)
     OUTPUT = OutputSettings(**config["output"])
+    EVALUATE = EvaluationSettings(
+        config["evaluate"]["injections"], config["evaluate"]["fwhm"]
+    )
+    check_evaluation(EVALUATE, BANDS)
     MOSAICS = {
         name: MosaicSettings(
             **{key: value for key, value in mosaic.items() if key != "bricks"}
@@ -197,6 +203,7 @@ def evaluation_products():
     """Tables and pictures; those against the truth only where it is known."""
     measured = [
         rules.evaluate_residual.output,
+        rules.evaluate_denoiser.output,
         rules.pictures.output,
         rules.training_curve.output,
     ]

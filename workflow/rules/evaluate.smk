@@ -2,7 +2,9 @@
 
 in   <results>/coadd/ and the input bricks of a sample; the truth, where it is known
 out  <results>/evaluation/residual.ecsv                                             without truth
+     <results>/evaluation/{injection,injected_colours,leak,seams,overlaps,risk}.ecsv   without truth, denoising again
      <results>/evaluation/{quality,photometry,colours,coverage}.ecsv, summary.txt   against the truth
+     <results>/evaluation/{detection,completeness,purity,stars}.ecsv                against the truth
      <results>/evaluation/pictures/<brick>-<view>.png and the plots, all of them in the report
 """
 
@@ -41,8 +43,54 @@ rule evaluate_residual:
         "../scripts/evaluate_residual.py"
 
 
+rule evaluate_denoiser:
+    """Sources put in and recovered, steps at tiles and bricks, Stein's error: the denoiser runs again."""
+    input:
+        manifests=predicted(EVALUATED),
+        weights=rules.train.output.weights,
+        description=rules.train.output.description,
+        uncertainty=rules.calibrate.output.uncertainty,
+    output:
+        tables=expand(
+            f"{EVALUATION}/{{table}}.ecsv",
+            table=[
+                "injection",
+                "injected_colours",
+                "leak",
+                "seams",
+                "overlaps",
+                "risk",
+            ],
+        ),
+        plot=report(
+            f"{EVALUATION}/injection.png",
+            caption="../report/injection.rst",
+            category="Quality",
+            labels={"what": "injected sources recovered"},
+        ),
+    log:
+        f"{RESULTS}/logs/evaluate_denoiser.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate_denoiser.tsv"
+    conda:
+        GPU_ENVIRONMENT
+    threads: WHOLE_MACHINE
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+    params:
+        bricks=EVALUATED,
+        cache=CACHE,
+        root=ROOT,
+        predict=PREDICT,
+        settings=EVALUATE,
+        recorded=recorded(PREDICT, EVALUATE),
+    script:
+        "../scripts/evaluate_denoiser.py"
+
+
 rule evaluate_truth:
-    """Errors, photometry, colours and claimed uncertainties against the simulated truth."""
+    """Errors, photometry, detections, shapes and claimed uncertainties against the simulated truth."""
     input:
         manifests=predicted(EVALUATED),
         truth=simulated(EVALUATED),
@@ -50,7 +98,16 @@ rule evaluate_truth:
     output:
         tables=expand(
             f"{EVALUATION}/{{table}}.ecsv",
-            table=["quality", "photometry", "colours", "coverage"],
+            table=[
+                "quality",
+                "photometry",
+                "colours",
+                "coverage",
+                "detection",
+                "completeness",
+                "purity",
+                "stars",
+            ],
         ),
         summary=f"{EVALUATION}/summary.txt",
         plot=report(
@@ -58,6 +115,12 @@ rule evaluate_truth:
             caption="../report/photometry.rst",
             category="Quality",
             labels={"what": "flux bias by magnitude"},
+        ),
+        detection=report(
+            f"{EVALUATION}/detection.png",
+            caption="../report/detection.rst",
+            category="Quality",
+            labels={"what": "completeness and purity"},
         ),
     log:
         f"{RESULTS}/logs/evaluate_truth.log",

@@ -3,7 +3,7 @@ from pathlib import Path
 from astropy.table import Table
 
 from skydenoise.atomic import write_text
-from skydenoise.evaluate import bias_plot, evaluate_truth, summary
+from skydenoise.evaluate import bias_plot, detection_plot, evaluate_truth, summary
 from skydenoise.joblog import job_log
 from skydenoise.manifest import finished
 from skydenoise.model import read_description
@@ -14,6 +14,7 @@ with job_log(snakemake.log[0]):
     noise = read_description(Path(snakemake.input.description)).noise
     folder = Path(snakemake.output.summary).parent
     evaluate_truth(names, params.cache, params.root, noise.bands, noise, folder)
-    quality, photometry = (Table.read(folder / f"{name}.ecsv") for name in ("quality", "photometry"))
-    write_text(Path(snakemake.output.summary), summary(quality, photometry))
-    bias_plot(photometry, Path(snakemake.output.plot))
+    tables = {Path(file).stem: Table.read(file) for file in snakemake.output.tables}
+    write_text(Path(snakemake.output.summary), summary(tables["quality"], tables["photometry"]))
+    bias_plot(tables["photometry"], Path(snakemake.output.plot))
+    detection_plot(tables["completeness"], tables["purity"], Path(snakemake.output.detection))

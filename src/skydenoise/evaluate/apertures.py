@@ -1,11 +1,11 @@
 """Aperture fluxes of known sources, on the truth and on what was made of the noisy brick."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sep
-from astropy.table import Table
+from astropy.wcs import WCS
 from numpy.typing import NDArray
 from photutils.aperture import CircularAperture
 from scipy.signal import fftconvolve
@@ -33,8 +33,9 @@ class Apertures:
     noise : rms noise of the aperture in the input
     magnitude : true total AB magnitude
     good : bool, isolated and measured in that band
-    fluxes : by method
+    fluxes : by method; NaN where a method has none
     direction : (n, 3) unit vectors to the sources on the sky
+    scores : (n,) float64, by those methods that measure where they detect: score of the detection
     """
 
     truth: Array
@@ -43,6 +44,7 @@ class Apertures:
     good: NDArray[np.bool_]
     fluxes: Mapping[str, Array]
     direction: Array
+    scores: Mapping[str, Array] = field(default_factory=dict)
 
     def select(self, chosen: NDArray) -> "Apertures":
         """The sources `chosen`, a mask or indices over n."""
@@ -53,6 +55,7 @@ class Apertures:
             self.good[:, chosen],
             {method: flux[:, chosen] for method, flux in self.fluxes.items()},
             self.direction[chosen],
+            {method: score[chosen] for method, score in self.scores.items()},
         )
 
 
@@ -62,12 +65,12 @@ def aperture_sums(image: NDArray, x: Array, y: Array) -> Array:
     return np.asarray(flux, dtype=np.float64)
 
 
-def correlated_area(correlation: Array) -> float:
-    """Variance of the aperture's sum over noise of unit variance with a correlation (2L+1, 2L+1).
+def variance_of_sum(weights: Array, correlation: Array) -> float:
+    """Variance of a weighted sum over noise of unit variance: w' C w for the covariance C.
 
-    a' C a for the weights a of the aperture and the covariance C; the area if the noise is white.
+    weights : (2R+1, 2R+1)
+    correlation : (2L+1, 2L+1), of two pixels against their distance
     """
-    weights = CircularAperture((0.0, 0.0), RADIUS).to_mask(method="exact").data
     pairs = fftconvolve(weights, weights[::-1, ::-1])
     reach, lag = pairs.shape[0] // 2, correlation.shape[0] // 2
     both = min(reach, lag)
@@ -75,34 +78,64 @@ def correlated_area(correlation: Array) -> float:
     return float(np.sum(pairs[inner[0], inner[0]] * correlation[inner[1], inner[1]]))
 
 
+def correlated_area(correlation: Array) -> float:
+    """Variance of the aperture's sum over noise of unit variance with a correlation (2L+1, 2L+1).
+
+    The area, but for pixels at the rim, if the noise is white.
+    """
+    weights = CircularAperture((0.0, 0.0), RADIUS).to_mask(method="exact").data
+    return variance_of_sum(weights, correlation)
+
+
 def measure(scene: Scene, methods: Mapping[str, Image], noise: NoiseModel) -> Apertures:
     """Aperture fluxes of every source whose circle lies inside the brick, on the truth and by each method."""
-    height, width = scene.brick.shape
     x, y = (np.asarray(scene.sources[key], dtype=np.float64) for key in ("x", "y"))
-    inside = (np.minimum(x, y) >= RADIUS) & (x <= width - 1 - RADIUS) & (y <= height - 1 - RADIUS)
     total = np.stack([np.asarray(scene.sources[f"flux_{band}"], dtype=np.float64) for band in noise.bands])
+    inside = circle_inside(x, y, scene.brick.shape)
     isolated = isolated_sources(x, y, total)[:, inside]
-    sources, x, y, total = scene.sources[inside], x[inside], y[inside], total[:, inside]
+    sources, total = scene.sources[inside], total[:, inside]
+    plain = measure_at(scene, methods, noise, x[inside], y[inside])
+    positive = (total > 0) & (plain.truth > 0)
+    clean = isolated & (plain.truth <= CONTAMINATION * total)
+    return replace(
+        plain,
+        magnitude=ZERO_POINT - 2.5 * np.log10(np.where(positive, total, 1)),
+        good=plain.good & positive & clean & ~np.asarray(sources["saturated"], dtype=bool),
+        direction=_direction(sources["ra"], sources["dec"]),
+    )
+
+
+def circle_inside(x: Array, y: Array, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Positions (n,) whose circle lies inside an image of this shape (y, x): bool."""
+    height, width = shape
+    return (np.minimum(x, y) >= RADIUS) & (x <= width - 1 - RADIUS) & (y <= height - 1 - RADIUS)
+
+
+def measure_at(
+    scene: Scene, methods: Mapping[str, Image], noise: NoiseModel, x: Array, y: Array
+) -> Apertures:
+    """Aperture fluxes at any positions (n,), 0-based pixels, circles inside the brick; magnitudes are NaN.
+
+    Good is where every pixel of the circle is measured.
+    """
     variance = noise.sigma(scene.brick.invvar) ** 2
     area = np.pi * RADIUS**2
-    truth = np.stack([aperture_sums(image, x, y) for image in scene.truth])
     spread = np.array([correlated_area(correlation) for correlation in noise.correlation])
     noise_of_aperture = np.sqrt(
         np.stack([aperture_sums(image, x, y) for image in variance]) / area * spread[:, None]
     )
     lost = np.stack([aperture_sums(~measured, x, y) for measured in scene.measured])
-    positive = (total > 0) & (truth > 0) & (noise_of_aperture > 0)
-    clean = isolated & (truth <= CONTAMINATION * total) & (lost == 0)
+    ra, dec = WCS(scene.brick.headers[0]).celestial.pixel_to_world_values(x, y)
     return Apertures(
-        truth=truth,
+        truth=np.stack([aperture_sums(image, x, y) for image in scene.truth]),
         noise=noise_of_aperture,
-        magnitude=ZERO_POINT - 2.5 * np.log10(np.where(positive, total, 1)),
-        good=positive & clean & ~np.asarray(sources["saturated"], dtype=bool),
+        magnitude=np.full(lost.shape, np.nan),
+        good=(noise_of_aperture > 0) & (lost == 0),
         fluxes={
             method: np.stack([aperture_sums(band, x, y) for band in image])
             for method, image in methods.items()
         },
-        direction=_direction(sources),
+        direction=_direction(ra, dec),
     )
 
 
@@ -117,8 +150,8 @@ def isolated_sources(x: Array, y: Array, flux: Array) -> NDArray[np.bool_]:
     return isolated
 
 
-def _direction(sources: Table) -> Array:
-    ra, dec = (np.radians(np.asarray(sources[key], dtype=np.float64)) for key in ("ra", "dec"))
+def _direction(right_ascension: Array, declination: Array) -> Array:
+    ra, dec = (np.radians(np.asarray(angle, dtype=np.float64)) for angle in (right_ascension, declination))
     return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
@@ -134,6 +167,9 @@ def combine(parts: Sequence[Apertures], arcsec: float = 0.1) -> Apertures:
             for method in parts[0].fluxes
         },
         direction=np.concatenate([part.direction for part in parts]),
+        scores={
+            method: np.concatenate([part.scores[method] for part in parts]) for method in parts[0].scores
+        },
     )
     brick = np.repeat(np.arange(len(parts)), [part.direction.shape[0] for part in parts])
     pairs = cKDTree(together.direction).query_pairs(np.radians(arcsec / 3600), output_type="ndarray")

@@ -1,13 +1,14 @@
 """Photometric bias and scatter, of fluxes by magnitude and signal-to-noise ratio, and of colours."""
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
 from skydenoise.evaluate.apertures import CONTAMINATION, NEIGHBOUR_FLUX, RADIUS, Apertures
+from skydenoise.evaluate.detection import LEAST_SCORE
 from skydenoise.evaluate.statistics import Array, bootstrap_error, robust_scatter
 from skydenoise.evaluate.tables import Field, make_table
 
@@ -17,7 +18,12 @@ MAGNITUDE_STEP = 0.5
 _BOOTSTRAP = "bootstrap over sources"
 
 _BIN_FIELDS = (
-    Field("binned_by", "magnitude (true, total), snr, or snr_above (all above the lower edge)", dtype=str),
+    Field(
+        "binned_by",
+        "magnitude (true, total), snr, snr_measured or snr_detected; with _above: everything "
+        "above the lower edge",
+        dtype=str,
+    ),
     Field("low", "lower edge of the bin"),
     Field("high", "upper edge of the bin"),
     Field("sources", "sources in the bin", "", int),
@@ -34,14 +40,21 @@ PHOTOMETRY_FIELDS = (
     ),
     *Field("median_mag", "median of -2.5 log10(F / F_true)", "mag").with_error(_BOOTSTRAP),
     *Field("scatter_mag", "robust scatter of -2.5 log10(F / F_true)", "mag").with_error(_BOOTSTRAP),
-    *Field("shift_percent", "mean of (F - F_noisy) / F_true: bias free of the noise that both share", "%")
-    .with_error(_BOOTSTRAP),
-)  # fmt: skip
+    *Field(
+        "shift_percent", "mean of (F - F_noisy) / F_true: bias free of the noise that both share", "%"
+    ).with_error(_BOOTSTRAP),
+)
 
 PHOTOMETRY_DEFINITIONS = {
     "F": f"sum in a circle of {RADIUS:g} pixels around the true position; F_true: the same on the noise-free "
     "image, so that neighbours and the flux outside the aperture cancel",
     "snr": "F_true over the noise of the aperture in the input, from invvar and the measured correlation",
+    "snr_measured": "F over that noise, of the isolated sources of the catalogue. What is chosen by what is "
+    "measured must be true in the sum, so here bias is sum of F / sum of F_true, minus 1, and shift likewise",
+    "snr_detected": "as snr_measured, around everything that the method's image shows in all bands together "
+    f"above a score of {LEAST_SCORE:g}, be it true or not, isolated or not; F_true is the noise-free image's",
+    "dual": "detected in the denoised image, all bands together, above the threshold of 90 % purity "
+    "(detection.ecsv), measured on the noisy image at that place; F_true at the true one",
     "magnitude": "AB, from the catalogue's total flux",
     "isolated": f"no source with more than {NEIGHBOUR_FLUX:g} of the flux within {2 * RADIUS:g} pixels, "
     f"F_true at most {CONTAMINATION:g} times the catalogue's flux; not saturated, every pixel measured",
@@ -65,20 +78,29 @@ COLOUR_DEFINITIONS = PHOTOMETRY_DEFINITIONS | {
 }
 
 
-def _bins(magnitude: Array | None, snr: Array) -> Iterator[tuple[str, float, float, NDArray[np.bool_]]]:
-    """Name, edges and members of each bin that has any."""
-    bins: list[tuple[str, float, float]] = []
-    if magnitude is not None and magnitude.size:
-        first, last = (np.floor(edge / MAGNITUDE_STEP) for edge in (magnitude.min(), magnitude.max()))
-        edges = MAGNITUDE_STEP * np.arange(first, last + 2)
-        bins += [("magnitude", low, high) for low, high in pairwise(edges)]
-    bins += [("snr", low, high) for low, high in pairwise(SNR_EDGES)]
-    bins += [("snr_above", low, np.inf) for low in SNR_EDGES[:-1]]
-    for name, low, high in bins:
-        value = magnitude if name == "magnitude" and magnitude is not None else snr
-        members = (value >= low) & (value < high)
+Bin = tuple[str, float, float, NDArray[np.bool_]]
+"""Name, edges and members."""
+
+
+def _magnitude_bins(magnitude: Array) -> Iterator[Bin]:
+    """Bins of magnitude that have members."""
+    if not magnitude.size:
+        return
+    first, last = (np.floor(edge / MAGNITUDE_STEP) for edge in (magnitude.min(), magnitude.max()))
+    for low, high in pairwise(MAGNITUDE_STEP * np.arange(first, last + 2)):
+        members = (magnitude >= low) & (magnitude < high)
         if members.any():
-            yield name, low, high, members
+            yield "magnitude", low, high, members
+
+
+def _snr_bins(name: str, snr: Array) -> Iterator[Bin]:
+    """Bins of signal-to-noise ratio that have members, then all above each lower edge."""
+    bins = [(name, low, high) for low, high in pairwise(SNR_EDGES)]
+    bins += [(f"{name}_above", low, np.inf) for low in SNR_EDGES[:-1]]
+    for label, low, high in bins:
+        members = (snr >= low) & (snr < high)
+        if members.any():
+            yield label, low, high, members
 
 
 def _magnitudes(ratio: Array) -> Array:
@@ -88,9 +110,21 @@ def _magnitudes(ratio: Array) -> Array:
 
 
 def _flux_statistics(sample: Array) -> Array:
-    """From F / F_true and F_noisy / F_true, (2, ..., n), the measures of a row of photometry, (6, ...)."""
-    ratio, noisy = sample
-    average = ratio.mean(axis=-1)
+    """From F, F_noisy and F_true, (3, ..., n), the measures of a row of photometry, (6, ...)."""
+    flux, noisy, truth = sample
+    ratio = flux / truth
+    return _measures(ratio, ratio.mean(axis=-1), ((flux - noisy) / truth).mean(axis=-1))
+
+
+def _calibration_statistics(sample: Array) -> Array:
+    """The same by sums, for sources chosen by F, some of which may not be there."""
+    flux, noisy, truth = sample
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = truth.mean(axis=-1)
+        return _measures(flux / truth, flux.mean(axis=-1) / total, (flux - noisy).mean(axis=-1) / total)
+
+
+def _measures(ratio: Array, average: Array, shift: Array) -> Array:
     magnitudes = _magnitudes(ratio)
     return np.stack(
         [
@@ -99,7 +133,7 @@ def _flux_statistics(sample: Array) -> Array:
             _magnitudes(average),
             np.median(magnitudes, axis=-1),
             robust_scatter(magnitudes),
-            100 * (ratio - noisy).mean(axis=-1),
+            100 * shift,
         ]
     )
 
@@ -124,26 +158,66 @@ def _with_errors(names: Sequence[str], values: Array, errors: Array) -> dict[str
     )
 
 
-def photometry_table(apertures: Apertures, bands: Sequence[str], generator: np.random.Generator) -> Table:
-    """Bias and scatter of fluxes by method, band and bin."""
+def photometry_table(
+    apertures: Apertures,
+    bands: Sequence[str],
+    generator: np.random.Generator,
+    detected: Mapping[str, Apertures] | None = None,
+) -> Table:
+    """Bias and scatter of fluxes by method, band and bin.
+
+    Parameters
+    ----------
+    apertures
+        of the catalogue's sources
+    bands
+        names
+    generator
+        of the bootstrap
+    detected
+        apertures around what each method shows (`dual.measure_detected`), for the bins snr_detected
+    """
     rows = []
     for method, flux in apertures.fluxes.items():
         for band, name in enumerate(bands):
-            good = apertures.good[band]
-            truth = apertures.truth[band, good]
-            sample = np.stack([flux[band, good], apertures.fluxes["noisy"][band, good]]) / truth
-            for bin_name, low, high, members in _bins(
-                apertures.magnitude[band, good], truth / apertures.noise[band, good]
-            ):
-                inside = sample[:, members]
-                row = {"method": method, "band": name, "binned_by": bin_name, "low": low, "high": high}
-                errors = bootstrap_error(_flux_statistics, inside, generator)
-                rows.append(
-                    row
-                    | {"sources": inside.shape[1]}
-                    | _with_errors(_FLUX_MEASURES, _flux_statistics(inside), errors)
-                )
+            head = {"method": method, "band": name}
+            good = apertures.good[band] & np.isfinite(flux[band])
+            sample, noise = _sample(apertures, method, band, good), apertures.noise[band, good]
+            by_truth = chain(
+                _magnitude_bins(apertures.magnitude[band, good]), _snr_bins("snr", sample[2] / noise)
+            )
+            rows += _rows(head, sample, by_truth, _flux_statistics, generator)
+            by_flux = _snr_bins("snr_measured", sample[0] / noise)
+            rows += _rows(head, sample, by_flux, _calibration_statistics, generator)
+            if detected is not None and method in detected:
+                seen = detected[method]
+                sample = _sample(seen, method, band, seen.good[band])
+                by_flux = _snr_bins("snr_detected", sample[0] / seen.noise[band, seen.good[band]])
+                rows += _rows(head, sample, by_flux, _calibration_statistics, generator)
     return make_table(PHOTOMETRY_FIELDS, rows, PHOTOMETRY_DEFINITIONS)
+
+
+def _sample(apertures: Apertures, method: str, band: int, good: NDArray[np.bool_]) -> Array:
+    """F, F_noisy and F_true of the good ones: (3, n)."""
+    fluxes = apertures.fluxes[method], apertures.fluxes["noisy"], apertures.truth
+    return np.stack([flux[band, good] for flux in fluxes])
+
+
+def _rows(
+    head: Mapping[str, object],
+    sample: Array,
+    bins: Iterable[Bin],
+    statistics: Callable[[Array], Array],
+    generator: np.random.Generator,
+) -> list[dict[str, object]]:
+    """One row per bin. sample : (3, n)."""
+    rows = []
+    for name, low, high, members in bins:
+        inside = sample[:, members]
+        errors = bootstrap_error(statistics, inside, generator)
+        edges = {"binned_by": name, "low": low, "high": high, "sources": inside.shape[1]}
+        rows.append({**head, **edges, **_with_errors(_FLUX_MEASURES, statistics(inside), errors)})
+    return rows
 
 
 def colour_table(apertures: Apertures, bands: Sequence[str], generator: np.random.Generator) -> Table:
@@ -152,11 +226,11 @@ def colour_table(apertures: Apertures, bands: Sequence[str], generator: np.rando
     for method, flux in apertures.fluxes.items():
         for blue in range(len(bands) - 1):
             pair = slice(blue, blue + 2)
-            good = apertures.good[pair].all(axis=0)
+            good = apertures.good[pair].all(axis=0) & np.isfinite(flux[pair]).all(axis=0)
             truth = apertures.truth[pair, good]
             sample = flux[pair, good] / truth
-            for bin_name, low, high, members in _bins(
-                None, (truth / apertures.noise[pair, good]).min(axis=0, initial=np.inf)
+            for bin_name, low, high, members in _snr_bins(
+                "snr", (truth / apertures.noise[pair, good]).min(axis=0, initial=np.inf)
             ):
                 inside = sample[:, members]
                 row = {"method": method, "colour": f"{bands[blue]}-{bands[blue + 1]}"}

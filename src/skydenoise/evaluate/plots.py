@@ -1,4 +1,4 @@
-"""Plots of the tables: flux bias by magnitude, spectrum of the residual, curve of the training."""
+"""Plots of the tables: flux bias, recovered injections, spectrum of the residual, curve of the training."""
 
 from pathlib import Path
 from typing import Any
@@ -61,16 +61,21 @@ def bias_plot(table: Table, path: Path, limit: float = 50.0) -> None:
             )
         panel.set_title(f"band {band}")
         panel.set_xlabel("true magnitude (AB)")
-    ticks = [tick for tick in (1, 2, 5, 10, 20, 50) if tick <= limit]
-    panels[0].set_yscale("symlog", linthresh=2, linscale=1.5)
-    panels[0].set_ylim(-limit, limit)
-    panels[0].set_yticks([*(-tick for tick in ticks), 0, *ticks], minor=False)
-    panels[0].yaxis.set_major_formatter("{x:g}")
-    panels[0].yaxis.set_minor_locator(NullLocator())
+    _bias_axis(panels[0], limit)
     panels[0].set_ylabel("flux bias in the aperture (per cent)\ngrey: within 2 per cent")
     if bands:
         panels[-1].legend(fontsize=8)
     save_figure(figure, path)
+
+
+def _bias_axis(panel: Axes, limit: float) -> None:
+    """Per cent, linear within 2 and logarithmic beyond."""
+    ticks = [tick for tick in (1, 2, 5, 10, 20, 50) if tick <= limit]
+    panel.set_yscale("symlog", linthresh=2, linscale=1.5)
+    panel.set_ylim(-limit, limit)
+    panel.set_yticks([*(-tick for tick in ticks), 0, *ticks], minor=False)
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_locator(NullLocator())
 
 
 def residual_plot(table: Table, path: Path) -> None:
@@ -100,6 +105,47 @@ def residual_plot(table: Table, path: Path) -> None:
     first.set_ylabel("rms of (input - denoised) / rms of the noise\n1: only noise was taken, and all of it")
     if len(table):
         first.legend(fontsize=8)
+    save_figure(figure, path)
+
+
+def injection_plot(table: Table, path: Path, limit: float = 50.0) -> None:
+    """Flux bias and share of sources found by signal-to-noise ratio; one column of panels per band.
+
+    Parameters
+    ----------
+    table
+        injection.ecsv
+    path
+        PNG to write
+    limit
+        per cent at either end of the axis of bias; points with a standard error above half of it are left out
+    """
+    bands = _in_order(table["band"])
+    columns = max(1, len(bands))
+    figure = Figure(figsize=(4 * columns + 0.5, 6.5), dpi=110, layout="constrained")
+    panels = figure.subplots(2, columns, squeeze=False, sharex=True, sharey="row")
+    for upper, lower, band in zip(*panels, bands, strict=False):
+        upper.axhline(0, color="0.6", linewidth=1)
+        upper.axhspan(-2, 2, color="0.93", zorder=0)
+        for number, shape in enumerate(("point", "disc")):
+            rows = table[(table["band"] == band) & (table["shape"] == shape) & (table["binned_by"] == "snr")]
+            centre = np.sqrt(np.asarray(rows["low"]) * np.asarray(rows["high"])) * 1.03 ** (2 * number - 1)
+            for panel, name, most in ((upper, "bias_percent", limit / 2), (lower, "detected", np.inf)):
+                value, error = np.asarray(rows[name]), np.asarray(rows[f"{name}_err"])
+                shown = error <= most
+                style = {"linestyle": "none", "markersize": 5, "capsize": 2, "label": shape}
+                panel.errorbar(centre[shown], value[shown], error[shown], **style, **_style(number))
+        upper.set_title(f"band {band}")
+        lower.set_xlabel("signal-to-noise ratio of the aperture in the input")
+    panels[0][0].set_xscale("log")
+    _bias_axis(panels[0][0], limit)
+    panels[0][0].set_ylabel("recovered over injected flux - 1 (per cent)\ngrey: within 2 per cent")
+    panels[1][0].set_ylabel("share of sources found")
+    panels[1][0].set_ylim(-0.05, 1.05)
+    if bands:
+        panels[1][-1].legend(fontsize=8)
+    else:
+        panels[0][0].set_title("no source was put in")
     save_figure(figure, path)
 
 

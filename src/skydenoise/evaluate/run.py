@@ -10,6 +10,7 @@ from astropy.table import Table
 from skydenoise.brick import read_brick, read_denoised
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.evaluate.apertures import Apertures, combine, measure
+from skydenoise.evaluate.dual import DUAL, above, with_dual
 from skydenoise.evaluate.photometry import (
     COLOUR_DEFINITIONS,
     COLOUR_FIELDS,
@@ -29,15 +30,17 @@ from skydenoise.evaluate.pixels import (
 )
 from skydenoise.evaluate.residual import residual_sums, residual_table
 from skydenoise.evaluate.scene import Scene, has_truth, read_scene
+from skydenoise.evaluate.searchrun import SearchRun, pure_threshold, write_search
 from skydenoise.evaluate.smoothing import best_widths, smooth_bands
+from skydenoise.evaluate.stars import Shapes, star_shapes, star_table
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.tables import make_table, write_table
 from skydenoise.noise import NoiseModel
 
 _log = logging.getLogger(__name__)
 
-GAUSSIAN = "gaussian"
-"""Name of the smoothed peer in the tables."""
+GAUSSIAN, DENOISED = "gaussian", "denoised"
+"""Names of the smoothed peer and of the product in the tables."""
 
 
 def evaluate_truth(
@@ -51,9 +54,9 @@ def evaluate_truth(
 ) -> None:
     """Compare noisy, smoothed and denoised bricks with the simulated truth; pool all bricks.
 
-    Writes quality.ecsv, photometry.ecsv, colours.ecsv and coverage.ecsv into `folder`; each says in its
-    header what its columns mean. A brick that has no truth or cannot be read is left out, and the log
-    says so; if none remains, the tables have no rows.
+    Writes quality, photometry, colours, coverage, detection, completeness, purity and stars .ecsv into
+    `folder`; each says in its header what its columns mean. A brick that has no truth or cannot be read is
+    left out, and the log says so; if none remains, the tables have no rows.
 
     Parameters
     ----------
@@ -92,15 +95,25 @@ def evaluate_truth(
     pixels: list[dict[str, list[dict[str, Array]]]] = []
     apertures: list[Apertures] = []
     covered: list[dict[tuple[str, str], Array]] = []
+    shapes: list[Shapes] = []
+    search = SearchRun()
     for scene in scenes():
         methods = _in_order(scene, widths)
         pixels.append({method: pixel_sums(scene, image, noise) for method, image in methods.items()})
-        apertures.append(measure(scene, methods, noise))
+        found = search.add(scene, methods, noise)
+        apertures.append(with_dual(measure(scene, methods, noise), scene, found, DENOISED))
+        shapes.append(star_shapes(scene, methods, noise))
         covered.append(coverage_sums(scene, noise))
         _log.info("brick %s compared with its truth", scene.brick.name)
     write_table(folder / "quality.ecsv", _quality_table(pixels, bands, widths))
     write_table(folder / "coverage.ecsv", coverage_table(covered))
-    _write_photometry(apertures, bands, folder)
+    generator = np.random.default_rng(0)  # the same bricks give the same tables again
+    write_table(folder / "stars.ecsv", star_table(shapes, bands, generator))
+    compared = search.pooled()
+    write_search(compared, bands, folder, generator)
+    seen = {DUAL: pure_threshold(compared, DENOISED)}
+    together = above(combine(apertures), seen) if apertures else None
+    _write_photometry(together, search.apertures(), bands, folder)
 
 
 def _in_order(scene: Scene, widths: tuple[float, ...]) -> dict[str, np.ndarray]:
@@ -123,11 +136,12 @@ def _quality_table(
     return make_table(QUALITY_FIELDS, rows, {**QUALITY_DEFINITIONS, "bricks": str(len(pixels))})
 
 
-def _write_photometry(apertures: Sequence[Apertures], bands: Sequence[str], folder: Path) -> None:
-    generator = np.random.default_rng(0)  # the same bricks give the same table again
-    if apertures:
-        sources = combine(apertures)
-        fluxes = photometry_table(sources, bands, generator)
+def _write_photometry(
+    sources: Apertures | None, detected: Mapping[str, Apertures], bands: Sequence[str], folder: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    if sources is not None:
+        fluxes = photometry_table(sources, bands, generator, detected)
         colours = colour_table(sources, bands, generator)
     else:
         fluxes = make_table(PHOTOMETRY_FIELDS, [], PHOTOMETRY_DEFINITIONS)

@@ -1,11 +1,14 @@
 """What is compared: a brick as observed, as denoised and, in a simulation, as it truly is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 from astropy.table import Table
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_area
 from numpy.typing import NDArray
 
 from skydenoise.brick import Brick, Denoised, flag_bit, read_brick, read_denoised
@@ -15,6 +18,8 @@ from skydenoise.layout import truth_catalogue, truth_file
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Method = Callable[[Brick], Image]
+"""What makes a denoised image, nanomaggies, (band, y, x) float32, of a brick."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Scene:
     denoised : the product itself, with its uncertainty
     truth : noise-free sky
     sources : catalogue of the truth
+    psf_fwhm : width of the point spread function in each band, pixels; empty if it is not known
     """
 
     brick: Brick
@@ -37,6 +43,7 @@ class Scene:
     denoised: Denoised
     truth: Image
     sources: Table
+    psf_fwhm: tuple[float, ...] = ()
 
 
 def flagged(denoised: Denoised, kind: str, bands: int) -> Mask:
@@ -83,6 +90,19 @@ def read_truth(root: Path, name: str, bands: Sequence[str]) -> tuple[Image, Tabl
     return np.stack(images), sources
 
 
+def read_psf_fwhm(root: Path, name: str, bands: Sequence[str]) -> tuple[float, ...]:
+    """Width of the point spread function by band, pixels: the truth's card PSFFWHM; empty if one lacks it."""
+    headers = [fits.getheader(truth_file(root, name, band), 1) for band in bands]
+    if not all("PSFFWHM" in header for header in headers):
+        return ()
+    return tuple(float(header["PSFFWHM"] / np.sqrt(pixel_area(header))) for header in headers)
+
+
+def pixel_area(header: fits.Header) -> float:
+    """Area of a pixel on the sky, arcsec^2."""
+    return float(proj_plane_pixel_area(WCS(header).celestial) * 3600**2)
+
+
 def read_scene(
     name: str, cache: Path, root: Path, bands: Sequence[str], others: Mapping[str, Path] | None = None
 ) -> Scene:
@@ -120,4 +140,5 @@ def read_scene(
         denoised=denoised,
         truth=truth,
         sources=sources,
+        psf_fwhm=read_psf_fwhm(root, name, bands),
     )

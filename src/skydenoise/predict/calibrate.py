@@ -6,14 +6,8 @@ recover) denoises it again, and the errors of that result are known: result - T.
 local signal, are the ratios of `uncertainty`.
 
 T is smoother than the sky, so its errors are too small where sources are bright and sharp. There the real
-image x itself tells: with f(x) its result and z another draw of the noise, each in units of sigma_noise,
-
-    (x - f(x))^2 - 1 + 2 z (f(x + t z) - f(x)) / t
-
-has the mean squared error of f(x) for its mean (Stein 1981, Ann. Statist. 9, 1135; divergence by Monte Carlo
-as Ramani et al. 2008, IEEE Trans. Image Processing 17, 1540; a finite t averages over the steps of
-`recover`). Where this is significantly more than the bootstrap says, sigma is raised to it. It also holds
-noise that invvar leaves out, such as the photon noise of bright sources.
+image itself tells, by `stein.squared_error`. Where this is significantly more than the bootstrap says, sigma
+is raised to it. It also holds noise that invvar leaves out, such as the photon noise of bright sources.
 
 What neither sees: sources too faint to survive into T. In a crowded faint sky the error of empty-looking
 pixels is underestimated.
@@ -37,6 +31,7 @@ from skydenoise.errors import BrickError, StepError
 from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
 from skydenoise.predict.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
 from skydenoise.settings import PredictSettings
+from skydenoise.stein import squared_error
 
 Array = NDArray[Any]
 
@@ -49,7 +44,7 @@ CUTOUT_SIZE = 384
 """Pixels along an edge."""
 
 PROBE = 0.5
-"""t: strength of the second draw of noise, in units of the noise that is there already."""
+"""Strength of the second draw of noise, in units of the noise that is there already."""
 
 POSITIONS_TRIED = 20
 """Random positions of a cutout; the one with most usable pixels is taken."""
@@ -164,7 +159,7 @@ def measure(cutout: Brick, denoiser: Denoiser, generator: np.random.Generator) -
                 error=error,
                 recovered=recovered[band][usable],
                 data_signal=local_signal(first[band], noise_sigma[band])[usable],
-                data_risk=residual**2 - 1 + 2 * probe[band][usable] * change / PROBE,
+                data_risk=squared_error(residual, probe[band][usable], change, PROBE),
             )
         )
     return samples

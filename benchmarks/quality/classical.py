@@ -1,0 +1,196 @@
+"""Peers that need no training: smoothing, starlet thresholding, BM3D, non-local means.
+
+Free parameters are chosen by the truth of the test sky, which no user has: it is to the peers' advantage.
+BM3D and non-local means expect noise of one strength, so they work on u = 3 asinh(x / 3 sigma), sigma being
+the noise of each pixel; faint noise has unit variance there. Unusable pixels are filled from neighbours for
+all of them, as for our network.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skydenoise import starlet
+from skydenoise.brick import Brick
+from skydenoise.evaluate.pixels import SOFTENING, stretched_error
+from skydenoise.evaluate.scene import Image, Method, Scene
+from skydenoise.evaluate.smoothing import best_widths, smooth
+from skydenoise.fill import fill
+from skydenoise.noise import NoiseModel
+from skydenoise.noise.correlation import power_spectrum
+
+STARLET_THRESHOLDS = (4.0, 3.5, 3.0, 3.0, 3.0)
+"""Sigma per scale, fine to coarse."""
+NLM_TOGETHER, NLM_SINGLE = (0.2, 0.3, 0.4, 0.5), (0.5, 0.6, 0.8)
+"""h of non-local means that are tried, in units of the noise, for all bands together and band by band."""
+NLM_PATCH, NLM_REACH = 5, 9
+"""Edge of a patch, and distance to which similar ones are looked for, pixels."""
+
+
+def installed(package: str) -> bool:
+    """Whether a package of the extra `peers` is there."""
+    return find_spec(package) is not None
+
+
+def noisy(brick: Brick) -> Image:
+    """The brick as it is."""
+    return brick.image
+
+
+def gaussian(brick: Brick, widths: Sequence[float]) -> Image:
+    """Each band smoothed by a Gaussian of its own width, pixels."""
+    planes = zip(brick.image, brick.usable, widths, strict=True)
+    return np.stack([smooth(image, usable, width) for image, usable, width in planes])
+
+
+def starlet_threshold(
+    brick: Brick, noise: NoiseModel, thresholds: Sequence[float] = STARLET_THRESHOLDS
+) -> Image:
+    """Starlet coefficients below so many sigma of their measured noise set to zero, the smooth plane kept.
+
+    Noise that changes over the image is followed through the scales, as `recover` does.
+    """
+    image, sigma = filled(brick, noise)
+    result = np.empty_like(image)
+    for band, levels in enumerate(noise.levels):
+        variance = np.square(sigma[band])
+        *details, smooth_plane = starlet.planes(image[band], len(thresholds))
+        for scale, (detail, threshold) in enumerate(zip(details, thresholds, strict=True)):
+            variance = starlet.smooth(variance, 2**scale)
+            limit = np.float32(threshold * levels[scale]) * np.sqrt(variance)
+            smooth_plane += np.where(np.abs(detail) > limit, detail, 0)
+        result[band] = smooth_plane
+    return result
+
+
+def filled(brick: Brick, noise: NoiseModel) -> tuple[Image, Image]:
+    """Image and noise of each pixel without gaps, (band, y, x) float32, nanomaggies; a band has some data."""
+    sigma = noise.sigma(brick.invvar)
+    return fill(brick.image, brick.usable), fill(sigma, brick.usable)
+
+
+def in_sigmas(
+    brick: Brick, noise: NoiseModel, denoise: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> Image:
+    """Apply `denoise`, (band, y, x) -> (band, y, x), to the stretched image without gaps, and undo it."""
+    image, sigma = filled(brick, noise)
+    softening = np.float32(SOFTENING) * sigma
+    stretched = np.float32(SOFTENING) * np.arcsinh(image / softening)
+    return (softening * np.sinh(denoise(stretched) / np.float32(SOFTENING))).astype(np.float32)
+
+
+def noise_power(noise: NoiseModel, height: int, width: int) -> NDArray[np.float64]:
+    """Power spectral density of unit noise as BM3D wants it: (band, height, width), mean height * width."""
+    half = np.maximum(power_spectrum(noise.correlation, height, width), 0)
+    rest = half[:, -np.arange(height) % height, 1 : (width + 1) // 2][:, :, ::-1]
+    power = np.concatenate([half, rest], axis=2)
+    return power / power.mean(axis=(1, 2), keepdims=True) * (height * width)
+
+
+@contextmanager
+def old_numpy_names() -> Iterator[None]:
+    """Give numpy back `trapz`, which BM3D's estimate of a spectrum calls and numpy 2.4 no longer has."""
+    if hasattr(np, "trapz"):
+        yield
+        return
+    np.trapz = np.trapezoid
+    try:
+        yield
+    finally:
+        del np.trapz
+
+
+def bm3d(brick: Brick, noise: NoiseModel, *, correlated: bool) -> Image:
+    """BM3D (Makinen, Azzari & Foi 2020) band by band, told that noise is white or how it is correlated."""
+    from bm3d import bm3d as filter_band
+
+    height, width = brick.shape
+    power = noise_power(noise, height, width)
+
+    def denoise(stretched: NDArray[np.float32]) -> NDArray[np.float32]:
+        with old_numpy_names():
+            planes = [
+                filter_band(plane, power[band] if correlated else 1.0)
+                for band, plane in enumerate(stretched.astype(np.float64))
+            ]
+        return np.stack(planes).astype(np.float32)
+
+    return in_sigmas(brick, noise, denoise)
+
+
+def nonlocal_means(brick: Brick, noise: NoiseModel, strength: float, *, joint: bool) -> Image:
+    """Non-local means (Buades, Coll & Morel 2005; scikit-image), of all bands together or one by one."""
+    from skimage.restoration import denoise_nl_means
+
+    search = partial(
+        denoise_nl_means,
+        patch_size=NLM_PATCH,
+        patch_distance=NLM_REACH,
+        h=strength,
+        sigma=1.0,
+        fast_mode=True,
+    )
+
+    def denoise(stretched: NDArray[np.float32]) -> NDArray[np.float32]:
+        if joint:
+            return np.moveaxis(search(np.moveaxis(stretched, 0, -1), channel_axis=-1), -1, 0)
+        return np.stack([search(plane) for plane in stretched])
+
+    return in_sigmas(brick, noise, denoise)
+
+
+def total_error(scenes: Iterable[Scene], method: Method, noise: NoiseModel) -> float:
+    """Mean over bands of the rms stretched error: what the choice of a peer's parameters goes by."""
+    squares, count = np.zeros(len(noise.bands)), np.zeros(len(noise.bands))
+    for scene in scenes:
+        image = method(scene.brick)
+        for band, sigma in enumerate(noise.sigma_sky):
+            where = scene.measured[band]
+            squares[band] += np.sum(stretched_error(image[band][where], scene.truth[band][where], sigma) ** 2)
+            count[band] += np.count_nonzero(where)
+    return float(np.sqrt(squares / count).mean())
+
+
+def best_of(
+    candidates: Mapping[str, Method], scenes: Sequence[Scene], noise: NoiseModel
+) -> tuple[str, Method]:
+    """The candidate with the least error, and its name."""
+    if len(candidates) == 1:
+        return next(iter(candidates.items()))
+    errors = {name: total_error(scenes, method, noise) for name, method in candidates.items()}
+    best = min(errors, key=errors.__getitem__)
+    return best, candidates[best]
+
+
+def candidates(scenes: Sequence[Scene], noise: NoiseModel, *, quick: bool) -> dict[str, dict[str, Method]]:
+    """Variants of each classical peer that is installed, by peer and by what sets them apart.
+
+    quick : BM3D in the one variant that knows the correlation
+    """
+    widths = best_widths(scenes, noise)
+    peers: dict[str, dict[str, Method]] = {
+        "noisy": {"": noisy},
+        "Gaussian": {f"sigma {', '.join(map(str, widths))} px": partial(gaussian, widths=widths)},
+        "starlet": {
+            f"{', '.join(map(str, STARLET_THRESHOLDS))} sigma": partial(starlet_threshold, noise=noise)
+        },
+    }
+    if installed("bm3d"):
+        peers["BM3D"] = {
+            name: partial(bm3d, noise=noise, correlated=correlated)
+            for name, correlated in (("measured spectrum", True), ("white", False))
+            if correlated or not quick
+        }
+    if installed("skimage"):
+        peers["NLM"] = {
+            f"h {strength}, {'bands together' if joint else 'band by band'}": partial(
+                nonlocal_means, noise=noise, strength=strength, joint=joint
+            )
+            for joint, strengths in ((True, NLM_TOGETHER), (False, NLM_SINGLE))
+            for strength in strengths
+        }
+    return peers

@@ -1,0 +1,96 @@
+"""All rows of the table: the peers that are installed, and our models that are there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.quality import classical, learned, ours
+from benchmarks.quality.sky import Sky
+from skydenoise.evaluate.scene import Method
+
+REPOSITORY = Path(__file__).parents[2]
+BARE, PRODUCT = "bare network", "denoised"
+IDENTITY_BARE, IDENTITY = "identity, bare", "identity + recover"
+
+
+@dataclass
+class Entrants:
+    """What is compared.
+
+    methods : in the order of the table
+    restorers : those of them that are models of ours
+    variants : which variant of a peer was the best
+    notes : what was chosen and what was left out, in words
+    """
+
+    methods: dict[str, Method] = field(default_factory=dict)
+    restorers: dict[str, ours.Restorer] = field(default_factory=dict)
+    variants: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def add_classical(entrants: Entrants, sky: Sky, *, quick: bool) -> None:
+    """Add the classical peers, each in the variant that comes closest to the truth of the first brick."""
+    for package, peer in (("bm3d", "BM3D"), ("skimage", "NLM")):
+        if not classical.installed(package):
+            entrants.notes.append(f"{peer} left out: {package} is not installed (pip install .[peers])")
+    for peer, variants in classical.candidates(sky.scenes[:1], sky.noise, quick=quick).items():
+        name, entrants.methods[peer] = classical.best_of(variants, sky.scenes[:1], sky.noise)
+        entrants.variants[peer] = name
+        if name:
+            entrants.notes.append(f"{peer}: {name}; best of {len(variants)}")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the learned peers are trained.
+
+    config : of the run whose patches they see
+    results : folder of that run; the patches are cut anew if it has none
+    cache : folder for what is made
+    seconds : of each training
+    seed : of all that is random
+    device : auto, cpu, cuda
+    """
+
+    config: Path
+    results: Path
+    cache: Path
+    seconds: float
+    seed: int
+    device: str = "auto"
+
+
+def add_learned(entrants: Entrants, sky: Sky, training: Training) -> None:
+    """Train and add the learned peers."""
+    patches = learned.training_patches(training.config, training.results, training.cache)
+    lesson = learned.make_lesson(patches, sky.noise, training.seconds, training.seed, training.device)
+    for peer, learn in learned.LEARNERS.items():
+        try:
+            entrants.methods[peer] = learn(lesson)
+        except ImportError as error:
+            entrants.notes.append(f"{peer} left out: {error} (see docs/fidelity.md)")
+        else:
+            entrants.notes.append(f"{peer}: trained for {training.seconds:g} s on {len(patches)} patches")
+
+
+def add_ours(entrants: Entrants, model: Path, identity: Path, device: str = "auto") -> None:
+    """Add our models, and say which are not there."""
+    wanted: Sequence[tuple[Path, str, str]] = (
+        (identity, IDENTITY_BARE, IDENTITY),
+        (model, BARE, PRODUCT),
+    )
+    for folder, bare, recovered in wanted:
+        if not ours.has_model(folder):
+            entrants.notes.append(f"{recovered} left out: no model in {_shown(folder)}")
+            continue
+        restorers = ours.restorers(folder, bare, recovered, device)
+        entrants.restorers |= restorers
+        entrants.methods |= restorers
+        if not any(each.denoiser.uncertainty for each in restorers.values()):
+            entrants.notes.append(f"{recovered}: no coverage, {_shown(folder)} has no uncertainty.json")
+
+
+def _shown(folder: Path) -> str:
+    """A folder as a reader on another machine would name it."""
+    return str(folder.resolve().relative_to(REPOSITORY)) if folder.is_relative_to(REPOSITORY) else folder.name

@@ -1,0 +1,66 @@
+"""Our own rows: a model folder's network, bare and with what `recover` puts back."""
+
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from skydenoise.brick import Brick
+from skydenoise.evaluate.scene import Image
+from skydenoise.model.model import DESCRIPTION, WEIGHTS, read_description
+from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
+from skydenoise.settings import PredictSettings, RecoverSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Restorer:
+    """A denoiser as a method, (brick) -> image: what it makes of every pixel, data or not."""
+
+    denoiser: Denoiser
+
+    def __call__(self, brick: Brick) -> Image:
+        """(band, y, x) float32, nanomaggies."""
+        return restore(brick, self.denoiser)[0]
+
+
+def has_model(folder: Path) -> bool:
+    """Whether there are weights and their description."""
+    return (folder / WEIGHTS).exists() and (folder / DESCRIPTION).exists()
+
+
+TRAIN_SECONDS = 900
+"""Of learned peers where no model says how long it took itself."""
+
+
+def train_seconds(folder: Path) -> float:
+    """How long the model in `folder` was trained, seconds."""
+    if not has_model(folder):
+        return TRAIN_SECONDS
+    return float(read_description(folder / DESCRIPTION).provenance.get("seconds", TRAIN_SECONDS))
+
+
+def product_settings(folder: Path) -> PredictSettings:
+    """The settings that the model's uncertainty was measured for; the defaults if it was not."""
+    file = folder / UNCERTAINTY_FILE
+    if not file.exists():
+        return PredictSettings()
+    conditions = json.loads(json.loads(file.read_text(encoding="utf-8"))["conditions"])
+    recover = conditions.pop("recover")
+    known = {field.name for field in fields(PredictSettings)} & conditions.keys()
+    return PredictSettings(
+        **{key: conditions[key] for key in known},
+        recover=RecoverSettings(**recover) if recover else RecoverSettings(enabled=False),
+    )
+
+
+def restorers(folder: Path, bare: str, recovered: str, device: str = "auto") -> dict[str, Restorer]:
+    """The network alone and with recover, under these names; the one with measured uncertainty keeps it."""
+    settings = product_settings(folder)
+    product = load_denoiser(folder, settings, device)
+    result = {}
+    for name, enabled in ((bare, False), (recovered, True)):
+        if settings.recover.enabled == enabled:
+            result[name] = Restorer(product)
+        else:
+            other = replace(settings, recover=replace(settings.recover, enabled=enabled))
+            result[name] = Restorer(replace(product, settings=other, uncertainty=None))
+    return result

@@ -1,0 +1,219 @@
+"""The table for a terminal, for a page, and the file."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import RESULTS, machine
+from benchmarks.quality.bar import Verdict
+from benchmarks.quality.figures import MEASURES, Figure, Figures
+
+PACKAGES = ("skydenoise", "torch", "numpy", "scipy", "galsim", "sep", "bm3d", "scikit-image", "careamics")
+WIDTH = 150
+"""Columns of a terminal."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of the table that is narrow enough to read.
+
+    title : what it shows
+    measures : keys of MEASURES, whose bins and bands run across
+    factor, digits : how numbers are shown; `factor` times the value
+    unit : of the numbers as shown
+    """
+
+    title: str
+    measures: tuple[str, ...]
+    digits: int
+    factor: float = 1.0
+    unit: str = ""
+
+
+BLOCKS = (
+    Block("Pixels: rms error in stretched units, in empty sky; units of the noise", ("error", "sky_rms"), 3),
+    Block("Background, 1e-4 nanomaggies", ("background",), 2, 1e4),
+    Block("Aperture flux bias by true S/N, mag", ("flux_bias",), 3),
+    Block("Aperture flux bias by measured S/N, mag", ("measured_bias",), 3),
+    Block("Detected on the image, measured on the input: bias, mag", ("dual_bias",), 3),
+    Block("Detected on the image, measured on the input: against the input at the true places, %",
+          ("dual_shift",), 2),
+    Block("Detected on the image, measured on the input: scatter over that at the true places",
+          ("dual_scatter",), 3),
+    Block("Colour bias above S/N 10, mag; flux left in other bands, %", ("colour_bias", "leak"), 3),
+    Block("Stars: change of FWHM in %", ("fwhm_change",), 2),
+    Block("Stars: change of ellipticity", ("ellipticity_change",), 4),
+    Block("Detection: depth gained over the matched filter in one band and in all, mag",
+          ("depth_gain_single", "depth_gain_combined"), 2),
+    Block("False detections in pure noise, per square arcmin", ("false_detections",), 2),
+    Block("Injected sources: recovered over injected flux; step at borders of tiles in sigma",
+          ("linearity", "seam"), 4),
+    Block("Uncertainty: truth within 1 and within 2 sigma, %", ("coverage_1", "coverage_2"), 1),
+    Block("Seconds per Mpixel of three bands", ("seconds",), 1),
+)  # fmt: skip
+
+SHORT = {
+    "error": "error",
+    "sky_rms": "sky",
+    "colour_bias": "colour",
+    "leak": "leak",
+    "depth_gain_single": "single",
+    "depth_gain_combined": "combined",
+    "linearity": "flux",
+    "seam": "seam",
+    "coverage_1": "1 sigma",
+    "coverage_2": "2 sigma",
+}
+"""Heads of columns in blocks of several measures."""
+
+Rows = list[list[str]]
+
+
+def cell(found: Sequence[Figure], block: Block) -> str:
+    """`0.093 +- 0.001`, or a dash."""
+    if not found:
+        return "-"
+    value, error = block.factor * found[0].value, block.factor * found[0].error
+    return f"{value:.{block.digits}f}" + (f"±{error:.{block.digits}f}" if math.isfinite(error) else "")
+
+
+def block_rows(figures: Figures, block: Block) -> Rows:
+    """Header, then one row per method that has any of the block's figures; no rows if none has."""
+    columns = [
+        (measure, bin, band)
+        for measure in block.measures
+        for bin in figures.bins(measure)
+        for band in figures.bands(measure)
+        if any((f.measure, f.bin, f.band) == (measure, bin, band) for f in figures)
+    ]
+    header = ["method"]
+    for measure, bin, band in columns:
+        words = [SHORT[measure] if len(block.measures) > 1 else "", bin, band]
+        header.append(" ".join(word for word in words if word) or MEASURES[measure][0])
+    rows = [
+        [method, *(cell(figures.pick(method, measure, band, bin), block) for measure, bin, band in columns)]
+        for method in figures.methods
+    ]
+    rows = [row for row in rows if any(each != "-" for each in row[1:])]
+    return [header, *rows] if columns and rows else []
+
+
+def verdict_rows(verdicts: Iterable[Verdict]) -> Rows:
+    """Header and a row per line of the bar."""
+    rows = [["measure", "wanted", "got (worst case)", "where", "outside", "holds"]]
+    for verdict in verdicts:
+        got = "-"
+        if math.isfinite(verdict.got):
+            got = f"{verdict.got:.3g} ± {verdict.error:.1g}"
+        outside = f"{verdict.failed} of {verdict.cases}" if verdict.cases else "-"
+        rows.append([verdict.measure, verdict.wanted, got, verdict.where or "-", outside, verdict.holds])
+    return rows
+
+
+def as_text(rows: Rows) -> str:
+    """Columns aligned, words left and numbers right, split into parts of at most WIDTH columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines, first = [], 1
+    while first < len(widths) or first == 1:
+        last, used = first, widths[0]
+        while last < len(widths) and (last == first or used + 2 + widths[last] <= WIDTH):
+            used += 2 + widths[last]
+            last += 1
+        for row in rows:
+            parts = [row[0].ljust(widths[0])] + [row[k].rjust(widths[k]) for k in range(first, last)]
+            lines.append("  ".join(parts).rstrip())
+        lines.append("")
+        first = max(last, 2)
+    return "\n".join(lines)
+
+
+def as_markdown(rows: Rows) -> str:
+    """A table of a page."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:], ""])
+
+
+def tables(figures: Figures, verdicts: dict[str, list[Verdict]]) -> list[tuple[str, Rows]]:
+    """Title and rows of every table, those of the bar last."""
+    parts = [(block.title, block_rows(figures, block)) for block in BLOCKS]
+    parts += [(f"The bar: {method}", verdict_rows(lines)) for method, lines in verdicts.items()]
+    return [(title, rows) for title, rows in parts if rows]
+
+
+def text(figures: Figures, verdicts: dict[str, list[Verdict]]) -> str:
+    """All tables for a terminal."""
+    return "\n".join(f"{title}\n{as_text(rows)}" for title, rows in tables(figures, verdicts))
+
+
+def markdown(path: Path) -> str:
+    """All tables of a file that `write` wrote, for a page."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    known = {
+        method: [
+            Verdict(**{key: math.nan if value is None else value for key, value in each.items()})
+            for each in lines
+        ]
+        for method, lines in content["verdict"].items()
+    }
+    parts = tables(Figures.from_json(content["figures"]), known)
+    notes = "\n".join(f"* {note}" for note in content["notes"])
+    head = f"`{content['command']}`, {content['machine']['date']}, {content['machine']['processor']}, "
+    head += f"{content['machine']['cores']} cores\n\n{notes}\n"
+    return "\n".join([head, *(f"**{title}**\n\n{as_markdown(rows)}" for title, rows in parts)])
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that matter; absent ones are left out."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write(
+    name: str,
+    about: dict[str, Any],
+    notes: Sequence[str],
+    figures: Figures,
+    verdicts: dict[str, list[Verdict]],
+    folder: Path = RESULTS,
+) -> Path:
+    """Write `<folder>/<name>.json` and return its path.
+
+    about : command, seed, sky and whatever else says what was measured
+    notes : choices that were made, rows that were left out
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    judged = {
+        method: [
+            {
+                field.name: None if _unknown(getattr(line, field.name)) else getattr(line, field.name)
+                for field in fields(line)
+            }
+            for line in lines
+        ]
+        for method, lines in verdicts.items()
+    }
+    content = about | {
+        "machine": machine(),
+        "versions": versions(),
+        "notes": list(notes),
+        "measures": {key: {"title": title, "unit": unit} for key, (title, unit) in MEASURES.items()},
+        "blocks": [asdict(block) for block in BLOCKS],
+        "figures": figures.to_json(),
+        "verdict": judged,
+    }
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _unknown(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

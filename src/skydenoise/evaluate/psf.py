@@ -1,0 +1,113 @@
+"""Width of the point spread function, measured on the isolated bright stars of a brick."""
+
+import logging
+from functools import cache
+
+import galsim
+import numpy as np
+import sep
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from skydenoise.brick import Brick
+from skydenoise.errors import BrickError
+from skydenoise.evaluate.scene import Mask
+from skydenoise.noise import NoiseModel
+
+_log = logging.getLogger(__name__)
+
+BETA = 3.5
+"""Exponent of the Moffat profile that stands for the point spread function: that of DECam's cores."""
+THRESHOLD = 10.0
+"""Significance of a pixel in which stars are looked for."""
+BRIGHT = 50.0
+"""Least signal-to-noise ratio of a star in the circle of its stamp."""
+STAMP = 16
+"""Half the edge of a star's stamp, pixels; no other source lies in it."""
+LOCUS = 1.08
+"""Stars' half-light radii are within this factor of the smallest (10th percentile) of bright sources."""
+
+
+def moffat(fwhm: float) -> galsim.Moffat:
+    """The point spread function, of unit flux; `fwhm` in pixels, which are the unit of length."""
+    return galsim.Moffat(beta=BETA, fwhm=fwhm)
+
+
+@cache
+def _fwhm_per_moment() -> float:
+    """Full width at half maximum over adaptive-moment sigma of `moffat`: 2.355 if it were a Gaussian."""
+    image = moffat(6.0).drawImage(nx=4 * STAMP + 1, ny=4 * STAMP + 1, scale=1, method="no_pixel")
+    return float(6.0 / galsim.hsm.FindAdaptiveMom(image).moments_sigma)
+
+
+def measure_fwhm(brick: Brick, noise: NoiseModel) -> tuple[float, ...]:
+    """Full width at half maximum of stars in each band, pixels: median over stars of their adaptive moments.
+
+    (Hirata & Seljak 2003, MNRAS 343, 459, as GalSim implements it.) It is the width of the image as it is,
+    pixels included; where the seeing differs within a brick, that of its sharpest part. A band without a star
+    gets the median of the others.
+
+    Raises
+    ------
+    BrickError : no band has a star
+    """
+    sigma = noise.sigma(brick.invvar)
+    widths = [star_widths(*planes) for planes in zip(brick.image, brick.usable, sigma, strict=True)]
+    fwhm = np.array([np.median(found) if found.size else np.nan for found in widths])
+    if np.isnan(fwhm).all():
+        raise BrickError("no isolated bright star to measure the width of the seeing on", brick=brick.name)
+    for band, found, width in zip(brick.bands, widths, fwhm, strict=True):
+        if found.size:
+            error = 1.2533 * 1.4826 * np.median(np.abs(found - width)) / np.sqrt(found.size)
+            _log.info("%s, %s: FWHM %.3f +- %.3f px, stars: %d", brick.name, band, width, error, found.size)
+        else:
+            _log.warning("%s, %s: no star, its FWHM is taken from the other bands", brick.name, band)
+    return tuple(float(width) for width in np.where(np.isnan(fwhm), np.nanmedian(fwhm), fwhm))
+
+
+def star_widths(image: NDArray, usable: Mask, sigma: NDArray) -> NDArray[np.float64]:
+    """Full widths at half maximum, pixels, of the stars of one band: (stars,), may be empty.
+
+    image, sigma : (y, x) float32, nanomaggies
+    usable : (y, x) bool
+    """
+    pixels = np.ascontiguousarray(np.where(usable, image, 0), dtype=np.float32)
+    error = np.ascontiguousarray(np.where(usable, sigma, 1), dtype=np.float32)
+    found = sep.extract(pixels, THRESHOLD, err=error, mask=~usable, minarea=9, deblend_cont=0.005)
+    found = found[_alone(found, usable)]
+    if not found.size:
+        return np.empty(0)
+    x, y = found["x"], found["y"]
+    flux, doubt, _ = sep.sum_circle(pixels, x, y, STAMP / 2.0, err=error)
+    bright = flux > BRIGHT * doubt
+    x, y, flux = x[bright], y[bright], flux[bright]
+    if not x.size:
+        return np.empty(0)
+    radius, _ = sep.flux_radius(pixels, x, y, np.full(x.size, float(STAMP)), 0.5, normflux=flux, subpix=5)
+    stars = np.abs(np.log(radius / np.quantile(radius, 0.1))) < np.log(LOCUS)
+    moments = [_moment(pixels, *at) for at in zip(x[stars], y[stars], strict=True)]
+    return np.array([sigma for sigma in moments if sigma > 0]) * _fwhm_per_moment()
+
+
+def _alone(found: NDArray, usable: Mask) -> NDArray[np.bool_]:
+    """Sources whose stamp lies inside the image, is usable all over and holds no other source."""
+    x, y = found["x"], found["y"]
+    height, width = usable.shape
+    alone = (np.minimum(x, y) > STAMP) & (x < width - 1 - STAMP) & (y < height - 1 - STAMP)
+    for one in np.flatnonzero(alone):
+        alone[one] = usable[_window(x[one], y[one])].all()
+    pairs = cKDTree(np.column_stack([x, y])).query_pairs(STAMP * 2**0.5, output_type="ndarray")
+    alone[pairs.ravel()] = False
+    return alone
+
+
+def _window(x: float, y: float) -> tuple[slice, slice]:
+    column, row = round(float(x)), round(float(y))
+    return slice(row - STAMP, row + STAMP + 1), slice(column - STAMP, column + STAMP + 1)
+
+
+def _moment(pixels: NDArray, x: float, y: float) -> float:
+    """Adaptive-moment sigma of the source in the stamp around a place, pixels; NaN without convergence."""
+    stamp = galsim.ImageF(np.ascontiguousarray(pixels[_window(x, y)]), scale=1)
+    shape = galsim.hsm.FindAdaptiveMom(stamp, strict=False)
+    return float(shape.moments_sigma) if shape.moments_status == 0 else float("nan")

@@ -1,0 +1,151 @@
+"""Width and ellipticity of stars, by adaptive moments: what is left of the point spread function."""
+
+from collections.abc import Mapping, Sequence
+
+import galsim
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from skydenoise.evaluate.apertures import circle_inside, measure
+from skydenoise.evaluate.scene import Image, Scene
+from skydenoise.evaluate.statistics import Array, bootstrap_error
+from skydenoise.evaluate.tables import Field, make_table
+from skydenoise.noise import NoiseModel
+
+LEAST_SNR = 50.0
+"""Signal-to-noise ratio of the aperture in the input, from which a star counts in a band."""
+STAMP = 15
+"""Pixels from a star's centre to the edge of its stamp; every one of them must be measured."""
+TRUTH, NOISY = "truth", "noisy"
+"""Names of the noise-free image and of the input in the table."""
+
+_BOOTSTRAP = "bootstrap over stars"
+
+STAR_FIELDS = (
+    Field("method", "what was made of the noisy brick; truth: the noise-free image", dtype=str),
+    Field("band", "filter", dtype=str),
+    Field("stars", "stars measured in this image, in the noise-free and in the noisy one", "", int),
+    Field("failed", "stars of which the moments did not converge in one of them", "", int),
+    *Field("fwhm", "mean full width at half maximum of the Gaussian of adaptive moments", "pix")
+    .with_error(_BOOTSTRAP),
+    *Field("e1", "mean ellipticity along the pixel axes").with_error(_BOOTSTRAP),
+    *Field("e2", "mean ellipticity along the diagonals").with_error(_BOOTSTRAP),
+    *Field("fwhm_change_percent", "mean of fwhm over that of the same star in the noise-free image, - 1", "%")
+    .with_error(_BOOTSTRAP),
+    *Field("e1_change", "mean of e1 minus that in the noise-free image").with_error(_BOOTSTRAP),
+    *Field("e2_change", "mean of e2 minus that in the noise-free image").with_error(_BOOTSTRAP),
+    *Field("fwhm_shift_percent", "mean of fwhm over that in the noisy image, - 1", "%")
+    .with_error(_BOOTSTRAP),
+    *Field("e1_shift", "mean of e1 minus that in the noisy image").with_error(_BOOTSTRAP),
+    *Field("e2_shift", "mean of e2 minus that in the noisy image").with_error(_BOOTSTRAP),
+)  # fmt: skip
+
+STAR_DEFINITIONS = {
+    "stars": f"kind star in the catalogue, isolated, not saturated, S/N of the aperture above {LEAST_SNR:g}, "
+    f"every pixel measured within {STAMP} along both axes; one in two bricks that overlap counts in both",
+    "fwhm": "2.3548 times the size sigma = det(M)**(1/4) of the best Gaussian weight (Hirata & Seljak 2003)",
+    "e1, e2": "distortion: (a^2 - b^2) / (a^2 + b^2) cos 2 phi, sin 2 phi; phi from x to y",
+    "change, shift": "against the truth, and against the input, whose noise the image shares: the shift is "
+    "known better, and is zero in the mean where the change is",
+    "errors": "standard deviation over bootstrap samples of the stars",
+}
+
+Shapes = Mapping[str, Array]
+"""By method, and of the noise-free image: fwhm (pixels), e1, e2 of n stars in each band, (3, band, n); NaN
+where a star does not count in the band, inf where its moments did not converge."""
+
+
+def star_shapes(scene: Scene, methods: Mapping[str, Image], noise: NoiseModel) -> dict[str, Array]:
+    """Shapes of the stars of a brick in all images; see `Shapes`. Without a column `kind` there are none."""
+    x, y, counts = _stars(scene, noise)
+    images = {TRUTH: scene.truth, **methods}
+    shapes = {method: np.full((3, *counts.shape), np.nan) for method in images}
+    for band, star in np.argwhere(counts):
+        for method, image in images.items():
+            shapes[method][:, band, star] = star_shape(image[band], x[star], y[star])
+    return shapes
+
+
+def _stars(scene: Scene, noise: NoiseModel) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Positions of n stars, and in which bands they count, (band, n) bool."""
+    x, y = (np.asarray(scene.sources[key], dtype=np.float64) for key in ("x", "y"))
+    inside = circle_inside(x, y, scene.brick.shape)
+    height, width = scene.brick.shape
+    star = (np.minimum(x, y) >= STAMP) & (x <= width - 1 - STAMP) & (y <= height - 1 - STAMP)
+    if "kind" in scene.sources.colnames:
+        star &= np.asarray(scene.sources["kind"]) == "star"
+    else:
+        star[:] = False
+    sources = measure(scene, {}, noise)
+    strong = sources.good & (sources.truth > LEAST_SNR * sources.noise)
+    chosen = star[inside] & strong.any(axis=0)
+    x, y, counts = x[inside][chosen], y[inside][chosen], strong[:, chosen]
+    for number, part in enumerate(_stamp(at_x, at_y) for at_x, at_y in zip(x, y, strict=True)):
+        counts[:, number] &= scene.measured[(slice(None), *part)].all(axis=(1, 2))
+    return x, y, counts
+
+
+def _stamp(x: float, y: float) -> tuple[slice, slice]:
+    """Rows and columns around a position."""
+    return (
+        slice(round(y) - STAMP, round(y) + STAMP + 1),
+        slice(round(x) - STAMP, round(x) + STAMP + 1),
+    )
+
+
+def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]:
+    """Full width at half maximum (pixels), e1 and e2 of the star at a 0-based position of `image` (y, x).
+
+    inf, all three, if the moments do not converge.
+    """
+    pixels = np.ascontiguousarray(image[_stamp(x, y)], dtype=np.float64)
+    stamp = galsim.Image(pixels, xmin=round(x) - STAMP, ymin=round(y) - STAMP, scale=1)
+    found = galsim.hsm.FindAdaptiveMom(
+        stamp, guess_sig=2.0, guess_centroid=galsim.PositionD(x, y), strict=False
+    )
+    if found.moments_status != 0:
+        return np.inf, np.inf, np.inf
+    return 2.3548 * found.moments_sigma, found.observed_shape.e1, found.observed_shape.e2
+
+
+_MEASURES = (
+    *("fwhm", "e1", "e2"),
+    *("fwhm_change_percent", "e1_change", "e2_change"),
+    *("fwhm_shift_percent", "e1_shift", "e2_shift"),
+)
+
+
+def _star_statistics(sample: Array) -> Array:
+    """From shapes in an image, in the noise-free and in the noisy one, (9, ..., n), `_MEASURES` (9, ...)."""
+    columns = list(sample[:3])
+    for fwhm, e1, e2 in (sample[3:6], sample[6:]):
+        columns += [100 * (sample[0] / fwhm - 1), sample[1] - e1, sample[2] - e2]
+    return np.stack([column.mean(axis=-1) for column in columns])
+
+
+def star_table(parts: Sequence[Shapes], bands: Sequence[str], generator: np.random.Generator) -> Table:
+    """Shapes of stars over all bricks by method and band; NaN where there is no star.
+
+    parts : of each brick, as of `star_shapes`, with the method "noisy"
+    """
+    rows = []
+    for method in parts[0] if parts else ():
+        compared = [np.concatenate([part[key] for part in parts], axis=2) for key in (method, TRUTH, NOISY)]
+        for band, name in enumerate(bands):
+            shapes = np.concatenate([each[:, band] for each in compared])  # (9, n)
+            counts = ~np.isnan(shapes).any(axis=0)
+            sample = shapes[:, counts & np.isfinite(shapes).all(axis=0)]
+            values = errors = np.full(len(_MEASURES), np.nan)
+            if sample.shape[1]:
+                values, errors = (
+                    _star_statistics(sample),
+                    bootstrap_error(_star_statistics, sample, generator),
+                )
+            rows.append(
+                {"method": method, "band": name}
+                | {"stars": sample.shape[1], "failed": int(counts.sum()) - sample.shape[1]}
+                | dict(zip(_MEASURES, values, strict=True))
+                | {f"{key}_err": error for key, error in zip(_MEASURES, errors, strict=True)}
+            )
+    return make_table(STAR_FIELDS, rows, STAR_DEFINITIONS)

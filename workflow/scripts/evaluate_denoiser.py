@@ -1,0 +1,19 @@
+from pathlib import Path
+
+import torch
+from astropy.table import Table
+
+from skydenoise.evaluate import injection_plot
+from skydenoise.evaluate.rerun import evaluate_denoiser
+from skydenoise.joblog import job_log
+from skydenoise.manifest import finished
+from skydenoise.predict import load_denoiser
+
+with job_log(snakemake.log[0]):
+    params = snakemake.params
+    torch.set_num_threads(snakemake.threads)
+    denoiser = load_denoiser(Path(snakemake.input.weights).parent, params.predict)
+    names = [name for name in finished(snakemake.input.manifests) if name in set(params.bricks)]
+    plot = Path(snakemake.output.plot)
+    evaluate_denoiser(names, params.cache, params.root, denoiser, params.settings, plot.parent)
+    injection_plot(Table.read(plot.parent / "injection.ecsv"), plot)
