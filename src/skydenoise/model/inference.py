@@ -15,7 +15,7 @@ class InPlaceBlock(nn.Module):
     """What a `ResidualBlock` computes, with half the passes over memory.
 
     On a CPU a pass costs more than its arithmetic, and so does every new array, whose pages the kernel has to
-    clear. So activations and sums are done in place, and a gain or bias is applied in the pass of its product.
+    clear. So all is done in place that the weights allow.
     """
 
     def __init__(self, block: ResidualBlock) -> None:
