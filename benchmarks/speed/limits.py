@@ -30,9 +30,9 @@ def limits(inputs: Inputs, device: str = "cpu") -> list[dict[str, Any]]:
     apply_network(brick.image, brick, denoiser)
     taken = []
     for _ in range(inputs.scale.repetitions):
-        before = clock.seconds
+        before = float(clock.taken[0])
         apply_network(brick.image, brick, denoiser)
-        taken.append(clock.seconds - before)
+        taken.append(float(clock.taken[0]) - before)
     seconds = sorted(taken)[len(taken) // 2]
     part = "limits"
     return [

@@ -6,8 +6,9 @@ import importlib.util
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fitsio
 import numpy as np
@@ -26,7 +27,7 @@ from benchmarks.speed.measure import (
     together,
 )
 from skydenoise.allocator import reuse_freed_memory
-from skydenoise.brick import Brick, read_brick, write_brick
+from skydenoise.brick import read_brick, write_brick
 from skydenoise.digest import file_digest, joint_digest
 from skydenoise.fill import fill
 from skydenoise.layout import coadd_file, raw_file
@@ -39,6 +40,7 @@ from skydenoise.simulate import BANDS
 from skydenoise.tiles import TileGrid, window
 
 Row = dict[str, Any]
+Result = TypeVar("Result")
 
 OUTPUT = OutputSettings()
 
@@ -48,16 +50,21 @@ class Timed(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network, self.seconds = network, 0.0
+        self.network, self.taken = network, np.zeros(2)  # wall and processor seconds
 
     def forward(self, u: Tensor) -> tuple[Tensor, ...]:
         """As the network."""
-        start = time.perf_counter()
+        start = now()
         outputs: tuple[Tensor, ...] = self.network(u)
         if u.is_cuda:
             torch.cuda.synchronize()
-        self.seconds += time.perf_counter() - start
+        self.taken += now() - start
         return outputs
+
+
+def now() -> np.ndarray:
+    """Wall and processor clock of this process, s."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def timed_denoiser(inputs: Inputs, device: str = "cpu") -> tuple[Denoiser, Timed]:
@@ -72,50 +79,37 @@ def timed_denoiser(inputs: Inputs, device: str = "cpu") -> tuple[Denoiser, Timed
 
 
 def parts(inputs: Inputs, device: str = "cpu") -> list[Row]:
-    """Wall seconds of each part of one brick, alone on the machine, and its share of their sum."""
+    """Wall and processor seconds of each part of one brick, one after the other, and shares of the latter."""
     denoiser, clock = timed_denoiser(inputs, device)
-    taken: dict[str, list[float]] = {}
+    noise = denoiser.description.noise
+    taken: dict[str, list[np.ndarray]] = {}
 
-    def part(name: str, run: Callable[[], Any], other: float = 0.0) -> Any:
-        start = time.perf_counter()
+    def part(name: str, run: Callable[[], Result]) -> Result:
+        start = now()
         result = run()
-        taken.setdefault(name, []).append(time.perf_counter() - start - other)
+        taken.setdefault(name, []).append(now() - start)
         return result
 
-    for _ in range(inputs.scale.repetitions + 1):
+    for _ in range(inputs.scale.repetitions + 1):  # the first one warms up
         brick = part("read", inputs.brick)
-        filled = part("fill", lambda brick=brick: fill(brick.image, brick.usable))
-        before = clock.seconds
-        image = part("blend", lambda brick=brick, filled=filled: apply_network(filled, brick, denoiser))
-        network = clock.seconds - before
-        taken["blend"][-1] -= network
-        taken.setdefault("network", []).append(network)
-        noise = denoiser.description.noise
+        filled = part("fill", partial(fill, brick.image, brick.usable))
+        before = clock.taken.copy()
+        image = part("blend", partial(apply_network, filled, brick, denoiser))
+        taken.setdefault("network", []).append(clock.taken - before)
+        taken["blend"][-1] -= clock.taken - before
         sigma = noise.sigma(brick.invvar)
-        part("recover", lambda b=brick, i=image, s=sigma: _recover(b, i, s, denoiser))
+        settings = denoiser.settings.recover
+        part("recover", partial(recover, brick.image, image, sigma, brick.usable, noise.levels, settings))
         denoised = denoise_brick(brick, denoiser)
-        part("write", lambda b=brick, d=denoised: write_brick(inputs.results, b, d, OUTPUT, {"key": "x"}))
-    medians = {name: float(np.median(seconds[1:])) for name, seconds in taken.items()}
-    total = sum(medians.values())
-    return [
-        {
-            "part": "prediction, parts",
-            "what": name,
-            "seconds": round(medians[name], 3),
-            "spread": _spread(taken[name][1:]),
-            "share": round(medians[name] / total, 3),
-        }
-        for name in ("read", "fill", "network", "blend", "recover", "write")
-    ]
-
-
-def _recover(brick: Brick, image: np.ndarray, sigma: np.ndarray, denoiser: Denoiser) -> None:
-    levels, settings = denoiser.description.noise.levels, denoiser.settings.recover
-    recover(brick.image, image, sigma, brick.usable, levels, settings)
-
-
-def _spread(values: list[float]) -> float:
-    return round((max(values) - min(values)) / 2 / max(float(np.median(values)), 1e-9), 3)
+        part("write", partial(write_brick, inputs.results, brick, denoised, OUTPUT, {"key": "x"}))
+    total = sum(np.median(each[1:], axis=0)[1] for each in taken.values())
+    rows = []
+    for name in ("read", "fill", "network", "blend", "recover", "write"):
+        wall, cpu = np.median(taken[name][1:], axis=0)
+        numbers = {"seconds": wall, "cpu_seconds": cpu, "cpu_share": cpu / total}
+        rounded = {key: round(float(value), 3) for key, value in numbers.items()}
+        rows.append({"part": "prediction, parts", "what": name, **rounded})
+    return rows
 
 
 # ---------------------------------------------------------------- peers: network and blend of one brick
@@ -266,7 +260,7 @@ def chunk(inputs: Inputs, device: str, names: tuple[str, ...], ranks: int) -> Ru
 
     def run() -> float:
         predict_bricks(names, inputs.cache, root, denoiser, OUTPUT, root / "chunk.tsv")
-        return clock.seconds
+        return float(clock.taken[0])
 
     return run
 

@@ -39,11 +39,7 @@ def training(
     inputs: Inputs, device: str = "cpu", precisions: tuple[str, ...] = ("float32",)
 ) -> list[dict[str, Any]]:
     """Patches per second by batch size, ours and the plain loop's."""
-    patches = inputs.results / "patches"
-    count = 2 * max(inputs.scale.batches)
-    settings = PatchSettings(size=inputs.scale.patch, count=count, min_coverage=0.1)
-    cut_patches(list(inputs.names[:1]), partial(read_brick, inputs.cache, bands=BANDS), settings, patches)
-    write_json(inputs.results / "noise.json", read_description(inputs.model / "model.json").noise.to_json())
+    prepare(inputs)
     rows = []
     for batch in inputs.scale.batches:
         candidates: dict[str, Any] = {
@@ -65,6 +61,15 @@ def training(
                 }
             )
     return rows
+
+
+def prepare(inputs: Inputs) -> None:
+    """Cut patches from the first brick, and write the noise beside them."""
+    patches = inputs.results / "patches"
+    count = 2 * max(inputs.scale.batches)
+    settings = PatchSettings(size=inputs.scale.patch, count=count, min_coverage=0.1)
+    cut_patches(list(inputs.names[:1]), partial(read_brick, inputs.cache, bands=BANDS), settings, patches)
+    write_json(inputs.results / "noise.json", read_description(inputs.model / "model.json").noise.to_json())
 
 
 def job_of(inputs: Inputs, batch: int, precision: str) -> TrainJob:
