@@ -95,6 +95,7 @@ def write_random_model(folder: Path, noise: NoiseModel) -> None:
     torch.manual_seed(0)
     network = Network(architecture)
     for head in network.heads:
-        torch.nn.init.normal_(head.weight, std=0.01)
+        for weights in head.parameters():
+            torch.nn.init.normal_(weights, std=0.01)
     stretch = Stretch(tuple(10 * sigma for sigma in noise.sigma_sky))
     save_model(folder, network, ModelDescription(architecture, BANDS, stretch, noise))

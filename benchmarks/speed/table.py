@@ -16,7 +16,7 @@ HIDDEN = ("part", "what")
 
 def versions() -> dict[str, Any]:
     """A row that says what was measured with."""
-    found = {"threads": torch.get_num_threads()}
+    found: dict[str, Any] = {"threads": torch.get_num_threads()}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

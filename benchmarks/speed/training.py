@@ -115,7 +115,8 @@ class Recorrupted(Dataset[tuple[Tensor, Tensor, Tensor]]):
         image, invvar = self.patches.get([number])
         sigma = self.noise.sigma(invvar)
         unit = self.noise.draw(image.shape, np.random.default_rng())
-        pair = recorrupted_pair(*(torch.from_numpy(each[0]) for each in (image, sigma, unit)), 0.5)
+        pixels, rms, drawn = (torch.from_numpy(each[0]) for each in (image, sigma, unit))
+        pair = recorrupted_pair(pixels, rms, drawn, 0.5)
         return pair.source, pair.target, pair.sigma
 
 
