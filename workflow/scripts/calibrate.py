@@ -1,10 +1,12 @@
 from pathlib import Path
 
+from skydenoise.allocator import reuse_freed_memory
 from skydenoise.joblog import job_log
 from skydenoise.manifest import needed
 from skydenoise.predict.calibrate import calibrate_model
 
 with job_log(snakemake.log[0]):
+    reuse_freed_memory()
     params = snakemake.params
     folder = Path(snakemake.output.uncertainty).parent
     names = needed(snakemake.input.manifests, "calibration")

@@ -1,9 +1,10 @@
 """The network and the file that holds it.
 
 `model` puts a layout together with its outputs, saves and loads it; `lean` is our layout, `paper` the
-published one.
+published one; `inference` makes a network faster where nothing is learnt.
 """
 
+from skydenoise.model.inference import for_inference
 from skydenoise.model.model import ModelDescription, Network, load_model, read_description, save_model
 
-__all__ = ["ModelDescription", "Network", "load_model", "read_description", "save_model"]
+__all__ = ["ModelDescription", "Network", "for_inference", "load_model", "read_description", "save_model"]

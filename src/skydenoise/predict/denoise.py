@@ -19,7 +19,7 @@ from skydenoise import __version__
 from skydenoise.brick import Brick, Denoised, flag_bit
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.fill import fill
-from skydenoise.model import ModelDescription, load_model
+from skydenoise.model import ModelDescription, for_inference, load_model
 from skydenoise.predict.uncertainty import UncertaintyModel
 from skydenoise.recover import recover
 from skydenoise.settings import PredictSettings
@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 UNCERTAINTY_FILE = "uncertainty.json"
 """Beside model.safetensors and model.json."""
+
+STRIP_ROWS = 256
+"""Rows unstretched at a time."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
         UncertaintyModel.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
     )
     logger.info("model %s on %s, bands %s", description.sha256[:12], device, " ".join(description.bands))
-    return Denoiser(network, description, settings, uncertainty, device)
+    return Denoiser(for_inference(network), description, settings, uncertainty, device)
 
 
 def denoise_brick(brick: Brick, denoiser: Denoiser) -> Denoised:
@@ -193,17 +196,21 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
     BrickError : a value that is not finite
     """
     settings, stretch = denoiser.settings, denoiser.description.stretch
-    stretched = stretch.forward(torch.from_numpy(filled).to(denoiser.device))
+    flux = torch.from_numpy(filled).to(denoiser.device)
     blender = Blender(
         TileGrid(*brick.shape, settings.tile, settings.overlap), len(brick.bands), denoiser.device
     )
+    result = blender.result
     with torch.inference_mode():
         for origins in batches(tiles_with_data(brick, blender.grid), settings.batch_tiles):
-            tiles = cut_tiles(stretched, origins, settings.tile)  # (n, band, tile, tile)
+            tiles = stretch.forward(cut_tiles(flux, origins, settings.tile))  # (n, band, tile, tile)
             finest = denoiser.network(tiles.contiguous(memory_format=torch.channels_last))[0]
             blender.add(origins, finest)
-        del stretched
-        image: Array = stretch.inverse(blender.result).cpu().numpy()
+        for rows in result.split(
+            STRIP_ROWS, dim=1
+        ):  # in place: a brick is 155 MB, and it would take two more
+            rows.copy_(stretch.inverse(rows))
+    image: Array = result.cpu().numpy()
     if not np.isfinite(image).all():
         raise BrickError("the network's image is not finite everywhere", brick=brick.name)
     return image

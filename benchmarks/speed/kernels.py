@@ -1,0 +1,102 @@
+"""Mpixel per second of the numerical rooms, against like functions of scipy and PyWavelets."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import ndimage, signal
+
+from benchmarks.speed.inputs import Inputs
+from benchmarks.speed.measure import Run, take_turns, times_slower
+from skydenoise import starlet
+from skydenoise.allocator import reuse_freed_memory
+from skydenoise.fill import fill
+from skydenoise.noise import measure_noise
+from skydenoise.noise.correlation import autocorrelation
+from skydenoise.recover import recover
+from skydenoise.settings import RecoverSettings
+from skydenoise.stretch import Stretch
+
+SCALES = 5
+
+
+def kernels(inputs: Inputs) -> list[dict[str, Any]]:
+    """A row per function; in each group the first is ours."""
+    reuse_freed_memory()
+    edge = min(inputs.scale.kernel_edge, inputs.scale.edge)
+    brick = inputs.brick()
+    part = np.s_[:, :edge, :edge]
+    brick = replace(brick, image=brick.image[part], invvar=brick.invvar[part], masked=brick.masked[part])
+    image, usable = brick.image, brick.usable
+    band = np.ascontiguousarray(image[1])
+    noise = measure_noise([brick])
+    sigma, stretch = noise.sigma(brick.invvar), Stretch(tuple(10 * each for each in noise.sigma_sky))
+    network = np.where(np.abs(image) > 5 * sigma, np.float32(0.9) * image, np.float32(0))
+    levels = noise.levels
+    block = band[:512, :512]
+    groups: list[tuple[str, float, dict[str, Run]]] = [
+        (
+            "recover, 5 scales",
+            image.size,
+            {"skydenoise": lambda: recover(image, network, sigma, usable, levels, RecoverSettings())},
+        ),
+        ("starlet, 5 scales, float32", band.size, _starlets(band)),
+        (
+            "stretch",
+            image.size,
+            {
+                "skydenoise": lambda: stretch.forward(image),
+                "numpy, one expression": lambda: np.arcsinh(image / sigma.max()),
+            },
+        ),
+        ("fill", image.size, {"skydenoise": lambda: fill(image, usable)}),
+        ("noise measurement", image.size, {"skydenoise": lambda: measure_noise([brick])}),
+        (
+            "autocorrelation of 512 x 512, to 8 px",
+            block.size,
+            {
+                "skydenoise": lambda: autocorrelation(block, 8),
+                "scipy.signal.correlate, fft": lambda: signal.correlate(block, block, method="fft"),
+            },
+        ),
+    ]
+    rows = []
+    for name, pixels, candidates in groups:
+        timings = take_turns(candidates, inputs.scale.repetitions)
+        for what, timing in timings.items():
+            rate = {"mpixel_per_s": round(pixels / 1e6 / timing.median, 2), "spread": round(timing.spread, 3)}
+            rows.append({"part": name, "what": what, **rate, **times_slower(timing, timings["skydenoise"])})
+    return rows
+
+
+def _starlets(band: np.ndarray) -> dict[str, Run]:
+    candidates: dict[str, Run] = {
+        "skydenoise": lambda: starlet.transform(band, SCALES),
+        "scipy.ndimage.correlate1d": lambda: scipy_starlet(band, SCALES),
+    }
+    if importlib.util.find_spec("pywt"):
+        import pywt
+
+        edge = 2**SCALES * (band.shape[0] // 2**SCALES)  # what swt2 can take
+        cut = band[:edge, :edge]
+        candidates["PyWavelets swt2, haar (orthogonal, 3 planes a scale)"] = lambda: pywt.swt2(
+            cut, "haar", SCALES
+        )
+    return candidates
+
+
+def scipy_starlet(image: np.ndarray, scales: int) -> np.ndarray:
+    """The same transform by scipy: (scales + 1, y, x)."""
+    fine, planes = image, []
+    for scale in range(scales):
+        taps = np.zeros(4 * 2**scale + 1)
+        taps[:: 2**scale] = np.array([1, 4, 6, 4, 1]) / 16
+        coarse = ndimage.correlate1d(
+            ndimage.correlate1d(fine, taps, axis=0, mode="reflect"), taps, mode="reflect"
+        )
+        planes.append(fine - coarse)
+        fine = coarse
+    return np.stack([*planes, fine])

@@ -1,0 +1,316 @@
+"""Prediction: its parts, peers on the same weights, the pipeline over several bricks, the price of safety."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import fitsio
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.speed.inputs import Inputs
+from benchmarks.speed.measure import (
+    Run,
+    Timing,
+    clocked,
+    cores,
+    take_turns,
+    take_turns_apart,
+    times_slower,
+    together,
+)
+from skydenoise.allocator import reuse_freed_memory
+from skydenoise.brick import read_brick, write_brick
+from skydenoise.digest import file_digest, joint_digest
+from skydenoise.fill import fill
+from skydenoise.layout import coadd_file, raw_file
+from skydenoise.model import for_inference, load_model
+from skydenoise.predict import Denoiser, denoise_brick, load_denoiser, predict_bricks
+from skydenoise.predict.denoise import apply_network
+from skydenoise.recover import recover
+from skydenoise.settings import OutputSettings
+from skydenoise.simulate import BANDS
+from skydenoise.tiles import TileGrid, window
+
+Row = dict[str, Any]
+Result = TypeVar("Result")
+
+OUTPUT = OutputSettings()
+
+
+class Timed(nn.Module):
+    """A network that adds up the seconds it takes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.taken = network, np.zeros(2)  # wall and processor seconds
+
+    def forward(self, u: Tensor) -> tuple[Tensor, ...]:
+        """As the network."""
+        start = now()
+        outputs: tuple[Tensor, ...] = self.network(u)
+        if u.is_cuda:
+            torch.cuda.synchronize()
+        self.taken += now() - start
+        return outputs
+
+
+def now() -> np.ndarray:
+    """Wall and processor clock of this process, s."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def timed_denoiser(inputs: Inputs, device: str = "cpu") -> tuple[Denoiser, Timed]:
+    """The model of `inputs`, as a job loads it, and its clock."""
+    reuse_freed_memory()
+    denoiser = load_denoiser(inputs.model, inputs.settings, device)
+    network = Timed(denoiser.network)
+    return replace(denoiser, network=network), network
+
+
+# ---------------------------------------------------------------- parts
+
+
+def parts(inputs: Inputs, device: str = "cpu") -> list[Row]:
+    """Wall and processor seconds of each part of one brick, one after the other, and shares of the latter."""
+    denoiser, clock = timed_denoiser(inputs, device)
+    noise = denoiser.description.noise
+    taken: dict[str, list[np.ndarray]] = {}
+
+    def part(name: str, run: Callable[[], Result]) -> Result:
+        start = now()
+        result = run()
+        taken.setdefault(name, []).append(now() - start)
+        return result
+
+    for _ in range(inputs.scale.repetitions + 1):  # the first one warms up
+        brick = part("read", inputs.brick)
+        filled = part("fill", partial(fill, brick.image, brick.usable))
+        before = clock.taken.copy()
+        image = part("blend", partial(apply_network, filled, brick, denoiser))
+        taken.setdefault("network", []).append(clock.taken - before)
+        taken["blend"][-1] -= clock.taken - before
+        sigma = noise.sigma(brick.invvar)
+        settings = denoiser.settings.recover
+        part("recover", partial(recover, brick.image, image, sigma, brick.usable, noise.levels, settings))
+        denoised = denoise_brick(brick, denoiser)
+        part("write", partial(write_brick, inputs.results, brick, denoised, OUTPUT, {"key": "x"}))
+    total = sum(np.median(each[1:], axis=0)[1] for each in taken.values())
+    rows = []
+    for name in ("read", "fill", "network", "blend", "recover", "write"):
+        wall, cpu = np.median(taken[name][1:], axis=0)
+        numbers = {"seconds": wall, "cpu_seconds": cpu, "cpu_share": cpu / total}
+        rounded = {key: round(float(value), 3) for key, value in numbers.items()}
+        rows.append({"part": "prediction, parts", "what": name, **rounded})
+    return rows
+
+
+# ---------------------------------------------------------------- peers: network and blend of one brick
+
+
+def peers(inputs: Inputs, device: str = "cpu") -> list[Row]:
+    """Network and blend of one brick against others, from nanomaggies to nanomaggies, and peak memory."""
+    candidates: dict[str, tuple[Callable[..., Run], tuple[Any, ...]]] = {
+        "skydenoise": (ours, (inputs, device))
+    }
+    for batch in inputs.scale.peer_batches:
+        if importlib.util.find_spec("monai"):
+            candidates[f"MONAI, batch {batch}"] = (monai, (inputs, device, batch, False))
+    if importlib.util.find_spec("monai"):
+        candidates["MONAI, batch 4, our fast network and allocator"] = (monai, (inputs, device, 4, True))
+    candidates["plain loop, one tile at a time"] = (plain_loop, (inputs, device))
+    timings = take_turns_apart(candidates, inputs.scale.repetitions)
+    return [
+        against("network + blend", name, timing, timings["skydenoise"]) for name, timing in timings.items()
+    ]
+
+
+def against(part: str, name: str, timing: Timing, best: Timing) -> Row:
+    """A row of the table: `timing` beside ours."""
+    row: Row = {
+        "part": part,
+        "what": name,
+        "seconds": round(timing.median, 3),
+        "spread": round(timing.spread, 3),
+    }
+    if np.isfinite(timing.memory_mib):
+        row["memory_mib"] = round(timing.memory_mib)
+    return row | times_slower(timing, best)
+
+
+def ours(inputs: Inputs, device: str) -> Run:
+    """Network and blend as a job does them."""
+    denoiser, _ = timed_denoiser(inputs, device)
+    brick = inputs.brick()
+    return lambda: apply_network(brick.image, brick, denoiser)
+
+
+def monai(inputs: Inputs, device: str, batch: int, fast: bool) -> Run:
+    """MONAI's sliding windows with Gaussian weights; `fast`: over our faster form of the network."""
+    import monai.inferers  # noqa: F401 - its time and memory are not what is measured
+
+    if fast:
+        reuse_freed_memory()
+    brick = inputs.brick()
+    return lambda: monai_image(brick.image, inputs, device, batch, None, fast)
+
+
+def monai_image(
+    image: np.ndarray,
+    inputs: Inputs,
+    device: str,
+    batch: int,
+    weights: Tensor | None = None,
+    fast: bool = False,
+) -> np.ndarray:
+    """(band, y, x) nanomaggies from nanomaggies by MONAI.
+
+    weights : (tile, tile) weight of a tile's pixels; None for MONAI's Gaussian
+    """
+    from monai.inferers import sliding_window_inference
+
+    network, description = _loaded(inputs.model, device, fast)
+    tile, overlap = inputs.scale.tile, inputs.scale.overlap
+    with torch.inference_mode():
+        u = description.stretch.forward(torch.from_numpy(image).to(device))[None]
+        blended = sliding_window_inference(
+            u,
+            (tile, tile),
+            batch,
+            lambda tiles: network(tiles)[0],
+            overlap=overlap / tile,
+            mode="gaussian",
+            roi_weight_map=weights,
+        )
+        return description.stretch.inverse(blended[0]).cpu().numpy()
+
+
+def plain_loop(inputs: Inputs, device: str) -> Run:
+    """What one writes without a library: tile by tile, sums of value and weight, a division."""
+    brick = inputs.brick()
+    network, description = _loaded(inputs.model, device, False)
+    scale = inputs.scale
+    grid = TileGrid(*brick.shape, scale.tile, scale.overlap)
+    edge = torch.from_numpy(window(scale.tile, scale.overlap)).to(device)
+
+    def run() -> np.ndarray:
+        with torch.inference_mode():
+            u = description.stretch.forward(torch.from_numpy(brick.image).to(device))
+            total, weight = torch.zeros_like(u), torch.zeros_like(u)
+            for y, x in grid.origins:
+                here = np.s_[:, y : y + scale.tile, x : x + scale.tile]
+                share = edge[:, None] * edge
+                total[here] += network(u[here][None])[0][0] * share
+                weight[here] += share
+            return description.stretch.inverse(total / weight).cpu().numpy()
+
+    return run
+
+
+_networks: dict[tuple[Path, str, bool], Any] = {}
+
+
+def _loaded(folder: Path, device: str, fast: bool) -> Any:
+    if (folder, device, fast) not in _networks:
+        network, description = load_model(folder, device)
+        _networks[folder, device, fast] = (for_inference(network) if fast else network, description)
+    return _networks[folder, device, fast]
+
+
+# ---------------------------------------------------------------- many bricks
+
+
+def pipeline(inputs: Inputs, device: str = "cpu") -> list[Row]:
+    """Bricks per second and the share of time in which the network is busy: against bricks, against ranks."""
+    rows = []
+    for bricks in inputs.scale.chunks:
+        rows.append(_pipeline_row(inputs, device, bricks, ranks=1))
+    most = max(inputs.scale.chunks)
+    if most > 1 and cores() > 1 and device == "cpu":
+        rows.append(_pipeline_row(inputs, device, most, ranks=2))
+    return rows
+
+
+def _pipeline_row(inputs: Inputs, device: str, bricks: int, ranks: int) -> Row:
+    names = inputs.names[:bricks]
+    candidates = {str(rank): (chunk, (inputs, device, names[rank::ranks], ranks)) for rank in range(ranks)}
+    seconds, results = together(candidates)
+    busy = sum(results.values())
+    return {
+        "part": "prediction, pipeline",
+        "what": f"{bricks} bricks, {ranks} ranks",
+        "seconds": round(seconds, 2),
+        "bricks_per_hour": round(3600 * bricks / seconds, 1),
+        "network_busy": round(busy / ranks / seconds, 3),
+    }
+
+
+def chunk(inputs: Inputs, device: str, names: tuple[str, ...], ranks: int) -> Run:
+    """A job over `names`; returns the seconds of the network."""
+    torch.set_num_threads(max(1, cores() // ranks))
+    denoiser, clock = timed_denoiser(inputs, device)
+    root = inputs.results / f"{len(inputs.names)}-{names[0]}-{len(names)}-{ranks}"
+
+    def run() -> float:
+        predict_bricks(names, inputs.cache, root, denoiser, OUTPUT, root / "chunk.tsv")
+        return float(clock.taken[0])
+
+    return run
+
+
+# ---------------------------------------------------------------- safety
+
+
+def safety(inputs: Inputs, device: str = "cpu") -> list[Row]:
+    """What checksums, digests, atomic writes and flags add to one brick, in seconds and as a share of it."""
+    denoiser, _ = timed_denoiser(inputs, device)
+    brick = inputs.brick()
+    denoised = denoise_brick(brick, denoiser)
+    whole, _ = clocked(lambda: denoise_brick(read_brick(inputs.cache, brick.name, BANDS), denoiser))
+    root = inputs.results / "safety"
+    files = [raw_file(inputs.cache, brick.name, kind, band) for kind in ("image", "invvar") for band in BANDS]
+
+    def digests() -> None:
+        written = [coadd_file(root, brick.name, kind, band) for kind in ("image", "sigma") for band in BANDS]
+        joint_digest(file_digest(file) for file in [*files, *written])
+
+    def bare() -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        for kind, step, images in (
+            ("i", OUTPUT.step, denoised.image),
+            ("s", OUTPUT.step / 10, denoised.sigma),
+        ):
+            for band, data in zip(BANDS, images, strict=True):
+                _bare_write(
+                    root / f"{kind}-{band}.fits.fz", data, qlevel=-step, qmethod="SUBTRACTIVE_DITHER_2"
+                )
+        _bare_write(root / "flags.fits.fz", denoised.flags)
+
+    timings = take_turns(
+        {"safe write": lambda: write_brick(root, brick, denoised, OUTPUT, {"key": "x"}), "bare write": bare,
+         "digests": digests},
+        inputs.scale.repetitions,
+    )  # fmt: skip
+    whole += timings["bare write"].median
+    extra = {
+        "headers, checksums and atomic writes": timings["safe write"].median - timings["bare write"].median,
+        "digests of inputs and outputs": timings["digests"].median,
+    }
+    return [
+        {"part": "safety", "what": name, "seconds": round(seconds, 3), "share": round(seconds / whole, 4)}
+        for name, seconds in extra.items()
+    ]
+
+
+def _bare_write(path: Path, data: np.ndarray, **how: Any) -> None:
+    tile = [min(100, edge) for edge in data.shape]
+    with fitsio.FITS(str(path), "rw", clobber=True) as file:
+        file.write(None)
+        file.write(np.ascontiguousarray(data), compress="RICE", tile_dims=tile, **how)

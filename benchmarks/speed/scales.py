@@ -1,0 +1,38 @@
+"""How large a benchmark is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of a benchmark.
+
+    edge : pixels along a brick's edge
+    tile, overlap : as in PredictSettings
+    repetitions : of each candidate, taken in turn
+    chunks : numbers of bricks in one run of the pipeline
+    patch, batches, steps : edge and batch sizes of the training, and its timed steps
+    kernel_edge : pixels along the edge of the image for recover and the transforms
+    dry_runs : numbers of bricks of a dry run
+    peer_batches : tiles at a time, for MONAI
+    matrix, stream : edge of the matrices, and MB of the arrays, for the limits of the machine
+    """
+
+    edge: int
+    repetitions: int
+    chunks: tuple[int, ...]
+    batches: tuple[int, ...]
+    steps: int
+    kernel_edge: int
+    dry_runs: tuple[int, ...]
+    tile: int = 128
+    overlap: int = 32
+    patch: int = 256
+    peer_batches: tuple[int, ...] = (1, 4, 16)
+    matrix: int = 2048
+    stream: int = 256
+
+
+FULL = Scale(3600, 5, (1, 2, 4, 8), (4, 8, 16, 32), 6, 3600, (100, 10_000))
+QUICK = Scale(900, 3, (1, 2), (4,), 1, 900, (100,), peer_batches=(4,))
+TINY = Scale(400, 1, (1,), (2,), 1, 400, (), 64, 16, patch=32, peer_batches=(4,), matrix=64, stream=1)

@@ -1,0 +1,37 @@
+"""The one table that a benchmark prints, and its file."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from benchmarks.machine import write_results
+
+PACKAGES = ("torch", "numpy", "scipy", "monai", "PyWavelets", "skydenoise")
+HIDDEN = ("part", "what")
+
+
+def versions() -> dict[str, Any]:
+    """A row that says what was measured with."""
+    found: dict[str, Any] = {"threads": torch.get_num_threads()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return {"part": "versions", "what": "", **found}
+
+
+def show(rows: Iterable[dict[str, Any]]) -> None:
+    """Print rows as they come: part, what, then every number with its name."""
+    for row in rows:
+        numbers = "  ".join(f"{key} {value}" for key, value in row.items() if key not in HIDDEN)
+        print(f"{row['part']:<24} {row['what']:<52} {numbers}", flush=True)
+
+
+def keep(name: str, command: str, rows: list[dict[str, Any]]) -> None:
+    """Write benchmarks/results/<name>.json."""
+    print(f"written to benchmarks/results/{write_results(name, command, rows).name}")

@@ -1,0 +1,146 @@
+"""The speed benchmark runs, and compares like with like; nothing here depends on how fast the machine is."""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import machine
+from benchmarks.speed import cpu, kernels, limits, measure, prediction, training
+from benchmarks.speed.inputs import Inputs, enlarged, make_inputs
+from benchmarks.speed.measure import Timing, times_slower
+from benchmarks.speed.scales import FULL, TINY
+from benchmarks.speed.table import keep
+from skydenoise import starlet
+from skydenoise.brick import read_denoised
+from skydenoise.fill import fill
+from skydenoise.predict.denoise import apply_network
+from skydenoise.simulate import BANDS
+from skydenoise.tiles import window
+
+TILE, OVERLAP = 64, 16
+EDGE = TILE + 3 * (TILE - OVERLAP)
+"""At this size MONAI's tiles lie where ours do."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> Inputs:
+    scale = replace(TINY, edge=EDGE, tile=TILE, overlap=OVERLAP, chunks=(2,))
+    return make_inputs(tmp_path_factory.mktemp("speed"), scale)
+
+
+def test_ratios_are_of_pairs_and_by_their_median():
+    ours, other = Timing((1.0, 2.0, 1.0), (1.0, 1.0, 1.0)), Timing((2.0, 5.0, 3.0), (4.0, 4.0, 4.0))
+    assert times_slower(other, ours) == {"ratio": 2.5, "ratio_low": 2.0, "ratio_high": 3.0, "ratio_cpu": 4.0}
+    assert (other.median, other.spread) == (3.0, 0.5)
+
+
+def test_candidates_take_turns():
+    seen: list[str] = []
+    found = measure.take_turns({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, 2)
+    assert seen == ["a", "b"] * 3
+    assert len(found["a"].seconds) == 2
+
+
+def test_memory_is_that_of_the_candidate_alone():
+    found = measure.take_turns_apart(
+        {"little": (partial, (np.ones, 1 << 17)), "much": (partial, (np.ones, 200 << 17))}, 1
+    )
+    assert found["little"].memory_mib < 50
+    assert 190 < found["much"].memory_mib < 250
+
+
+def test_bricks_are_enlarged_by_mirroring(inputs):
+    brick = inputs.brick()
+    assert brick.image.shape == (3, EDGE, EDGE)
+    large = enlarged(brick, 3 * EDGE - 7)
+    np.testing.assert_array_equal(large.image[:, EDGE : 2 * EDGE], large.image[:, EDGE - 1 :: -1][:, :EDGE])
+
+
+def test_monai_gives_our_result_with_our_window(inputs):
+    pytest.importorskip("monai")
+    brick = inputs.brick()
+    denoiser, _ = prediction.timed_denoiser(inputs)
+    ours = apply_network(brick.image, brick, denoiser)
+    edge = torch.from_numpy(window(TILE, OVERLAP))
+    theirs = prediction.monai_image(brick.image, inputs, "cpu", 4, edge[:, None] * edge)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-4 * np.abs(ours).mean())
+
+
+def test_the_plain_loop_gives_our_result(inputs):
+    brick = inputs.brick()
+    denoiser, _ = prediction.timed_denoiser(inputs)
+    ours = apply_network(brick.image, brick, denoiser)
+    np.testing.assert_allclose(
+        prediction.plain_loop(inputs, "cpu")(), ours, rtol=1e-4, atol=1e-4 * np.abs(ours).mean()
+    )
+
+
+def test_every_part_of_a_brick_is_timed(inputs):
+    rows = prediction.parts(inputs)
+    assert [row["what"] for row in rows] == ["read", "fill", "network", "blend", "recover", "write"]
+    assert sum(row["cpu_share"] for row in rows) == pytest.approx(1, abs=0.01)
+    assert np.isfinite(read_denoised(inputs.results, inputs.names[0], BANDS).image).all()
+    assert fill(inputs.brick().image, inputs.brick().usable).shape == (3, EDGE, EDGE)
+
+
+def test_a_chunk_is_denoised_and_says_how_long_the_network_took(inputs):
+    seconds = prediction.chunk(inputs, "cpu", inputs.names, 1)()
+    assert seconds > 0
+    (folder,) = inputs.results.glob("*-2-1")
+    for name in inputs.names:
+        assert read_denoised(folder, name, BANDS).image.shape == (3, EDGE, EDGE)
+
+
+def test_the_network_stays_below_the_limit_of_the_machine(inputs):
+    rows = {row["what"]: row["value"] for row in limits.limits(inputs)}
+    assert rows["operations of the network, kflop per pixel of a tile"] == pytest.approx(88.8, abs=0.1)
+    assert rows["pixels of tiles per pixel of the brick"] == pytest.approx(16 * TILE**2 / EDGE**2, abs=1e-3)
+    assert rows["memory bandwidth of a copy, GB/s"] > 0
+
+
+def test_scipy_s_starlet_is_ours():
+    image = np.random.default_rng(0).normal(size=(40, 50)).astype(np.float32)
+    np.testing.assert_allclose(kernels.scipy_starlet(image, 3), starlet.transform(image, 3), atol=1e-6)
+
+
+def test_a_training_step_moves_the_weights(inputs, tmp_path):
+    inputs = replace(inputs, results=tmp_path)
+    assert pytest.approx(1.9e6, rel=0.02) == training.PAPER_PIXELS
+    training.prepare(inputs)
+    run = training.ours(inputs, "cpu", 2, "float32")
+    state = next(cell.cell_contents for cell in run.__closure__ if hasattr(cell.cell_contents, "optimizer"))
+    before = [parameter.clone() for parameter in state.network.parameters()]
+    run()
+    after = list(state.network.parameters())
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_results_name_machine_versions_and_date(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(machine, "RESULTS", tmp_path)
+    keep("try", "python -m benchmarks.speed.cpu", [{"part": "a", "what": "b", "seconds": 1.0}])
+    content = json.loads((tmp_path / "try.json").read_text())
+    assert {"processor", "cores", "date"} <= content["machine"].keys()
+    assert "try.json" in capsys.readouterr().out
+
+
+def test_the_settings_measured_are_the_defaults_and_peers_are_optional():
+    assert (FULL.edge, FULL.tile, FULL.overlap, FULL.patch) == (3600, 128, 32, 256)
+    assert set(cpu.PARTS) == {
+        "limits", "parts", "peers", "pipeline", "safety", "kernels", "training", "overhead",
+    }  # fmt: skip
+    assert Path(importlib.util.find_spec("benchmarks.speed.gpu").origin).is_file()

@@ -1,0 +1,81 @@
+"""The network made faster gives the same numbers, and so does a brick."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from skydenoise.model import Network, for_inference
+from skydenoise.settings import Architecture
+from skydenoise.stretch import Stretch
+from skydenoise.tiles import Blender, TileGrid, cut_tiles
+
+LEAN = Architecture(bands=3, levels=2, width=4, bottleneck=3, residual_blocks=1, outputs=2, skips=True)
+
+
+def random_network(architecture):
+    torch.manual_seed(1)
+    network = Network(architecture)
+    for parameter in network.parameters():  # not the special values that training starts from
+        torch.nn.init.normal_(parameter, std=0.3)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    "architecture", [LEAN, replace(LEAN, skips=False), replace(LEAN, layout="paper", skips=False)]
+)
+def test_the_finest_output_is_the_network_s_own(architecture):
+    network = random_network(architecture)
+    u = 3 * torch.randn(2, 3, 16, 24)
+    before = u.clone()
+    outputs = for_inference(network)(u)
+    assert len(outputs) == 1
+    torch.testing.assert_close(outputs[0], network(u)[0].detach(), rtol=1e-5, atol=1e-6)
+    assert torch.equal(u, before)
+
+
+def test_weights_are_shared_and_the_network_itself_stays_as_it_was():
+    network = random_network(LEAN)
+    fast = for_inference(network)
+    shared = {parameter.data_ptr() for parameter in network.parameters()}
+    assert {parameter.data_ptr() for parameter in fast.parameters()} <= shared
+    assert len(network(torch.zeros(1, 3, 8, 8))) == 2
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert not any(parameter.requires_grad for parameter in fast.parameters())
+
+
+def test_blending_stretched_tiles_is_blending_tiles_of_the_stretched_image():
+    stretch = Stretch((0.01, 0.02, 0.03))
+    flux = torch.from_numpy(np.random.default_rng(0).normal(0, 1, (3, 40, 56)).astype(np.float32))
+    grid = TileGrid(40, 56, 16, 4)
+    whole, parts = Blender(grid, 3), Blender(grid, 3)
+    whole.add(grid.origins, cut_tiles(stretch.forward(flux), grid.origins, 16))
+    parts.add(grid.origins, stretch.forward(cut_tiles(flux, grid.origins, 16)))
+    assert torch.equal(whole.result, parts.result)
+
+
+PAGES = """
+import resource, sys
+import numpy as np
+from skydenoise.allocator import reuse_freed_memory
+if sys.argv[1] == "reuse" and not reuse_freed_memory():
+    sys.exit(77)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    [np.ones(1 << 16) for _ in range(16)]
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_freed_memory_is_not_fetched_from_the_kernel_again():
+    def page_faults(how):
+        run = subprocess.run([sys.executable, "-c", PAGES, how], capture_output=True, text=True, check=False)
+        if run.returncode == 77:
+            pytest.skip("no glibc")
+        assert run.returncode == 0, run.stderr
+        return int(run.stdout)
+
+    assert page_faults("reuse") < 0.2 * page_faults("plain")
