@@ -9,7 +9,8 @@ from astropy.table import Table
 
 from skydenoise.brick import Brick
 from skydenoise.evaluate.apertures import variance_of_sum
-from skydenoise.evaluate.completeness import (
+from skydenoise.evaluate.scene import Scene
+from skydenoise.evaluate.search.completeness import (
     completeness,
     equal_threshold,
     magnitude_bins,
@@ -17,11 +18,11 @@ from skydenoise.evaluate.completeness import (
     pool_matches,
     threshold_at_purity,
 )
-from skydenoise.evaluate.detection import Matches, Peaks, compare, detect, find_peaks, match
-from skydenoise.evaluate.detectionplot import detection_plot
-from skydenoise.evaluate.detectiontables import completeness_table, detection_table, purity_table
-from skydenoise.evaluate.falsealarm import Detector, false_detections
-from skydenoise.evaluate.matched import (
+from skydenoise.evaluate.search.detection import Matches, Peaks, compare, detect, find_peaks, match
+from skydenoise.evaluate.search.detectionplot import detection_plot
+from skydenoise.evaluate.search.detectiontables import completeness_table, detection_table, purity_table
+from skydenoise.evaluate.search.falsealarm import Detector, false_detections
+from skydenoise.evaluate.search.matched import (
     combined,
     depth,
     matched_filter,
@@ -31,8 +32,7 @@ from skydenoise.evaluate.matched import (
     scores,
     smoothing_filter,
 )
-from skydenoise.evaluate.scene import Scene
-from skydenoise.evaluate.searchfield import Search, search_field, searches
+from skydenoise.evaluate.search.searchfield import Search, search_field, searches
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels
 

@@ -7,11 +7,11 @@ from astropy.table import Table
 
 from skydenoise.brick import Brick
 from skydenoise.evaluate.apertures import measure
-from skydenoise.evaluate.detection import detect
-from skydenoise.evaluate.dual import above, measure_detected, with_dual
-from skydenoise.evaluate.matched import moffat, moffats
 from skydenoise.evaluate.photometry import photometry_table
 from skydenoise.evaluate.scene import Scene
+from skydenoise.evaluate.search.detection import detect
+from skydenoise.evaluate.search.dual import above, measure_detected, with_dual
+from skydenoise.evaluate.search.matched import moffat, moffats
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels
 

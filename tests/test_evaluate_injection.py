@@ -8,9 +8,8 @@ from matplotlib.image import imread
 
 from skydenoise.brick import Brick
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.apertures import aperture_sums
-from skydenoise.evaluate.false_peaks import RATE, false_peaks, thresholds
-from skydenoise.evaluate.injection import (
+from skydenoise.evaluate.again.false_peaks import RATE, false_peaks, thresholds
+from skydenoise.evaluate.again.injection import (
     Injection,
     InjectionSettings,
     empty_places,
@@ -19,10 +18,11 @@ from skydenoise.evaluate.injection import (
     recover_sources,
     survey_ground,
 )
+from skydenoise.evaluate.again.psf import measure_fwhm, star_widths
+from skydenoise.evaluate.again.recovery import injected_colours_table, leak_table, recovery_table
+from skydenoise.evaluate.again.sources import draw_sources
+from skydenoise.evaluate.apertures import aperture_sums
 from skydenoise.evaluate.plots import injection_plot
-from skydenoise.evaluate.psf import measure_fwhm, star_widths
-from skydenoise.evaluate.recovery import injected_colours_table, leak_table, recovery_table
-from skydenoise.evaluate.sources import draw_sources
 from skydenoise.evaluate.tables import write_table
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels

@@ -8,9 +8,9 @@ from matplotlib.image import imread
 
 from skydenoise.brick import Brick, Denoised
 from skydenoise.evaluate import before_after, bias_plot, galaxy_gallery, residual_plot, training_curve
-from skydenoise.evaluate.colour import composite
-from skydenoise.evaluate.pictures import arcsec_per_pixel, sky_noise
-from skydenoise.evaluate.zones import brightest_galaxies, choose_zones
+from skydenoise.evaluate.pictures.colour import composite
+from skydenoise.evaluate.pictures.draw import arcsec_per_pixel, sky_noise
+from skydenoise.evaluate.pictures.zones import brightest_galaxies, choose_zones
 
 SIZE, SIGMA = 200, 0.01
 GALAXY, STAR, SATURATED = (50, 140), (150, 60), (150, 160)

@@ -11,7 +11,7 @@ from astropy.table import Table
 from skydenoise.brick import Brick, Denoised, write_brick
 from skydenoise.brick.rawbrick import write_raw
 from skydenoise.evaluate import rerun
-from skydenoise.evaluate.rerun import Cutout, evaluate_denoiser, inject_many
+from skydenoise.evaluate.again.rerun import Cutout, evaluate_denoiser, inject_many
 from skydenoise.model import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.predict.denoise import Denoiser, restore

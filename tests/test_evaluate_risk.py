@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage, stats
 
 from skydenoise.brick import Brick
-from skydenoise.evaluate.risk import risk_sums, risk_table
+from skydenoise.evaluate.again.risk import risk_sums, risk_table
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels
 from skydenoise.stein import STRENGTH, squared_error

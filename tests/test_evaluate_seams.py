@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 
 from skydenoise.brick import Brick, Denoised
-from skydenoise.evaluate.overlaps import (
+from skydenoise.evaluate.again.overlaps import (
     Pair,
     expected_square,
     overlap_pixels,
@@ -13,7 +13,7 @@ from skydenoise.evaluate.overlaps import (
     overlap_table,
     shared_noise,
 )
-from skydenoise.evaluate.seams import border_pairs, seam_sums, seam_table
+from skydenoise.evaluate.again.seams import border_pairs, seam_sums, seam_table
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels
 from skydenoise.tiles import TileGrid, axis_origins

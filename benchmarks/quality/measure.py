@@ -9,17 +9,17 @@ from astropy.table import Row, Table
 from benchmarks.quality.figures import Figure
 from benchmarks.quality.sky import Sky
 from skydenoise.brick import Denoised
+from skydenoise.evaluate.again.seams import seam_sums, seam_table
 from skydenoise.evaluate.apertures import Apertures, combine, measure
-from skydenoise.evaluate.completeness import pool_matches, threshold_at_purity
-from skydenoise.evaluate.detection import detect
-from skydenoise.evaluate.detectiontables import Compared, detection_table
-from skydenoise.evaluate.dual import above, measure_detected, with_dual
-from skydenoise.evaluate.matched import moffats
 from skydenoise.evaluate.photometry import colour_table, photometry_table
 from skydenoise.evaluate.pixels import coverage_sums, coverage_table, pixel_sums, pool, quality_row
 from skydenoise.evaluate.scene import Image
-from skydenoise.evaluate.seams import seam_sums, seam_table
-from skydenoise.evaluate.searchfield import Search
+from skydenoise.evaluate.search.completeness import pool_matches, threshold_at_purity
+from skydenoise.evaluate.search.detection import detect
+from skydenoise.evaluate.search.detectiontables import Compared, detection_table
+from skydenoise.evaluate.search.dual import above, measure_detected, with_dual
+from skydenoise.evaluate.search.matched import moffats
+from skydenoise.evaluate.search.searchfield import Search
 from skydenoise.evaluate.stars import star_shapes, star_table
 from skydenoise.evaluate.statistics import Array, bootstrap_error, robust_scatter
 from skydenoise.settings import PredictSettings

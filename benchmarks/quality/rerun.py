@@ -10,9 +10,7 @@ from benchmarks.quality.figures import Figure
 from benchmarks.quality.measure import Catalogues
 from benchmarks.quality.sky import Sky
 from skydenoise.brick import Brick
-from skydenoise.evaluate.completeness import equal_threshold
-from skydenoise.evaluate.falsealarm import Detector, FalseDetections, false_detections
-from skydenoise.evaluate.injection import (
+from skydenoise.evaluate.again.injection import (
     Injection,
     InjectionSettings,
     inject,
@@ -20,10 +18,12 @@ from skydenoise.evaluate.injection import (
     recover_sources,
     survey_ground,
 )
-from skydenoise.evaluate.matched import matched_filter, moffats, smoothing_filter
-from skydenoise.evaluate.recovery import leak_table, recovery_table
+from skydenoise.evaluate.again.recovery import leak_table, recovery_table
 from skydenoise.evaluate.scene import Image, Method
-from skydenoise.evaluate.searchfield import Search
+from skydenoise.evaluate.search.completeness import equal_threshold
+from skydenoise.evaluate.search.falsealarm import Detector, FalseDetections, false_detections
+from skydenoise.evaluate.search.matched import matched_filter, moffats, smoothing_filter
+from skydenoise.evaluate.search.searchfield import Search
 from skydenoise.predict.calibrate import random_cutouts
 
 SOURCES_AT_ONCE = 40

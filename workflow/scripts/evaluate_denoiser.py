@@ -4,7 +4,7 @@ import torch
 from astropy.table import Table
 
 from skydenoise.evaluate import injection_plot
-from skydenoise.evaluate.rerun import evaluate_denoiser
+from skydenoise.evaluate.again.rerun import evaluate_denoiser
 from skydenoise.joblog import job_log
 from skydenoise.manifest import finished
 from skydenoise.predict import load_denoiser

@@ -8,7 +8,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from skydenoise.evaluate.apertures import CONTAMINATION, NEIGHBOUR_FLUX, RADIUS, Apertures
-from skydenoise.evaluate.detection import LEAST_SCORE
+from skydenoise.evaluate.search.detection import LEAST_SCORE
 from skydenoise.evaluate.statistics import Array, bootstrap_error, robust_scatter
 from skydenoise.evaluate.tables import Field, make_table
 

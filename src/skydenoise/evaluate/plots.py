@@ -9,18 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from skydenoise.evaluate.pictures import save_figure
+from skydenoise.evaluate.pictures.draw import save_figure
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe & Ito 2008: distinct for colour-blind people; markers differ too."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def _style(number: int) -> dict[str, Any]:
+def style(number: int) -> dict[str, Any]:
+    """Colour and marker of series `number`."""
     return {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
 
 
-def _in_order(values: Table.Column) -> list[str]:
+def in_order(values: Table.Column) -> list[str]:
+    """Different values, in the order of their first appearance."""
     return list(dict.fromkeys(str(value) for value in values))
 
 
@@ -37,7 +39,7 @@ def bias_plot(table: Table, path: Path, limit: float = 50.0) -> None:
         per cent at either end of the axis of bias, linear within 2 per cent and logarithmic beyond; points
         with a standard error above half the limit are left out
     """
-    bands, methods = _in_order(table["band"]), _in_order(table["method"])
+    bands, methods = in_order(table["band"]), in_order(table["method"])
     figure = Figure(figsize=(4 * max(1, len(bands)) + 0.5, 4), dpi=110, layout="constrained")
     panels = figure.subplots(1, max(1, len(bands)), squeeze=False, sharey=True)[0]
     for panel, band in zip(panels, bands, strict=False):
@@ -57,7 +59,7 @@ def bias_plot(table: Table, path: Path, limit: float = 50.0) -> None:
                 markersize=5,
                 capsize=2,
                 label=method,
-                **_style(number),
+                **style(number),
             )
         panel.set_title(f"band {band}")
         panel.set_xlabel("true magnitude (AB)")
@@ -96,7 +98,7 @@ def residual_plot(table: Table, path: Path) -> None:
                 linestyle="none",
                 capsize=2,
                 label=f"band {row['band']}",
-                **_style(number),
+                **style(number),
             )
         panel.set_xticks(scales, [f"{scale}\n({2**scale} px)" for scale in scales])
         panel.set_xlabel("starlet plane (its size in pixels)")
@@ -120,7 +122,7 @@ def injection_plot(table: Table, path: Path, limit: float = 50.0) -> None:
     limit
         per cent at either end of the axis of bias; points with a standard error above half of it are left out
     """
-    bands = _in_order(table["band"])
+    bands = in_order(table["band"])
     columns = max(1, len(bands))
     figure = Figure(figsize=(4 * columns + 0.5, 6.5), dpi=110, layout="constrained")
     panels = figure.subplots(2, columns, squeeze=False, sharex=True, sharey="row")
@@ -133,8 +135,8 @@ def injection_plot(table: Table, path: Path, limit: float = 50.0) -> None:
             for panel, name, most in ((upper, "bias_percent", limit / 2), (lower, "detected", np.inf)):
                 value, error = np.asarray(rows[name]), np.asarray(rows[f"{name}_err"])
                 shown = error <= most
-                style = {"linestyle": "none", "markersize": 5, "capsize": 2, "label": shape}
-                panel.errorbar(centre[shown], value[shown], error[shown], **style, **_style(number))
+                look = {"linestyle": "none", "markersize": 5, "capsize": 2, "label": shape}
+                panel.errorbar(centre[shown], value[shown], error[shown], **look, **style(number))
         upper.set_title(f"band {band}")
         lower.set_xlabel("signal-to-noise ratio of the aperture in the input")
     panels[0][0].set_xscale("log")
@@ -167,10 +169,10 @@ def training_curve(csv: Path, path: Path) -> None:
     )
     figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
     panel = figure.subplots()
-    panel.plot(epoch, loss, label="training patches", linewidth=1.5, markersize=4, **_style(0))
+    panel.plot(epoch, loss, label="training patches", linewidth=1.5, markersize=4, **style(0))
     known = np.isfinite(validation)
     panel.plot(
-        epoch[known], validation[known], label="held-out patches", linestyle="--", markersize=4, **_style(1)
+        epoch[known], validation[known], label="held-out patches", linestyle="--", markersize=4, **style(1)
     )
     if np.nanmin(np.concatenate([loss, validation[known]]), initial=np.inf) > 0:
         panel.set_yscale("log")

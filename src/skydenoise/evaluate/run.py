@@ -10,7 +10,6 @@ from astropy.table import Table
 from skydenoise.brick import read_brick, read_denoised
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.evaluate.apertures import Apertures, combine, measure
-from skydenoise.evaluate.dual import DUAL, above, with_dual
 from skydenoise.evaluate.photometry import (
     COLOUR_DEFINITIONS,
     COLOUR_FIELDS,
@@ -30,7 +29,8 @@ from skydenoise.evaluate.pixels import (
 )
 from skydenoise.evaluate.residual import residual_sums, residual_table
 from skydenoise.evaluate.scene import Scene, has_truth, read_scene
-from skydenoise.evaluate.searchrun import SearchRun, pure_threshold, write_search
+from skydenoise.evaluate.search.dual import DUAL, above, with_dual
+from skydenoise.evaluate.search.searchrun import SearchRun, pure_threshold, write_search
 from skydenoise.evaluate.smoothing import best_widths, smooth_bands
 from skydenoise.evaluate.stars import Shapes, star_shapes, star_table
 from skydenoise.evaluate.statistics import Array

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skydenoise.evaluate.apertures import ZERO_POINT
-from skydenoise.evaluate.matched import Depth, PointFilter, combined, depth, point_flux
 from skydenoise.evaluate.scene import Mask, Scene, pixel_area
+from skydenoise.evaluate.search.matched import Depth, PointFilter, combined, depth, point_flux
 from skydenoise.evaluate.statistics import Array
 from skydenoise.noise import NoiseModel
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from skydenoise.evaluate.detection import Matches
+from skydenoise.evaluate.search.detection import Matches
 from skydenoise.evaluate.statistics import Array
 
 STEP = 0.25

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from skydenoise.atomic import atomic_path
 from skydenoise.brick import Brick, Denoised
-from skydenoise.evaluate.colour import Composite, composite
+from skydenoise.evaluate.pictures.colour import Composite, composite
+from skydenoise.evaluate.pictures.zones import Zone, choose_zones, galaxy_zones
 from skydenoise.evaluate.scene import Image
-from skydenoise.evaluate.zones import Zone, choose_zones, galaxy_zones
 
 PANEL = 3.4
 """Edge of a panel, inches."""

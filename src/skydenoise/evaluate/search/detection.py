@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from skydenoise.evaluate.matched import (
+from skydenoise.evaluate.scene import Image, Mask, Scene
+from skydenoise.evaluate.search.matched import (
     PointFilter,
     combined,
     matched_filter,
     scores,
     smoothing_filter,
 )
-from skydenoise.evaluate.scene import Image, Mask, Scene
-from skydenoise.evaluate.searchfield import BRIGHT, Search, SearchField, pixel, search_field, searches
+from skydenoise.evaluate.search.searchfield import BRIGHT, Search, SearchField, pixel, search_field, searches
 from skydenoise.evaluate.statistics import Array, block_index
 from skydenoise.noise import NoiseModel
 

@@ -8,13 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from skydenoise.evaluate.apertures import Apertures, combine
-from skydenoise.evaluate.completeness import pool_matches, threshold_at_purity
-from skydenoise.evaluate.detection import Matches, SceneDetections, detect
-from skydenoise.evaluate.detectiontables import Compared, completeness_table, detection_table, purity_table
-from skydenoise.evaluate.dual import measure_detected
-from skydenoise.evaluate.matched import moffats
 from skydenoise.evaluate.scene import Image, Scene
-from skydenoise.evaluate.searchfield import searches
+from skydenoise.evaluate.search.completeness import pool_matches, threshold_at_purity
+from skydenoise.evaluate.search.detection import Matches, SceneDetections, detect
+from skydenoise.evaluate.search.detectiontables import (
+    Compared,
+    completeness_table,
+    detection_table,
+    purity_table,
+)
+from skydenoise.evaluate.search.dual import measure_detected
+from skydenoise.evaluate.search.matched import moffats
+from skydenoise.evaluate.search.searchfield import searches
 from skydenoise.evaluate.tables import write_table
 from skydenoise.noise import NoiseModel
 

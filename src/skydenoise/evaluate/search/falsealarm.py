@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skydenoise.brick import Brick
-from skydenoise.evaluate.detection import find_peaks
-from skydenoise.evaluate.matched import PointFilter, combined, depth, scores
 from skydenoise.evaluate.scene import Image, pixel_area
-from skydenoise.evaluate.searchfield import Search, away_from_borders
+from skydenoise.evaluate.search.detection import find_peaks
+from skydenoise.evaluate.search.matched import PointFilter, combined, depth, scores
+from skydenoise.evaluate.search.searchfield import Search, away_from_borders
 from skydenoise.noise import NoiseModel
 
 

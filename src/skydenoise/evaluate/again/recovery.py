@@ -7,9 +7,9 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from skydenoise.evaluate.again.false_peaks import RATE
+from skydenoise.evaluate.again.injection import DETECTION_RADIUS, Recovered
 from skydenoise.evaluate.apertures import RADIUS
-from skydenoise.evaluate.false_peaks import RATE
-from skydenoise.evaluate.injection import DETECTION_RADIUS, Recovered
 from skydenoise.evaluate.statistics import Array, bootstrap_error, robust_scatter
 from skydenoise.evaluate.tables import Field, make_table
 

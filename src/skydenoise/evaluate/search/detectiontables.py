@@ -8,7 +8,7 @@ from astropy.stats import binom_conf_interval
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.completeness import (
+from skydenoise.evaluate.search.completeness import (
     PURITY,
     STEP,
     completeness,
@@ -17,8 +17,8 @@ from skydenoise.evaluate.completeness import (
     magnitude_limit,
     threshold_at_purity,
 )
-from skydenoise.evaluate.detection import BLEND_RADIUS, MATCH_RADIUS, TRUE_FLOOR, Matches
-from skydenoise.evaluate.searchfield import BRIGHT, Search
+from skydenoise.evaluate.search.detection import BLEND_RADIUS, MATCH_RADIUS, TRUE_FLOOR, Matches
+from skydenoise.evaluate.search.searchfield import BRIGHT, Search
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.tables import Field, make_table
 

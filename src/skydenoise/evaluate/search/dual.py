@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from skydenoise.evaluate.apertures import Apertures, aperture_sums, circle_inside, measure_at
-from skydenoise.evaluate.detection import Peaks, SceneDetections, match
-from skydenoise.evaluate.matched import combined
 from skydenoise.evaluate.scene import Image, Scene
+from skydenoise.evaluate.search.detection import Peaks, SceneDetections, match
+from skydenoise.evaluate.search.matched import combined
 from skydenoise.noise import NoiseModel
 
 DUAL = "dual"

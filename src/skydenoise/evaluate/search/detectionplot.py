@@ -8,8 +8,8 @@ from astropy.table import Table
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skydenoise.evaluate.pictures import save_figure
-from skydenoise.evaluate.plots import MARKERS, PALETTE
+from skydenoise.evaluate.pictures.draw import save_figure
+from skydenoise.evaluate.plots import in_order, style
 
 FAINTEST = 6.0
 """Magnitudes that are shown, up to the faintest source found."""
@@ -25,8 +25,8 @@ def detection_plot(completeness: Table, purity: Table, path: Path) -> None:
     completeness, purity : completeness.ecsv and purity.ecsv
     path : PNG to write
     """
-    bands = _in_order(completeness["band"])
-    methods = _in_order(purity["method"])
+    bands = in_order(completeness["band"])
+    methods = in_order(purity["method"])
     figure = Figure(figsize=(4 * (len(bands) + 1) + 0.5, 4), dpi=110, layout="constrained")
     panels = figure.subplots(1, len(bands) + 1, squeeze=False)[0]
     together = "+".join(bands)
@@ -38,7 +38,7 @@ def detection_plot(completeness: Table, purity: Table, path: Path) -> None:
             _completeness(panel, alone, {"color": "0.6", "marker": "x", "label": SINGLE})
         for number, method in enumerate(methods):
             rows = here[(here["method"] == method) & (here["search"] == together)]
-            _completeness(panel, rows, _style(number) | {"label": method})
+            _completeness(panel, rows, style(number) | {"label": method})
         panel.set_title(f"band {band}")
         panel.set_xlabel("true magnitude (AB)")
         panel.set_ylim(-0.03, 1.03)
@@ -56,25 +56,17 @@ def detection_plot(completeness: Table, purity: Table, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _in_order(values: Table.Column) -> list[str]:
-    return list(dict.fromkeys(str(value) for value in values))
-
-
-def _style(number: int) -> dict[str, Any]:
-    return {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
-
-
-def _completeness(panel: Axes, rows: Table, style: dict[str, Any]) -> None:
+def _completeness(panel: Axes, rows: Table, look: dict[str, Any]) -> None:
     centre = (np.asarray(rows["low"]) + np.asarray(rows["high"])) / 2
     value = np.asarray(rows["completeness"])
     ends = np.stack(
         [value - np.asarray(rows["completeness_low"]), np.asarray(rows["completeness_high"]) - value]
     )
-    panel.errorbar(centre, value, np.maximum(ends, 0), markersize=4, linewidth=1, capsize=2, **style)
+    panel.errorbar(centre, value, np.maximum(ends, 0), markersize=4, linewidth=1, capsize=2, **look)
 
 
 def _purity(panel: Axes, rows: Table, number: int) -> None:
     listed = np.asarray(rows["true"])
-    panel.plot(listed, np.asarray(rows["purity"]), linewidth=1, markersize=3, **_style(number))
+    panel.plot(listed, np.asarray(rows["purity"]), linewidth=1, markersize=3, **style(number))
     low, high = np.asarray(rows["purity_low"]), np.asarray(rows["purity_high"])
-    panel.fill_between(listed, low, high, color=_style(number)["color"], alpha=0.15, linewidth=0)
+    panel.fill_between(listed, low, high, color=style(number)["color"], alpha=0.15, linewidth=0)
