@@ -51,11 +51,13 @@ def growing(amount):
     return lambda wildcards, attempt: attempt * amount
 
 
-def training_launcher(wildcards, resources):
+def training_launcher(wildcards, threads, resources):
     """One process or `ranks` of them on this machine; `tasks` on several nodes, if the profile sets `mpi`.
 
-    The number must be given to srun: without it, it starts one. A rank that dies ends the others.
+    The numbers must be given to srun: without them, it starts one rank, with one core. A rank that dies ends the
+    others.
     """
     if "mpi" in resources.keys():
-        return f"{resources.mpi} --kill-on-bad-exit=1 -n {resources.tasks} python"
+        step = f"-n {resources.tasks} --cpus-per-task={threads}"
+        return f"{resources.mpi} --kill-on-bad-exit=1 {step} python"
     return f"torchrun --standalone --nproc-per-node={resources.get('ranks', 1)}"
