@@ -29,9 +29,7 @@ test: install-test  ## the whole test suite
 	$(RUN) pytest
 
 test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root; about 15 minutes)
-	tests/cluster/cluster.sh install
-	tests/cluster/cluster.sh start
-	$(RUN) pytest -m cluster tests/cluster; status=$$?; tests/cluster/cluster.sh stop; exit $$status
+	$(RUN) tests/cluster/cluster.sh with pytest -m cluster tests/cluster
 
 lint: install-test  ## style and types
 	$(RUN) ruff check .

@@ -72,7 +72,7 @@ class Folder:
 
     def finish(self, run: subprocess.Popen[str]) -> None:
         """Wait for the end of a run, which must be a good one."""
-        assert run.wait(540) == 0, self.words()[-6000:]
+        assert run.wait(1400) == 0, self.words()[-6000:]
 
     def jobs(self, rule: str = "") -> list[Job]:
         """Jobs of this folder, the finished ones among them, in the order of submission."""
@@ -90,6 +90,20 @@ class Folder:
         ]
         return sorted((job for job in found if job.rule.startswith(rule)), key=lambda job: job.number)
 
+    def clear(self) -> None:
+        """Leave nothing of this folder running: other tests come after."""
+        for run in self.runs:
+            run.kill()
+            run.wait()
+        left = ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING")
+        if unfinished := [str(job.number) for job in self.jobs() if job.state in left]:
+            subprocess.run(["scancel", *unfinished], check=True)
+        for process in psutil.process_iter():  # a node that was set down forgets its processes
+            with contextlib.suppress(psutil.Error):
+                if process.cwd() == str(self.path):
+                    process.kill()
+        until(lambda: all(job.state not in left for job in self.jobs()) or None, "the end of all jobs")
+
     def running(self, rule: str, after: int = 0) -> Job:
         """Wait until a job of the rule runs, one with a higher number than `after`."""
         return until(
@@ -100,7 +114,7 @@ class Folder:
         )
 
 
-def until(probe: Callable[[], T | None], what: str, seconds: float = 120) -> T:
+def until(probe: Callable[[], T | None], what: str, seconds: float = 400) -> T:
     """Wait until `probe` finds something, and return it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -125,11 +139,20 @@ def cluster() -> None:
         pytest.fail("no Slurm answers: make test-cluster starts one", pytrace=False)
 
 
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Folder]:
+    """Folder in which nothing was made yet."""
+    folder = working_folder(tmp_path / "demo")
+    yield folder
+    folder.clear()
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """A tiny survey up to its patches and noise, made without Slurm; training is next."""
     folder = working_folder(tmp_path_factory.mktemp("tiny"))
     (folder.path / "tiny.yaml").write_text(SURVEY)
+    (folder.path / "rarely.yaml").write_text("train: {checkpoint_minutes: 10}\n")
     (folder.path / "bricks.tsv").write_text("brick\ttrain\tpredict\n1500p600\tyes\tno\n1501p600\tno\tyes\n")
     command = ["snakemake", "--cores", "2", "--configfile", "tiny.yaml", "--until", "noise", "patches"]
     done = subprocess.run(command, cwd=folder.path, env=ENVIRONMENT, text=True, capture_output=True)
@@ -145,13 +168,4 @@ def untrained(prepared: Folder) -> Iterator[Folder]:
     for log in ("training.csv", "train.log"):
         (results / "logs" / log).unlink(missing_ok=True)
     yield prepared
-    for run in prepared.runs:
-        run.kill()
-        run.wait()
-    unfinished = [str(job.number) for job in prepared.jobs() if job.state in ("PENDING", "RUNNING")]
-    if unfinished:
-        subprocess.run(["scancel", *unfinished], check=True)
-    for process in psutil.process_iter():  # a node that was set down forgets its processes
-        with contextlib.suppress(psutil.Error):
-            if process.cwd() == str(prepared.path):
-                process.kill()
+    prepared.clear()

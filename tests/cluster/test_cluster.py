@@ -4,17 +4,18 @@ import contextlib
 import csv
 import re
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+import yaml
 
+from skydenoise.earlier_run import OWNER
 from skydenoise.layout import coadd_file
 
-from .conftest import ENVIRONMENT, REPOSITORY, Folder, until, working_folder
+from .conftest import ENVIRONMENT, REPOSITORY, Folder, until
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]  # some machines are slow
 
 MODEL = "results/tiny/model/model.safetensors"
 TRAIN = (MODEL, "--configfile", "tiny.yaml")
@@ -48,8 +49,24 @@ def ranks_of(job: int) -> dict[int, psutil.Process]:
     return found
 
 
-def test_the_whole_demo_survey(tmp_path: Path) -> None:
-    folder = working_folder(tmp_path / "demo")
+def nodes_of_ranks(job: int) -> dict[int, str]:
+    """Node of each rank of a job, of those that have begun."""
+    return {rank: process.environ()["SLURMD_NODENAME"] for rank, process in ranks_of(job).items()}
+
+
+def two_by_two() -> dict[str, object]:
+    """The profile's example of training on 2 GPUs of each of 2 nodes."""
+    lines = (REPOSITORY / "profiles/slurm/config.yaml").read_text().splitlines()
+    example = next(line for line in lines if "mpi: srun" in line)
+    return yaml.safe_load(example.strip(" #"))["train"]
+
+
+def set_resources(resources: dict[str, object]) -> list[str]:
+    return ["--set-resources", *[f"train:{name}={value}" for name, value in resources.items()]]
+
+
+def test_the_whole_demo_survey(demo: Folder) -> None:
+    folder = demo
     (folder.path / "short.yaml").write_text("train: {epochs: 2}\n")
     folder.finish(folder.start("--configfile", "config/demo.yaml", "short.yaml"))
     root = folder.path / "results/demo"
@@ -66,8 +83,8 @@ def test_the_whole_demo_survey(tmp_path: Path) -> None:
         assert job.partition == ("gpu" if GPU_RULE.match(job.rule) else "cpu")
 
 
-def test_a_cancelled_job_is_submitted_again_and_goes_on(untrained: Folder) -> None:
-    run = untrained.start(*TRAIN)
+def test_a_cancelled_job_leaves_a_checkpoint_is_submitted_again_and_goes_on(untrained: Folder) -> None:
+    run = untrained.start(*TRAIN, "rarely.yaml")  # no checkpoint but that of SIGTERM
     first = untrained.running("train")
     until(lambda: "epoch" in training_log(untrained) or None, "the first epoch")
     subprocess.run(["scancel", str(first.number)], check=True)
@@ -103,25 +120,25 @@ def test_a_node_that_goes_down_loses_nothing_but_time(untrained: Folder) -> None
     assert first_step(untrained) > 0
 
 
-def test_two_ranks_on_two_nodes_learn_what_one_does(untrained: Folder) -> None:
+def test_two_ranks_on_each_of_two_nodes_learn_what_one_does(untrained: Folder) -> None:
     untrained.finish(untrained.start(*TRAIN))
     alone = losses(untrained)
     (untrained.path / MODEL).unlink()
     (untrained.path / "results/tiny/logs/training.csv").unlink()
-    settings = ["slurm_partition=gpu", "mpi=srun", "nodes=2", "tasks=2"]
-    run = untrained.start(*TRAIN, "--set-resources", *[f"train:{word}" for word in settings])
+    run = untrained.start(*TRAIN, *set_resources(two_by_two()), "--set-threads", "train=2")
+    job = untrained.running("train")
+    where = until(lambda: places if len(places := nodes_of_ranks(job.number)) == 4 else None, "4 ranks")
     untrained.finish(run)
-    job = untrained.jobs("train")[-1]
-    assert job.nodes == "g[1-2]"
-    assert "training on 2 x cpu" in training_log(untrained)
+    assert where == {0: "g1", 1: "g1", 2: "g2", 3: "g2"}
+    assert "training on 4 x cpu" in training_log(untrained)
     # the same batches with the same noise: what differs is the order of the sums
     np.testing.assert_allclose(losses(untrained)[:5], alone[:5], rtol=1e-3)
     np.testing.assert_allclose(losses(untrained)[-1], alone[-1], rtol=0.02)
 
 
 def test_a_rank_that_dies_ends_the_job_and_the_next_goes_on(untrained: Folder) -> None:
-    settings = ["slurm_partition=gpu", "mpi=srun", "nodes=2", "tasks=2"]
-    run = untrained.start(*TRAIN, "--set-resources", *[f"train:{word}" for word in settings])
+    settings = {"slurm_partition": "gpu", "mpi": "srun", "nodes": 2, "tasks": 2}
+    run = untrained.start(*TRAIN, *set_resources(settings), "--set-threads", "train=2")
     first = untrained.running("train")
     until(lambda: "epoch" in training_log(untrained) or None, "the first epoch")
     ranks_of(first.number)[1].kill()
@@ -144,13 +161,23 @@ def test_after_kill_9_the_same_command_completes_and_trains_once(untrained: Fold
     assert (untrained.path / MODEL).exists()
 
 
-def test_a_second_run_in_the_folder_is_told_so(untrained: Folder) -> None:
+def test_other_commands_in_the_folder_of_a_living_run_do_it_no_harm(untrained: Folder) -> None:
     run = untrained.start(*TRAIN)
-    untrained.running("train")
-    command = ["snakemake", "--cores", "1", *TRAIN]
-    second = subprocess.run(
-        command, cwd=untrained.path, env=ENVIRONMENT, text=True, capture_output=True, timeout=60
-    )
-    assert second.returncode != 0
-    assert "cannot be locked" in second.stderr
+    job = untrained.running("train")
+    note, lock = (untrained.path / ".snakemake" / name for name in (OWNER, "locks"))
+    before = note.read_text()
+    for arguments, code in {
+        (*TRAIN,): 1,
+        (*TRAIN, "--config", "run=other"): 1,
+        (*TRAIN, "--summary"): 0,
+    }.items():
+        command = ["snakemake", "--profile", "slurm", *arguments]
+        done = subprocess.run(command, cwd=untrained.path, env=ENVIRONMENT, text=True, capture_output=True)
+        assert done.returncode == code, done.stderr
+        told = [line for line in done.stderr.splitlines() if "another run works in this folder" in line]
+        assert len(told) == code
+        assert note.read_text() == before
+        assert any(lock.iterdir())
     untrained.finish(run)
+    assert [other.state for other in untrained.jobs("train") if other.number >= job.number] == ["COMPLETED"]
+    until(lambda: None if note.exists() else True, "the end of the note", 10)

@@ -1,4 +1,8 @@
 import sys
+from pathlib import Path
+
+# in a conda environment Snakemake takes PYTHONPATH away from a command
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from skydenoise.allocator import reuse_freed_memory
 from skydenoise.joblog import job_log

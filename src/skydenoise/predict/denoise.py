@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from skydenoise import __version__
 from skydenoise.brick import Brick, Denoised, flag_bit
+from skydenoise.device import cuda_usable
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.fill import fill
 from skydenoise.model import ModelDescription, for_inference, load_model
@@ -100,7 +101,7 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
     SettingsError : see Denoiser
     """
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if cuda_usable() else "cpu"
     network, description = load_model(folder, device)
     file = folder / UNCERTAINTY_FILE
     uncertainty = (

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
+from skydenoise.device import cuda_usable
+
 FIRST_PORT, PORTS = 20000, 10000
 """Range of the rendezvous port of a Slurm step; apart from the ephemeral ports of Linux (32768 upwards)."""
 
@@ -44,7 +46,7 @@ def join_ranks(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
         number
     """
     rank, world, local = _place(environment)
-    cuda = torch.cuda.is_available()
+    cuda = cuda_usable(environment)
     device = torch.device("cuda", local % torch.cuda.device_count()) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
