@@ -20,7 +20,7 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@ $(VENV)/.installed
 
-demo: install  ## simulate a small survey and run the whole workflow on it (about 5 minutes on 2 cores)
+demo: install  ## simulate a small survey and run the whole workflow on it (6 to 9 minutes on 2 cores)
 	$(RUN) snakemake --cores $(CORES) --configfile config/demo.yaml
 	$(RUN) snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo "report                results/demo/report.html"

@@ -13,6 +13,8 @@ from skydenoise.evaluate.plots import in_order, style
 
 FAINTEST = 6.0
 """Magnitudes that are shown, up to the faintest source found."""
+LEAST_LISTED = 1.0
+"""True detections per square arcmin from which purity is shown: of fewer it is not known."""
 SINGLE = "noisy, this band alone"
 """The matched filter of one band, in the legend."""
 
@@ -66,6 +68,7 @@ def _completeness(panel: Axes, rows: Table, look: dict[str, Any]) -> None:
 
 
 def _purity(panel: Axes, rows: Table, number: int) -> None:
+    rows = rows[np.asarray(rows["true"]) >= LEAST_LISTED]
     listed = np.asarray(rows["true"])
     panel.plot(listed, np.asarray(rows["purity"]), linewidth=1, markersize=3, **style(number))
     low, high = np.asarray(rows["purity_low"]), np.asarray(rows["purity_high"])
