@@ -56,11 +56,11 @@ rule summary:
 
 
 rule retry_skipped:
+    """On demand: forget what became of chunks with a skipped brick, so that the next run tries it again."""
     log:
         f"{RESULTS}/logs/retry_skipped.log",
     conda:
         CPU_ENVIRONMENT
-    """On demand: forget what became of chunks with a skipped brick, so that the next run tries it again."""
     params:
         chunks=[
             [f"{RESULTS}/fetch/predict-{chunk}.tsv", f"{RESULTS}/predict/{chunk}.tsv"]
