@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from skydenoise.brick import Brick, Denoised, write_brick
 from skydenoise.brick.rawbrick import write_raw
-from skydenoise.evaluate import rerun
+from skydenoise.evaluate.again import rerun
 from skydenoise.evaluate.again.rerun import Cutout, evaluate_denoiser, inject_many
 from skydenoise.model import ModelDescription
 from skydenoise.noise import NoiseModel
