@@ -11,7 +11,7 @@ PROFILE = Path(__file__).parents[1] / "profiles/slurm/config.yaml"
 LINES = PROFILE.read_text().splitlines()
 CHOICE = re.compile(r"^(?P<indent> *)# (?P<key>[\w-]+): [^ ]")
 CHOICES = [number for number, line in enumerate(LINES) if CHOICE.match(line)]
-ON_GPUS = {"train", "calibrate", "predict"}
+ON_GPUS = {"train", "calibrate", "predict", "evaluate_denoiser"}
 
 
 def uncommented(number: int) -> tuple[str, str]:

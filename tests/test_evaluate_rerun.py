@@ -142,4 +142,5 @@ def test_a_crowded_cutout_has_no_room(denoiser):
 
     assert put(full) is None
     assert put(full, brick).flux.shape == (2, 12)
+    assert (put(brick).alone >= 0).any()  # of few sources some are in one band alone
     assert inject_many([Cutout(brick, ())], [brick.image], identity, noise, generator, 12) is None

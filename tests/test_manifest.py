@@ -113,5 +113,9 @@ def test_chunks_with_a_skipped_brick_are_forgotten_and_no_others(tmp_path: Path)
         write_manifest(path, [DONE, KEPT])
     for path in (torn[0], dark[1]):
         write_manifest(path, [DONE, BAD])
-    assert forget_skipped([whole, torn, dark, planned]) == [*torn, *dark]
+    summary = tmp_path / "summary.txt"
+    summary.write_text("2 skipped")
+    assert forget_skipped([whole], [summary]) == []
+    assert summary.exists()
+    assert forget_skipped([whole, torn, dark, planned], [summary]) == [*torn, *dark]
     assert sorted(tmp_path.iterdir()) == sorted(whole)

@@ -75,10 +75,12 @@ def needed(manifests: Iterable[Path | str], step: str) -> list[str]:
     return names
 
 
-def forget_skipped(chunks: Iterable[Sequence[Path]]) -> list[Path]:
+def forget_skipped(chunks: Iterable[Sequence[Path]], summaries: Iterable[Path]) -> list[Path]:
     """Remove the manifests of every chunk that lists a skipped brick, so that the chunk is done again.
 
     chunks : the manifests of each chunk, one per step; those that are not there are passed over
+    summaries : what is made of all manifests; removed with them, for Snakemake makes nothing again that only
+        what is up to date would need
 
     Returns the files that were removed. Bricks of these chunks that are complete are kept by the next run.
     """
@@ -89,6 +91,8 @@ def forget_skipped(chunks: Iterable[Sequence[Path]]) -> list[Path]:
             for path in present:
                 path.unlink()
             forgotten += present
+    for path in summaries if forgotten else ():
+        path.unlink(missing_ok=True)
     return forgotten
 
 

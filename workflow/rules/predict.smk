@@ -66,5 +66,6 @@ rule retry_skipped:
             [f"{RESULTS}/fetch/predict-{chunk}.tsv", f"{RESULTS}/predict/{chunk}.tsv"]
             for chunk in CHUNKS["predict"]
         ],
+        summaries=list(rules.summary.output),
     script:
         "../scripts/retry_skipped.py"

@@ -4,5 +4,6 @@ from skydenoise.joblog import job_log
 from skydenoise.manifest import forget_skipped
 
 with job_log(snakemake.log[0]):
-    for manifest in forget_skipped([list(map(Path, chunk)) for chunk in snakemake.params.chunks]):
+    chunks = [list(map(Path, chunk)) for chunk in snakemake.params.chunks]
+    for manifest in forget_skipped(chunks, map(Path, snakemake.params.summaries)):
         print(f"forgotten: {manifest}")

@@ -208,6 +208,7 @@ def inject_many(
     grounds = [survey_ground(cutout.brick, noise, cutout.fwhm) for cutout, _ in usable]
     _log.info("a pixel is a detection above %s sigma", ", ".join(f"{limit:.3f}" for limit in limits))
     parts: list[Recovered] = []
+    at_once = min(SOURCES_AT_ONCE, -(-wanted // ONE_BAND_EVERY))  # of few, too, some go into single bands
     left, fruitless = wanted, 0
     for turn in count():
         if left == 0 or fruitless == len(usable):
@@ -216,7 +217,7 @@ def inject_many(
         injection = inject(
             grounds[place],
             generator,
-            count=min(left, SOURCES_AT_ONCE),
+            count=min(left, at_once),
             one_band=(turn + turn // len(usable)) % ONE_BAND_EVERY == ONE_BAND_EVERY - 1,
         )
         left -= injection.x.size
