@@ -28,7 +28,7 @@ demo: install  ## simulate a small survey and run the whole workflow on it (6 to
 test: install-test  ## the whole test suite
 	$(RUN) pytest
 
-test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root; about 15 minutes)
+test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root; about 20 minutes)
 	$(RUN) tests/cluster/cluster.sh with pytest -m cluster tests/cluster
 
 lint: install-test  ## style and types
