@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from skydenoise.brick import Brick
 from skydenoise.evaluate.apertures import variance_of_sum
+from skydenoise.evaluate.psf import moffat_image
 from skydenoise.evaluate.scene import Scene
 from skydenoise.evaluate.search.completeness import (
     completeness,
@@ -26,7 +27,6 @@ from skydenoise.evaluate.search.matched import (
     combined,
     depth,
     matched_filter,
-    moffat,
     moffats,
     point_flux,
     scores,
@@ -120,7 +120,7 @@ def test_no_filter_is_better_than_the_matched_one(noise, matched):
 
 
 def test_the_widths_of_profiles_are_those_asked_for():
-    profile = moffat(6.0, 30)
+    profile = moffat_image(6.0, 30)
     assert profile.sum() == pytest.approx(1)
     assert profile[30, 33] == pytest.approx(profile[30, 30] / 2)
 

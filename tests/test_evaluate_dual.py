@@ -8,10 +8,11 @@ from astropy.table import Table
 from skydenoise.brick import Brick
 from skydenoise.evaluate.apertures import measure
 from skydenoise.evaluate.photometry import photometry_table
+from skydenoise.evaluate.psf import moffat_image
 from skydenoise.evaluate.scene import Scene
 from skydenoise.evaluate.search.detection import detect
 from skydenoise.evaluate.search.dual import above, measure_detected, with_dual
-from skydenoise.evaluate.search.matched import moffat, moffats
+from skydenoise.evaluate.search.matched import moffats
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels
 
@@ -32,7 +33,7 @@ def scene(noise):
     """Points of aperture S/N near 20 in correlated noise; the denoised image is the truth, a little moved."""
     at = np.arange(30, SIZE - 30, 24)
     x, y = (places.ravel() for places in np.meshgrid(at, at))
-    psf, flux = moffat(5.0, 16), 4.0
+    psf, flux = moffat_image(5.0, 16), 4.0
     truth = np.zeros((1, SIZE, SIZE), np.float32)
     for column, row in zip(x, y, strict=True):
         truth[0, row - 16 : row + 17, column - 16 : column + 17] += (flux * psf).astype(np.float32)
@@ -89,7 +90,7 @@ def test_what_is_invented_is_counted_among_the_detected(scene, noise):
     invented = scene.truth.copy()
     empty = [(row, column) for row in range(42, 540, 24) for column in (42, 162, 282)]
     for row, column in empty:
-        invented[0, row - 16 : row + 17, column - 16 : column + 17] += (4 * moffat(5.0, 16)).astype(
+        invented[0, row - 16 : row + 17, column - 16 : column + 17] += (4 * moffat_image(5.0, 16)).astype(
             np.float32
         )
     methods = {"denoised": invented}

@@ -18,11 +18,11 @@ from skydenoise.evaluate.again.injection import (
     recover_sources,
     survey_ground,
 )
-from skydenoise.evaluate.again.psf import measure_fwhm, star_widths
 from skydenoise.evaluate.again.recovery import injected_colours_table, leak_table, recovery_table
 from skydenoise.evaluate.again.sources import draw_sources
 from skydenoise.evaluate.apertures import aperture_sums
 from skydenoise.evaluate.plots import injection_plot
+from skydenoise.evaluate.psf import measure_fwhm, star_widths
 from skydenoise.evaluate.tables import write_table
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels

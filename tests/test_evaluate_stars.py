@@ -9,8 +9,9 @@ from astropy.io import fits
 from astropy.table import Table
 
 from skydenoise.brick import Brick
+from skydenoise.evaluate.psf import star_shape
 from skydenoise.evaluate.scene import Scene
-from skydenoise.evaluate.stars import star_shape, star_shapes, star_table
+from skydenoise.evaluate.stars import star_shapes, star_table
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels
 

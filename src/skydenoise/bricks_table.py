@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,15 +83,16 @@ def _row(cells: Sequence[str], survey_names: bool) -> BrickRow:
 
 
 def write_bricks_table(
-    path: Path, bricks: Iterable[str], train: Collection[str], predict: Collection[str]
+    path: Path, bricks: Iterable[str], train: Iterable[str], predict: Iterable[str]
 ) -> None:
     """Write the table of `bricks`, in their order, in one step.
 
     train, predict : which of them are for training, which are denoised
     """
+    purposes = set(train), set(predict)  # of lists, a whole survey's table would take minutes
     lines = ["\t".join(COLUMNS)]
     for brick in bricks:
-        lines.append("\t".join((brick, *("yes" if brick in chosen else "no" for chosen in (train, predict)))))
+        lines.append("\t".join((brick, *("yes" if brick in chosen else "no" for chosen in purposes))))
     write_text(path, "\n".join(lines) + "\n")
 
 

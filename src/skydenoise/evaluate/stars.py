@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import galsim
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
 from skydenoise.evaluate.apertures import circle_inside, measure
+from skydenoise.evaluate.psf import STAMP, stamp_around, star_shape
 from skydenoise.evaluate.scene import Image, Scene
 from skydenoise.evaluate.statistics import Array, bootstrap_error
 from skydenoise.evaluate.tables import Field, make_table
@@ -15,8 +15,6 @@ from skydenoise.noise import NoiseModel
 
 LEAST_SNR = 50.0
 """Signal-to-noise ratio of the aperture in the input, from which a star counts in a band."""
-STAMP = 15
-"""Pixels from a star's centre to the edge of its stamp; every one of them must be measured."""
 TRUTH, NOISY = "truth", "noisy"
 """Names of the noise-free image and of the input in the table."""
 
@@ -81,32 +79,9 @@ def _stars(scene: Scene, noise: NoiseModel) -> tuple[Array, Array, NDArray[np.bo
     strong = sources.good & (sources.truth > LEAST_SNR * sources.noise)
     chosen = star[inside] & strong.any(axis=0)
     x, y, counts = x[inside][chosen], y[inside][chosen], strong[:, chosen]
-    for number, part in enumerate(_stamp(at_x, at_y) for at_x, at_y in zip(x, y, strict=True)):
+    for number, part in enumerate(stamp_around(at_x, at_y) for at_x, at_y in zip(x, y, strict=True)):
         counts[:, number] &= scene.measured[(slice(None), *part)].all(axis=(1, 2))
     return x, y, counts
-
-
-def _stamp(x: float, y: float) -> tuple[slice, slice]:
-    """Rows and columns around a position."""
-    return (
-        slice(round(y) - STAMP, round(y) + STAMP + 1),
-        slice(round(x) - STAMP, round(x) + STAMP + 1),
-    )
-
-
-def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]:
-    """Full width at half maximum (pixels), e1 and e2 of the star at a 0-based position of `image` (y, x).
-
-    inf, all three, if the moments do not converge.
-    """
-    pixels = np.ascontiguousarray(image[_stamp(x, y)], dtype=np.float64)
-    stamp = galsim.Image(pixels, xmin=round(x) - STAMP, ymin=round(y) - STAMP, scale=1)
-    found = galsim.hsm.FindAdaptiveMom(
-        stamp, guess_sig=2.0, guess_centroid=galsim.PositionD(x, y), strict=False
-    )
-    if found.moments_status != 0:
-        return np.inf, np.inf, np.inf
-    return 2.3548 * found.moments_sigma, found.observed_shape.e1, found.observed_shape.e2
 
 
 _MEASURES = (

@@ -1,13 +1,13 @@
 """What a method makes of pure noise: the peaks that somebody could take for sources."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
 from skydenoise.brick import Brick
 from skydenoise.evaluate.scene import Method
+from skydenoise.evaluate.search.falsealarm import noise_brick
 from skydenoise.evaluate.statistics import Array
 from skydenoise.noise import NoiseModel
 
@@ -29,8 +29,7 @@ def false_peaks(
     pixels : (band,), how many pixels were searched
     """
     sigma = noise.sigma(cutout.invvar)
-    pure = noise.draw(cutout.image.shape, generator) * sigma
-    image = method(replace(cutout, image=pure))
+    image = method(noise_brick(cutout, noise, generator))
     highest = ndimage.maximum_filter(image, (1, PEAK, PEAK))
     usable = cutout.usable
     heights = [

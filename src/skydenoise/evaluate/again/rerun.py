@@ -15,11 +15,11 @@ from skydenoise.errors import BrickError
 from skydenoise.evaluate.again.false_peaks import false_peaks, thresholds
 from skydenoise.evaluate.again.injection import Recovered, inject, join, recover_sources, survey_ground
 from skydenoise.evaluate.again.overlaps import Pair, overlap_pixels, overlap_sums, overlap_table
-from skydenoise.evaluate.again.psf import measure_fwhm
 from skydenoise.evaluate.again.recovery import injected_colours_table, leak_table, recovery_table
 from skydenoise.evaluate.again.risk import risk_sums, risk_table
 from skydenoise.evaluate.again.seams import Sums, seam_sums, seam_table
 from skydenoise.evaluate.pictures.draw import arcsec_per_pixel
+from skydenoise.evaluate.psf import measure_fwhm
 from skydenoise.evaluate.scene import Image, Method
 from skydenoise.evaluate.tables import write_table
 from skydenoise.noise import NoiseModel

@@ -6,8 +6,8 @@ import galsim
 import numpy as np
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.again.psf import moffat
 from skydenoise.evaluate.apertures import aperture_sums
+from skydenoise.evaluate.psf import moffat
 from skydenoise.evaluate.statistics import Array
 
 BLUE = {"u": 1.0, "g": 0.3, "r": 0.0, "i": -0.1, "z": -0.2, "y": -0.2}

@@ -17,13 +17,12 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal import oaconvolve
 
 from skydenoise.evaluate.apertures import variance_of_sum
+from skydenoise.evaluate.psf import moffat_image
 from skydenoise.evaluate.scene import Image, Mask
 from skydenoise.evaluate.statistics import Array
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.correlation import power_spectrum
 
-MOFFAT_BETA = 3.5
-"""Exponent of the Moffat profile that stands for a point spread function of which the width is known."""
 POWER_FLOOR = 0.1
 """Least power of the noise, of a mean of 1: what a coadd lacks at high frequencies is not to be relied on."""
 SMOOTHING = 1.0
@@ -58,22 +57,10 @@ class Depth:
     searched: Mask
 
 
-def moffat(fwhm: float, radius: int, beta: float = MOFFAT_BETA) -> Array:
-    """Circular Moffat profile of sum 1: (2 radius + 1, 2 radius + 1) float64.
-
-    fwhm : full width at half maximum, pixels, pixel response included
-    radius : pixels from the middle to the edge
-    """
-    scale = fwhm / (2 * np.sqrt(2 ** (1 / beta) - 1))
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    profile = (1 + (x**2 + y**2) / scale**2) ** -beta
-    return np.asarray(profile / profile.sum())
-
-
 def moffats(fwhm: Sequence[float]) -> Array:
     """One Moffat profile per band, out to 3 times the widest: (band, 2R+1, 2R+1). fwhm : pixels."""
     radius = int(np.ceil(3 * max(fwhm)))
-    return np.stack([moffat(width, radius) for width in fwhm])
+    return np.stack([moffat_image(width, radius) for width in fwhm])
 
 
 def matched_filter(psf: Array, noise: NoiseModel) -> PointFilter:

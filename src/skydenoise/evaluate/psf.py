@@ -1,4 +1,4 @@
-"""Width of the point spread function, measured on the isolated bright stars of a brick."""
+"""The point spread function: its model, the shape of a star, its width on the bright stars of a brick."""
 
 import logging
 from functools import cache
@@ -22,8 +22,10 @@ THRESHOLD = 10.0
 """Significance of a pixel in which stars are looked for."""
 BRIGHT = 50.0
 """Least signal-to-noise ratio of a star in the circle of its stamp."""
-STAMP = 16
-"""Half the edge of a star's stamp, pixels; no other source lies in it."""
+STAMP = 15
+"""Pixels from a star's centre to the edge of its stamp; every one of them must be measured."""
+GAUSSIAN_FWHM = 2.3548
+"""Full width at half maximum of a Gaussian over its standard deviation."""
 LOCUS = 1.08
 """Stars' half-light radii are within this factor of the smallest (10th percentile) of bright sources."""
 
@@ -33,11 +35,42 @@ def moffat(fwhm: float) -> galsim.Moffat:
     return galsim.Moffat(beta=BETA, fwhm=fwhm)
 
 
+def moffat_image(fwhm: float, radius: int) -> NDArray[np.float64]:
+    """`moffat` on pixels, brought to sum 1: (2 radius + 1, 2 radius + 1); fwhm with the pixel response."""
+    size = 2 * radius + 1
+    drawn = moffat(fwhm).drawImage(nx=size, ny=size, scale=1, method="no_pixel", dtype=float).array
+    return np.asarray(drawn / drawn.sum())
+
+
+def stamp_around(x: float, y: float) -> tuple[slice, slice]:
+    """Rows and columns around a position."""
+    return (
+        slice(round(y) - STAMP, round(y) + STAMP + 1),
+        slice(round(x) - STAMP, round(x) + STAMP + 1),
+    )
+
+
+def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]:
+    """Full width at half maximum (pixels), e1 and e2 of the star at a 0-based position of `image` (y, x).
+
+    inf, all three, if the moments do not converge.
+    """
+    pixels = np.ascontiguousarray(image[stamp_around(x, y)], dtype=np.float64)
+    stamp = galsim.Image(pixels, xmin=round(x) - STAMP, ymin=round(y) - STAMP, scale=1)
+    found = galsim.hsm.FindAdaptiveMom(
+        stamp, guess_sig=2.0, guess_centroid=galsim.PositionD(x, y), strict=False
+    )
+    if found.moments_status != 0:
+        return np.inf, np.inf, np.inf
+    return GAUSSIAN_FWHM * found.moments_sigma, found.observed_shape.e1, found.observed_shape.e2
+
+
 @cache
-def _fwhm_per_moment() -> float:
-    """Full width at half maximum over adaptive-moment sigma of `moffat`: 2.355 if it were a Gaussian."""
-    image = moffat(6.0).drawImage(nx=4 * STAMP + 1, ny=4 * STAMP + 1, scale=1, method="no_pixel")
-    return float(6.0 / galsim.hsm.FindAdaptiveMom(image).moments_sigma)
+def _fwhm_over_gaussian() -> float:
+    """Full width at half maximum of `moffat` over that of the Gaussian of its adaptive moments."""
+    size = 4 * STAMP + 1
+    image = moffat(6.0).drawImage(nx=size, ny=size, scale=1, method="no_pixel")
+    return float(6.0 / (GAUSSIAN_FWHM * galsim.hsm.FindAdaptiveMom(image).moments_sigma))
 
 
 def measure_fwhm(brick: Brick, noise: NoiseModel) -> tuple[float, ...]:
@@ -85,8 +118,8 @@ def star_widths(image: NDArray, usable: Mask, sigma: NDArray) -> NDArray[np.floa
         return np.empty(0)
     radius, _ = sep.flux_radius(pixels, x, y, np.full(x.size, float(STAMP)), 0.5, normflux=flux, subpix=5)
     stars = np.abs(np.log(radius / np.quantile(radius, 0.1))) < np.log(LOCUS)
-    moments = [_moment(pixels, *at) for at in zip(x[stars], y[stars], strict=True)]
-    return np.array([sigma for sigma in moments if sigma > 0]) * _fwhm_per_moment()
+    fwhm = np.array([star_shape(pixels, *at)[0] for at in zip(x[stars], y[stars], strict=True)])
+    return fwhm[np.isfinite(fwhm)] * _fwhm_over_gaussian()
 
 
 def _alone(found: NDArray, usable: Mask) -> NDArray[np.bool_]:
@@ -95,19 +128,7 @@ def _alone(found: NDArray, usable: Mask) -> NDArray[np.bool_]:
     height, width = usable.shape
     alone = (np.minimum(x, y) > STAMP) & (x < width - 1 - STAMP) & (y < height - 1 - STAMP)
     for one in np.flatnonzero(alone):
-        alone[one] = usable[_window(x[one], y[one])].all()
+        alone[one] = usable[stamp_around(x[one], y[one])].all()
     pairs = cKDTree(np.column_stack([x, y])).query_pairs(STAMP * 2**0.5, output_type="ndarray")
     alone[pairs.ravel()] = False
     return alone
-
-
-def _window(x: float, y: float) -> tuple[slice, slice]:
-    column, row = round(float(x)), round(float(y))
-    return slice(row - STAMP, row + STAMP + 1), slice(column - STAMP, column + STAMP + 1)
-
-
-def _moment(pixels: NDArray, x: float, y: float) -> float:
-    """Adaptive-moment sigma of the source in the stamp around a place, pixels; NaN without convergence."""
-    stamp = galsim.ImageF(np.ascontiguousarray(pixels[_window(x, y)]), scale=1)
-    shape = galsim.hsm.FindAdaptiveMom(stamp, strict=False)
-    return float(shape.moments_sigma) if shape.moments_status == 0 else float("nan")
