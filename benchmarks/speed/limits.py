@@ -16,10 +16,11 @@ from skydenoise.tiles import TileGrid
 
 def limits(inputs: Inputs, device: str = "cpu") -> list[dict[str, Any]]:
     """Rates of the machine, and of the network over one brick."""
-    bandwidth, matrix = (
-        memory_bandwidth(inputs.scale.stream, device),
-        matrix_rate(inputs.scale.matrix, device),
-    )
+
+    def rates() -> tuple[float, float]:
+        return memory_bandwidth(inputs.scale.stream, device), matrix_rate(inputs.scale.matrix, device)
+
+    before_network = rates()
     denoiser, clock = timed_denoiser(inputs, device)
     brick, tile = inputs.brick(), inputs.scale.tile
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
@@ -34,6 +35,8 @@ def limits(inputs: Inputs, device: str = "cpu") -> list[dict[str, Any]]:
         apply_network(brick.image, brick, denoiser)
         taken.append(float(clock.taken[0]) - before)
     seconds = sorted(taken)[len(taken) // 2]
+    # again, and the better: a limit that a busy moment lowered is none
+    bandwidth, matrix = map(max, before_network, rates())
     part = "limits"
     return [
         {"part": part, "what": "memory bandwidth of a copy, GB/s", "value": round(bandwidth / 1e9, 1)},
