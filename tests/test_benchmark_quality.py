@@ -7,17 +7,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import matplotlib.image as mpimg
 import numpy as np
 import pytest
 import torch
 import yaml
 from astropy.io import fits
+from matplotlib.figure import Figure as Canvas
 
 from benchmarks.quality import classical, learned, ours, report
 from benchmarks.quality.__main__ import Scale, judged, measure_all
 from benchmarks.quality.bar import BAR, Line, Verdict, judge, within
+from benchmarks.quality.curves import draw, draw_curves
 from benchmarks.quality.figures import Figure, Figures
-from benchmarks.quality.methods import PRODUCT, Entrants, add_ours
+from benchmarks.quality.methods import PRODUCT, REPOSITORY, Entrants, add_ours
 from benchmarks.quality.rerun import Remembering, Workload
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
 from skydenoise.brick import Brick
@@ -287,6 +290,23 @@ def test_the_file_gives_the_same_table_as_markdown(tmp_path):
         assert getattr(Verdict(**content["verdict"][PRODUCT][0]), field) == getattr(
             verdicts[PRODUCT][0], field
         )
+
+
+def test_curves_are_drawn_from_the_committed_file(tmp_path):
+    committed = REPOSITORY / "benchmarks/results/quality-decam-quick.json"
+    draw_curves(committed, tmp_path / "curves.png")
+    assert mpimg.imread(tmp_path / "curves.png").std() > 0.05
+    figure = Canvas()
+    bias = [each for each in json.loads(committed.read_text())["figures"] if each["measure"] == "flux_bias"]
+    draw(figure.subplots(), [Figure(**each) for each in bias], "flux_bias", "r")
+    drawn = {series.get_label(): series for series in figure.axes[0].containers}
+    value = next(
+        each["value"]
+        for each in bias
+        if (each["method"], each["band"], each["bin"]) == ("denoised", "r", "10-20")
+    )
+    assert drawn["denoised"].lines[0].get_ydata()[1] == value
+    assert set(drawn) == {each["method"] for each in bias}
 
 
 def test_a_method_does_not_work_twice_on_the_same_pixels():

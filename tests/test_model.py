@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from skydenoise.errors import StepError, disk_full
-from skydenoise.model import ModelDescription, Network, load_model, save_model
+from skydenoise.model import ModelDescription, Network, adopt_model, load_model, save_model
 from skydenoise.noise import NoiseModel
 from skydenoise.settings import Architecture
 from skydenoise.stretch import Stretch
@@ -132,6 +132,20 @@ def test_weights_of_another_shape_are_refused_even_if_the_digest_fits(tmp_path: 
     (tmp_path / "model.json").write_text(json.dumps(content))
     with pytest.raises(StepError, match=r"first heads\.0\.bias"):
         load_model(tmp_path)
+
+
+def test_a_model_is_adopted_whole_and_only_for_its_own_bands(tmp_path: Path) -> None:
+    architecture = Architecture(levels=2, width=4, bottleneck=4, outputs=2)
+    network = Network(architecture)
+    save_model(tmp_path / "made", network, description(architecture))
+    adopt_model(tmp_path / "made", tmp_path / "run", description(architecture).bands)
+    adopted, about = load_model(tmp_path / "run")
+    assert about == load_model(tmp_path / "made")[1]
+    for name, value in network.state_dict().items():
+        assert torch.equal(adopted.state_dict()[name], value)
+    with pytest.raises(StepError, match=r"set survey\.bands, or train"):
+        adopt_model(tmp_path / "made", tmp_path / "other", ("u",))
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_full_disk_leaves_no_half_model(tmp_path: Path, full_disk) -> None:

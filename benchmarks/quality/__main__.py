@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.machine import RESULTS
 from benchmarks.quality import measure, ours, report, rerun
 from benchmarks.quality.bar import Verdict, judge
+from benchmarks.quality.curves import draw_curves
 from benchmarks.quality.figures import Figure, Figures
 from benchmarks.quality.methods import (
     PRODUCT,
@@ -62,11 +63,11 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--noise", choices=("decam", "bass"), default="decam", help="of the test sky")
     parser.add_argument("--quick", action="store_true", help="a small sky; nothing is trained")
-    parser.add_argument("--model", type=Path, help="default: benchmarks/reference/<noise>")
+    parser.add_argument("--model", type=Path, help="default: models/<noise>")
     parser.add_argument(
         "--identity",
         type=Path,
-        default=REPOSITORY / "benchmarks/reference/identity",
+        default=REPOSITORY / "models/identity",
         help="model of the paper's way",
     )
     parser.add_argument(
@@ -95,13 +96,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="of networks: auto, cpu, cuda")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--markdown", type=Path, help="print the tables of this JSON file as markdown")
+    parser.add_argument("--curves", type=Path, help="draw the curves of this JSON file, as a PNG beside it")
     return parser.parse_args()  # fmt: skip
 
 
 def enter(options: argparse.Namespace, sky: Sky) -> Entrants:
     """Everything that is compared; the learned peers unless it has to be quick."""
     entrants = Entrants()
-    model = options.model or REPOSITORY / f"benchmarks/reference/{options.noise}"
+    model = options.model or REPOSITORY / f"models/{options.noise}"
     add_classical(entrants, sky, quick=options.quick)
     if options.quick:
         entrants.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
@@ -185,6 +187,9 @@ def main(say: Callable[[str], None] = print) -> None:
     options = arguments()
     if options.markdown:
         say(report.markdown(options.markdown))
+        return
+    if options.curves:
+        draw_curves(options.curves, options.curves.with_suffix(".png"))
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     scale = QUICK if options.quick else FULL

@@ -174,6 +174,27 @@ def test_a_skipped_brick_is_tried_again_on_demand(run: Path, snakemake: Snakemak
         assert f"rule {rule}:" not in said
 
 
+def test_a_model_that_was_trained_before_denoises_bricks_at_once(
+    run: Path, snakemake: Snakemake, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(run, folder, symlinks=True)
+    (folder / "results/tiny/raw/SOURCE.json").unlink()
+    (folder / "results/tiny/model").rename(folder / "shipped")
+    shutil.rmtree(folder / "results/tiny/patches")
+    shutil.rmtree(folder / "results/tiny/predict")
+    pretrained = ("--configfile", "tiny.yaml", "--config", "pretrained=shipped")
+
+    said = snakemake(folder, "results/tiny/summary.txt", *pretrained).stdout
+
+    assert "rule adopt:" in said
+    for rule in ("noise", "patches", "train"):
+        assert f"rule {rule}:" not in said
+    state = read_manifest(folder / "results/tiny/predict/c.tsv")[0].state
+    assert state == "done"
+    assert "training_curve" not in snakemake(folder, "--dry-run", *pretrained).stdout
+
+
 def test_the_report_is_one_file_with_captions(run: Path, snakemake: Snakemake) -> None:
     snakemake(run, "--configfile", "tiny.yaml", "--report", "report.html")
     report = (run / "report.html").read_text()

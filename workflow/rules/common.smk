@@ -127,6 +127,12 @@ SURVEY = Survey(
 )
 # what decides on the downloaded files; a simulated survey may move with its folder
 ORIGIN = (config["survey"]["url"], SURVEY.release, SURVEY.region, str(CACHE))
+# the model: trained, or taken from the folder `pretrained`
+MODEL = {
+    "weights": f"{RESULTS}/model/model.safetensors",
+    "description": f"{RESULTS}/model/model.json",
+}
+PRETRAINED = config["pretrained"]
 CHUNKS = {
     purpose: chunks(bricks, config["bricks_per_job"])
     for purpose, bricks in BRICKS.items()
@@ -205,8 +211,9 @@ def evaluation_products():
         rules.evaluate_residual.output,
         rules.evaluate_denoiser.output,
         rules.pictures.output,
-        rules.training_curve.output,
     ]
+    if not PRETRAINED:
+        measured.append(rules.training_curve.output)
     return measured + ([rules.evaluate_truth.output] if SOURCE == "simulation" else [])
 
 

@@ -15,7 +15,7 @@ rule evaluate_residual:
     """Is what was taken away noise? Its mean, rms, correlation and spectrum against the measured noise."""
     input:
         manifests=predicted(EVALUATED),
-        description=rules.train.output.description,
+        description=MODEL["description"],
     output:
         table=f"{EVALUATION}/residual.ecsv",
         plot=report(
@@ -47,8 +47,8 @@ rule evaluate_denoiser:
     """Sources put in and recovered, steps at tiles and bricks, Stein's error: the denoiser runs again."""
     input:
         manifests=predicted(EVALUATED),
-        weights=rules.train.output.weights,
-        description=rules.train.output.description,
+        weights=MODEL["weights"],
+        description=MODEL["description"],
         uncertainty=rules.calibrate.output.uncertainty,
     output:
         tables=expand(
@@ -94,7 +94,7 @@ rule evaluate_truth:
     input:
         manifests=predicted(EVALUATED),
         truth=simulated(EVALUATED),
-        description=rules.train.output.description,
+        description=MODEL["description"],
     output:
         tables=expand(
             f"{EVALUATION}/{{table}}.ecsv",
@@ -176,7 +176,7 @@ rule pictures:
 rule training_curve:
     """Loss on the training patches and on the held-out ones, by epoch."""
     input:
-        curve=rules.train.output.curve,
+        curve=f"{RESULTS}/logs/training.csv",
     output:
         plot=report(
             f"{EVALUATION}/training.png",

@@ -13,7 +13,7 @@ wildcard_constraints:
 rule mosaic:
     """One band of one mosaic, block by block."""
     input:
-        description=rules.train.output.description,
+        description=MODEL["description"],
         manifests=lambda wildcards: predicted(mosaic_bricks(wildcards.mosaic)),
     output:
         image=f"{RESULTS}/mosaic/{{mosaic}}/mosaic-{{mosaic}}-image-{{band}}.fits",

@@ -11,8 +11,8 @@ rule predict:
     """One chunk: the model is loaded once; reading and writing go on while the network works."""
     input:
         fetched=f"{RESULTS}/fetch/predict-{{chunk}}.tsv",
-        weights=rules.train.output.weights,
-        description=rules.train.output.description,
+        weights=MODEL["weights"],
+        description=MODEL["description"],
         uncertainty=rules.calibrate.output.uncertainty,
     output:
         manifest=f"{RESULTS}/predict/{{chunk}}.tsv",
@@ -42,7 +42,7 @@ rule summary:
         fetched=fetched("train") + fetched("predict"),
         predicted=predicted(BRICKS["predict"]),
         # a plain path: beside a rule's output Snakemake looks up every file by the hash of them all
-        patches=f"{RESULTS}/patches/bricks.tsv",
+        patches=[] if PRETRAINED else [f"{RESULTS}/patches/bricks.tsv"],
     output:
         skipped=f"{RESULTS}/skipped.tsv",
         summary=f"{RESULTS}/summary.txt",

@@ -8,6 +8,7 @@ brightness.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,24 @@ def load_model(folder: Path, device: str = "cpu") -> tuple[Network, ModelDescrip
         )
     network.load_state_dict(state, assign=True)
     return network.to(device).eval().requires_grad_(False), description
+
+
+def adopt_model(source: Path, folder: Path, bands: Sequence[str]) -> None:
+    """Copy the model in `source` to `folder`, each file in one step, the description last.
+
+    Raises
+    ------
+    StepError : see load_model; or it is for other bands
+    """
+    _, description = load_model(source)
+    if description.bands != tuple(bands):
+        raise StepError(
+            f"model: {source} is for the bands {' '.join(description.bands)}, the run has {' '.join(bands)} "
+            "(set survey.bands, or train)"
+        )
+    for name in (WEIGHTS, DESCRIPTION):
+        with atomic_path(folder / name) as partial:
+            partial.write_bytes((source / name).read_bytes())
 
 
 def read_description(path: Path) -> ModelDescription:

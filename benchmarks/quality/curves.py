@@ -1,0 +1,74 @@
+"""Curves of the table, from its JSON file: flux bias by S/N, and dual-image photometry by magnitude."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from benchmarks.quality.figures import Figure
+from benchmarks.quality.methods import PRODUCT
+from skydenoise.evaluate.pictures.draw import save_figure
+from skydenoise.evaluate.plots import style
+
+SMEAR = 0.03
+"""Methods lie side by side, by this share of the distance of two bins."""
+LIMITS = {"flux_bias": (-0.2, 0.75), "dual_bias": (-0.7, 0.25)}
+"""Of the ordinate, mag; what is beyond is not drawn."""
+
+
+def draw_curves(source: Path, path: Path) -> None:
+    """Draw the curves of a file that `report.write` wrote.
+
+    source : JSON file of a run
+    path : PNG to write
+    """
+    content = json.loads(source.read_text(encoding="utf-8"))
+    figures = [
+        Figure(**each) for each in content["figures"] if None not in each.values()
+    ]  # None: not measured
+    bands = in_order_of(figures, "flux_bias", lambda each: each.band)
+    canvas = Canvas(figsize=(4 * len(bands), 7), layout="constrained")
+    axes = canvas.subplots(2, len(bands), squeeze=False, sharey="row")
+    for column, band in enumerate(bands):
+        draw(axes[0, column], figures, "flux_bias", band)
+        draw(axes[1, column], figures, "dual_bias", band)
+        axes[0, column].set_title(band)
+        axes[0, column].set_xlabel("true signal-to-noise ratio of the aperture, from")
+        axes[1, column].set_xlabel("magnitude, from")
+    axes[0, 0].set_ylabel("flux bias, mag")
+    axes[1, 0].set_ylabel("found on the image, measured\non the input: bias, mag")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    canvas.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    save_figure(canvas, path)
+
+
+def lower_border(figure: Figure) -> float:
+    """Of the bin, such as "10-20", "> 20" or "21-21.5 mag"."""
+    return float(figure.bin.removeprefix("> ").split("-")[0])
+
+
+def draw(axes: Axes, figures: Sequence[Figure], measure: str, band: str) -> None:
+    """One panel: a series per method, bins at equal distances in the order of their lower borders."""
+    here = [each for each in figures if (each.measure, each.band) == (measure, band)]
+    places = sorted({lower_border(each) for each in here})
+    methods = in_order_of(here, measure, lambda each: each.method)
+    low, high = LIMITS[measure]
+    for number, method in enumerate(methods):
+        points = sorted(
+            (lower_border(each), each.value, each.error) for each in here if each.method == method
+        )
+        points = [point for point in points if low < point[1] < high]
+        x = [places.index(at) + SMEAR * (number - len(methods) / 2) for at, _, _ in points]
+        values, errors = [value for _, value, _ in points], [error for _, _, error in points]
+        strong = {"linewidth": 2.0, "zorder": 3} if method == PRODUCT else {"linewidth": 0.8}
+        axes.errorbar(x, values, errors, label=method, markersize=4, **style(number), **strong)
+    axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    axes.set_ylim(low, high)
+    axes.set_xticks(range(len(places)), [f"{at:g}" for at in places], fontsize=8)
+
+
+def in_order_of(figures: Sequence[Figure], measure: str, key: Callable[[Figure], str]) -> list[str]:
+    """Different values of a property of this measure's figures, in the order of their first appearance."""
+    return list(dict.fromkeys(key(each) for each in figures if each.measure == measure))
