@@ -19,9 +19,12 @@ from skydenoise.predict.uncertainty import (
     COVERAGE,
     LEAST_PIXELS,
     Curve,
+    Sample,
     UncertaintyModel,
     fit_curve,
+    fit_curves,
     local_signal,
+    with_empty_sky,
 )
 from skydenoise.settings import Architecture, PredictSettings, RecoverSettings
 from skydenoise.starlet import noise_levels
@@ -77,6 +80,30 @@ def test_few_pixels_make_one_knot(count):
 
 def test_no_error_at_all_is_not_certainty():
     assert fit_curve(np.zeros(1000), np.zeros(1000)).ratio[0] > 0
+
+
+def test_empty_sky_is_measured_on_a_known_image_that_is_empty_there():
+    generator = np.random.default_rng(3)
+    signal = np.repeat([0.02, 1.0], 2000)
+    sample = Sample(
+        signal=signal,
+        error=0.2 * generator.normal(size=4000),  # with the ripples' share
+        recovered=np.zeros(4000, bool),
+        sky_signal=signal,
+        sky_error=0.1 * generator.normal(size=4000),
+        data_signal=signal,
+        data_risk=np.full(4000, 0.04),
+    )
+    network, recovered = fit_curves([sample])
+    np.testing.assert_allclose(network.ratio, [0.1, 0.2], rtol=0.1)
+    np.testing.assert_allclose(recovered.ratio, [0.2, 0.2], rtol=0.1)
+
+
+def test_without_faint_sky_the_curve_stays_as_it_is():
+    curve = Curve((0.5, 2.0), (0.3, 0.4))
+    nothing = np.zeros(0)
+    sample = Sample(nothing, nothing, nothing.astype(bool), nothing, nothing, nothing, nothing)
+    assert with_empty_sky(curve, sample) == curve
 
 
 def test_sigma_takes_the_recovered_curve_where_residual_was_put_back():

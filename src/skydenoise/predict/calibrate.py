@@ -5,6 +5,9 @@ sky. Noise drawn with the measured strength and correlation is added to it, the 
 recover) denoises it again, and the errors of that result are known: result - T. Their 68.3 % quantiles, by
 local signal, are the ratios of `uncertainty`.
 
+Where T is faint it is the network's own ripples more than sky, and these are lost in the second pass. So the
+error of empty sky is measured on T with all that is fainter than FAINT set to zero.
+
 T is smoother than the sky, so its errors are too small where sources are bright and sharp. There the real
 image itself tells, by `stein.squared_error`. Where this is significantly more than the bootstrap says, sigma
 is raised to it. It also holds noise that invvar leaves out, such as the photon noise of bright sources.
@@ -44,7 +47,11 @@ CUTOUT_SIZE = 384
 """Pixels along an edge."""
 
 PROBE = 0.5
-"""Strength of the second draw of noise, in units of the noise that is there already."""
+"""Strength of the second draw of noise in Stein's estimate, in units of the noise that is there already.
+It is asked about bright sources alone, where `recover` decides by thresholds: a weaker probe is too noisy."""
+
+FAINT = 0.2
+"""Local signal, in units of the noise, below which nothing tells a source from a ripple."""
 
 POSITIONS_TRIED = 20
 """Random positions of a cutout; the one with most usable pixels is taken."""
@@ -133,7 +140,7 @@ def random_cutouts(brick: Brick, count: int, size: int, generator: np.random.Gen
 
 
 def measure(cutout: Brick, denoiser: Denoiser, generator: np.random.Generator) -> list[Sample]:
-    """Samples of the usable pixels of a cutout, one per band, from three passes through the chain."""
+    """Samples of the usable pixels of a cutout, one per band, from four passes through the chain."""
 
     def draw() -> Array:
         return denoiser.description.noise.draw(cutout.image.shape, generator)
@@ -143,26 +150,30 @@ def measure(cutout: Brick, denoiser: Denoiser, generator: np.random.Generator) -
         return restore(covered, denoiser)[:2]
 
     first, _, noise_sigma = restore(cutout, denoiser)
-    second, recovered = again(first + draw() * noise_sigma)
+    noise = draw() * noise_sigma
+    second, recovered = again(first + noise)
+    sparse = np.stack([without_ripples(*pair) for pair in zip(first, noise_sigma, strict=True)])
+    sky, _ = again(sparse + noise)
     probe = draw()
     third, _ = again(cutout.image + PROBE * probe * noise_sigma)
     samples = []
     for band, usable in enumerate(cutout.usable):
-        noise = noise_sigma[band][usable]
-        error, residual, change = (
-            difference[band][usable] / noise
-            for difference in (second - first, cutout.image - first, third - first)
+        error, sky_error, residual, change = (
+            difference[band][usable] / noise_sigma[band][usable]
+            for difference in (second - first, sky - sparse, cutout.image - first, third - first)
         )
-        samples.append(
-            Sample(
-                signal=local_signal(second[band], noise_sigma[band])[usable],
-                error=error,
-                recovered=recovered[band][usable],
-                data_signal=local_signal(first[band], noise_sigma[band])[usable],
-                data_risk=squared_error(residual, probe[band][usable], change, PROBE),
-            )
+        signal, sky_signal, data_signal = (
+            local_signal(image[band], noise_sigma[band])[usable] for image in (second, sky, first)
         )
+        risk = squared_error(residual, probe[band][usable], change, PROBE)
+        back = recovered[band][usable]
+        samples.append(Sample(signal, error, back, sky_signal, sky_error, data_signal, risk))
     return samples
+
+
+def without_ripples(denoised: Array, noise_sigma: Array) -> Array:
+    """One band, (y, x), with zero where its local signal is below FAINT."""
+    return np.where(local_signal(denoised, noise_sigma) < FAINT, np.float32(0), denoised)
 
 
 def band_curves(band: str, samples: Sequence[Sample]) -> tuple[Curve, Curve]:

@@ -171,6 +171,7 @@ class Sample:
 
     signal, error, recovered : local signal, error, and whether residual was put back (bool), where noise was
         added to a known image
+    sky_signal, sky_error : the same two where the known image was set to zero wherever it is faint
     data_signal, data_risk : local signal of the real image, and an unbiased estimate of its squared error,
         very noisy in a single pixel
     """
@@ -178,6 +179,8 @@ class Sample:
     signal: Array
     error: Array
     recovered: Array
+    sky_signal: Array
+    sky_error: Array
     data_signal: Array
     data_risk: Array
 
@@ -186,7 +189,7 @@ def fit_curves(samples: Sequence[Sample]) -> tuple[Curve, Curve]:
     """Curves of one band: of pixels that are the network's alone, and of recovered ones.
 
     Where one kind has too few pixels (LEAST_PIXELS) all are taken together. Both are then corrected by
-    `bright_factors`.
+    `bright_factors`, and the network's curve by `with_empty_sky`.
 
     Raises
     ------
@@ -205,7 +208,20 @@ def fit_curves(samples: Sequence[Sample]) -> tuple[Curve, Curve]:
         curve = fit_curve(whole.signal[chosen], whole.error[chosen])
         group = np.searchsorted(BRIGHT_EDGES, curve.signal, side="right")
         curves.append(Curve(curve.signal, tuple(factors[group] * curve.ratio)))
-    return curves[0], curves[1]
+    return with_empty_sky(curves[0], whole), curves[1]
+
+
+def with_empty_sky(curve: Curve, sample: Sample) -> Curve:
+    """The curve with the ratio of empty sky at its first knot, if that is fainter than SIGNAL_EDGES[0].
+
+    It is measured on a known image that is empty there: the bootstrap's own one has ripples, which are not
+    sky, and which the network smooths away.
+    """
+    empty = sample.sky_signal < SIGNAL_EDGES[0]
+    if curve.signal[0] >= SIGNAL_EDGES[0] or np.count_nonzero(empty) < LEAST_PIXELS:
+        return curve
+    ratio = max(float(np.quantile(np.abs(sample.sky_error[empty]), COVERAGE)), RATIO_FLOOR)
+    return Curve(curve.signal, (ratio, *curve.ratio[1:]))
 
 
 def bright_factors(sample: Sample) -> Array:
