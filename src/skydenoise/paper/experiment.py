@@ -6,7 +6,8 @@ An experiment is a module (or object) with two functions, listed in `catalogue.E
     def report(outcome: Outcome, settings: GlyphSettings, folder: Path) -> None
 
 The workflow calls `simulate` once, cuts patches of its noisy frames, trains every variant and every peer on
-them and denoises all frames with each; then it calls `report`. An experiment trains and denoises nothing itself.
+them, and denoises the frames that count with each; then it calls `report`. An experiment trains and denoises
+nothing itself.
 """
 
 from __future__ import annotations
@@ -26,29 +27,32 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Frames of an experiment.
+    """Frames of an experiment; what is special about some of them, those at the end have.
 
     noisy, clean : (n, channel, y, x) float32, in one unit; clean is what noisy would be without noise
-    held_out : so many frames at the end are denoised but never trained on
-    followed : numbers of the frames that the snapshots of a training (`train.snapshots`) denoise, too
+    measured : so many frames at the end are denoised and reported on; 0 stands for all of them
+    followed : so many frames at the end are denoised by the snapshots of a training, too (`train.snapshots`)
+    held_out : so many frames at the end no training sees
     notes : what `report` wants to know again, such as names of the frames; must fit into JSON
     """
 
     noisy: Array
     clean: Array
+    measured: int = 0
+    followed: int = 0
     held_out: int = 0
-    followed: tuple[int, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        frames = len(self.noisy)
         if self.noisy.shape != self.clean.shape or self.noisy.ndim != 4:
-            raise ValueError(
-                f"shapes {self.noisy.shape} and {self.clean.shape} are not (n, channel, y, x) twice"
-            )
-        if not 0 <= self.held_out < len(self.noisy):
-            raise ValueError(f"held_out: {self.held_out} of {len(self.noisy)} frames leaves none to train on")
-        if not all(0 <= frame < len(self.noisy) for frame in self.followed):
-            raise ValueError(f"followed: {self.followed} names frames beyond {len(self.noisy)}")
+            shapes = f"{self.noisy.shape} and {self.clean.shape}"
+            raise ValueError(f"noisy and clean: {shapes} are not twice (n, channel, y, x)")
+        object.__setattr__(self, "measured", self.measured or frames)
+        if not 0 <= self.held_out < frames:
+            raise ValueError(f"held_out: {self.held_out} of {frames} frames leaves none to train on")
+        if not 0 <= self.followed <= self.measured <= frames:
+            raise ValueError(f"followed: {self.followed}, measured: {self.measured} of {frames} frames")
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,11 @@ class Epoch:
 class Denoised:
     """What became of the frames in one variant or peer.
 
-    image : (n, channel, y, x) float32, unit of the data; a memory map
+    image : (measured, channel, y, x) float32, the last frames of the data denoised, in its unit; a memory map
     seconds : of training
     curve : of the training; empty for a peer
-    snapshots : by epoch, the followed frames (k, channel, y, x) as the network of that epoch denoises them, in
-        the order of Data.followed; empty for a peer
+    snapshots : by epoch, (followed, channel, y, x): the last frames as the network of that epoch denoises
+        them; empty for a peer
     variant : its settings; None for a peer
     """
 
@@ -119,5 +123,5 @@ class Experiment(Protocol):
         ...
 
     def report(self, outcome: Outcome, settings: Any, folder: Path) -> None:
-        """Write figure-<name>.png for each of the plan's figures, measures.ecsv and summary.txt to `folder`."""
+        """Write measures.ecsv, summary.txt and, for each figure of the plan, figure-<name>.png to `folder`."""
         ...

@@ -47,7 +47,7 @@ PLANS = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One training of an experiment and what is done with it; the sections of the configuration, overridden."""
+    """One training of an experiment and what is done with it: sections of the configuration, overridden."""
 
     architecture: Architecture
     patches: PatchSettings
