@@ -1,6 +1,8 @@
 """The experiments by name."""
 
-from skydenoise.paper import glyphs
+from skydenoise.paper import glyphreport, glyphs
 from skydenoise.paper.experiment import Experiment
 
-EXPERIMENTS: dict[str, Experiment] = {"glyphs": glyphs}
+EXPERIMENTS = {
+    "glyphs": Experiment(glyphs.simulate, glyphreport.report),
+}

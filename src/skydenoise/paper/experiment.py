@@ -1,6 +1,6 @@
 """The contract between an experiment of the paper and the workflow that runs it.
 
-An experiment is a module (or object) with two functions, listed in `catalogue.EXPERIMENTS`:
+An experiment is two functions, listed in `catalogue.EXPERIMENTS`:
 
     def simulate(settings: GlyphSettings, generator: np.random.Generator) -> Data
     def report(outcome: Outcome, settings: GlyphSettings, folder: Path) -> None
@@ -12,10 +12,10 @@ nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,18 +110,15 @@ class Outcome:
         return {**self.variants, **self.peers}
 
 
-class Experiment(Protocol):
-    """An experiment of the paper; a module will do."""
+@dataclass(frozen=True)
+class Experiment:
+    """The two functions of an experiment.
 
-    def simulate(self, settings: Any, generator: np.random.Generator) -> Data:
-        """Make the frames; all randomness comes from the generator.
+    simulate : (settings, generator) -> Data; makes the frames, all randomness from the generator; raises
+        StepError if a file of the user's (font, data set) is missing or of another shape
+    report : (outcome, settings, folder) -> None; writes measures.ecsv, summary.txt and, for each figure of
+        the plan, figure-<name>.png to the folder
+    """
 
-        Raises
-        ------
-        StepError : a file of the user's (font, data set) is missing or of another shape
-        """
-        ...
-
-    def report(self, outcome: Outcome, settings: Any, folder: Path) -> None:
-        """Write measures.ecsv, summary.txt and, for each figure of the plan, figure-<name>.png to `folder`."""
-        ...
+    simulate: Callable[[Any, np.random.Generator], Data]
+    report: Callable[[Outcome, Any, Path], None]
