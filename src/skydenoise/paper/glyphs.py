@@ -17,7 +17,7 @@ from skydenoise.paper.settings import GlyphSettings
 Array = NDArray[Any]
 
 CODE_POINTS = (*range(0x4E00, 0x9FA6), *range(0x3400, 0x4DB6), *range(0xAC00, 0xD7A4))
-"""Unified ideographs, their extension A, and Hangul: 38,656 that WenQuanYi Zen Hei holds (the paper: 38,631)."""
+"""Unified ideographs, extension A, Hangul: 38,656, all in WenQuanYi Zen Hei (the paper has 38,631)."""
 
 AMPLITUDE = 2.0
 """The noise is uniform in [-2, 2], strokes are 1 (Fig. 4)."""
@@ -63,14 +63,15 @@ def open_font(path: Path, size: int) -> ImageFont.FreeTypeFont:
         return ImageFont.truetype(str(path), size)
     except OSError as error:
         raise StepError(
-            f"paper.glyphs.font: {path} cannot be read: {error} (apt-get install fonts-wqy-zenhei, or set the key)"
+            f"paper.glyphs.font: {path} cannot be read: {error} "
+            "(apt-get install fonts-wqy-zenhei, or set the key to the font's place)"
         ) from None
 
 
 def draw_glyphs(
     font: ImageFont.FreeTypeFont, settings: GlyphSettings, generator: np.random.Generator
 ) -> Iterator[tuple[str, Array]]:
-    """Characters and their images, (y, x) float32 in [0, 1], in random order; those that are blank are left out.
+    """Characters and their images, (y, x) float32 in [0, 1], in random order, but for blank ones.
 
     Ends after `settings.count` of them; a count of 0 gives all.
     """

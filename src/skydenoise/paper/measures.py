@@ -89,7 +89,7 @@ def contrast(images: Array, inside: Array, outside: Array) -> Array:
 
 
 def best_scaled(images: Array, truth: Array) -> Array:
-    """a + b * images with the a and b, one for all frames, that come closest to the truth.
+    """Frames a + b * images with the a and b, one for all frames, that come closest to the truth.
 
     A loss that finds the mean of a noise that is not zero-mean gets offset and contrast wrong alone; this is
     what is left of it for one who knows the noise.

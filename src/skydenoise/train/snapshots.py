@@ -1,4 +1,4 @@
-"""Models of earlier epochs beside the last one: epochs/<epoch>/ in the model's folder, each a model of its own."""
+"""Models of earlier epochs: each in a folder epochs/<epoch>/ beside the last one."""
 
 import shutil
 from pathlib import Path
