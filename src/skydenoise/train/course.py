@@ -53,7 +53,7 @@ class Course:
         noise = NoiseModel.from_json(json.loads(job.noise.read_text(encoding="utf-8")))
         check_possible(job, patches, noise, ranks.world)
         self.noise = noise
-        self.stretch = Stretch(tuple(job.softening * sigma for sigma in noise.sigma_sky))
+        self.stretch = Stretch(tuple(job.softening * sigma for sigma in noise.sigma_sky), noise.level)
         self.criterion = Criterion(settings.loss, self.stretch, job.softening)
         self.feed = Feed(patches, noise, ranks.device)
         self.noise_source = NoiseSource(noise, patches.shape[1:], ranks.device)

@@ -1,0 +1,28 @@
+"""Which files hold stacks; light enough to import while Snakemake parses."""
+
+from pathlib import Path
+
+from skydenoise.errors import SettingsError
+
+SUFFIXES = (
+    ".tif",
+    ".tiff",
+    ".npy",
+    ".mrc",
+    ".mrcs",
+    ".h5",
+    ".hdf5",
+    ".fits.gz",
+    ".fits.fz",
+    ".fits",
+)
+"""Ends of the names of files that can hold stacks."""
+
+
+def suffix_of(path: Path) -> str:
+    """End of a stack's name, in lower case; raises SettingsError if it is not among SUFFIXES."""
+    name = path.name.lower()
+    for suffix in SUFFIXES:
+        if name.endswith(suffix) and len(name) > len(suffix):
+            return suffix
+    raise SettingsError(f"{path}: no kind of stack; known are {', '.join(SUFFIXES)}")
