@@ -7,6 +7,7 @@ To add an experiment: its settings here, as a frozen dataclass whose defaults ar
 from dataclasses import dataclass
 from typing import Any
 
+from skydenoise.errors import SettingsError
 from skydenoise.settings import Architecture, PatchSettings, PredictSettings, TrainSettings
 
 
@@ -31,13 +32,11 @@ class Plan:
     settings : class of the settings of its data
     figures : names; figure-<name>.png each
     channels : of its images
-    peers : that are trained beside the variants, of benchmarks.quality.learned.LEARNERS
     """
 
     settings: type[Any]
     figures: tuple[str, ...]
     channels: int = 1
-    peers: tuple[str, ...] = ("Noise2Self",)
 
 
 PLANS = {
@@ -47,9 +46,25 @@ PLANS = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One training of an experiment and what is done with it: sections of the configuration, overridden."""
+    """One training of an experiment and what is done with it: sections of the configuration, overridden.
+
+    Raises
+    ------
+    SettingsError : settings that need the noise measured; that of frames is not
+    """
 
     architecture: Architecture
     patches: PatchSettings
     train: TrainSettings
     predict: PredictSettings
+
+    def __post_init__(self) -> None:
+        if self.train.objective != "identity" or self.train.loss == "flux":
+            raise SettingsError(
+                f"train: objective {self.train.objective!r} with loss {self.train.loss!r} needs measured "
+                "noise; the paper's experiments take objective identity and loss l1 or l2"
+            )
+        if self.predict.recover.enabled:
+            raise SettingsError(
+                "predict.recover: it needs measured noise; the paper's experiments take false"
+            )
