@@ -181,23 +181,29 @@ def train_noise2self(lesson: Lesson, architecture: Architecture | None = None) -
         steps += 1
     _log.info("Noise2Self: %d steps", steps)
     network.eval().requires_grad_(False)
-    apply = partial(apply_noise2self, network, lesson=lesson)
+    tiles = (lesson.tile, lesson.overlap)
+    apply = partial(apply_noise2self, network, device=lesson.device, tiles=tiles)
     return partial(restored, stretch=lesson.stretch, apply=apply)
 
 
-def apply_noise2self(network: torch.nn.Module, u: Values, lesson: Lesson) -> Values:
-    """Every pixel predicted from the others, on blended tiles: (band, y, x) to the same."""
-    image = torch.from_numpy(u).to(lesson.device)
-    grid = TileGrid(*u.shape[1:], lesson.tile, lesson.overlap)
-    blender = Blender(grid, len(u), lesson.device)
+def apply_noise2self(
+    network: torch.nn.Module, u: Values, device: str = "cpu", tiles: tuple[int, int] = (TILE, OVERLAP)
+) -> Values:
+    """Every pixel predicted from the others, on blended tiles: (band, y, x) to the same.
+
+    tiles : edge and overlap, pixels
+    """
+    image = torch.from_numpy(u).to(device)
+    grid = TileGrid(*u.shape[1:], *tiles)
+    blender = Blender(grid, len(u), device)
     with torch.inference_mode():
         for first in range(0, len(grid.origins), BATCH):
             origins = grid.origins[first : first + BATCH]
-            tiles = cut_tiles(image, origins, lesson.tile).contiguous(memory_format=torch.channels_last)
-            result = torch.zeros_like(tiles)
+            noisy = cut_tiles(image, origins, grid.tile).contiguous(memory_format=torch.channels_last)
+            result = torch.zeros_like(noisy)
             for phase in range(GRID**2):
-                mask = phases(tiles.shape, phase).to(lesson.device)
-                result += network(hide(tiles, mask))[0] * mask
+                mask = phases(noisy.shape, phase).to(device)
+                result += network(hide(noisy, mask))[0] * mask
             blender.add(origins, result)
     return blender.result.cpu().numpy()
 
