@@ -26,3 +26,12 @@ def suffix_of(path: Path) -> str:
         if name.endswith(suffix) and len(name) > len(suffix):
             return suffix
     raise SettingsError(f"{path}: no kind of stack; known are {', '.join(SUFFIXES)}")
+
+
+def output_suffix(path: Path) -> str:
+    """End of the name of a stack that is written like the one at `path`: compressed FITS comes back plain.
+
+    (Compressing a cube needs all of it at once.)
+    """
+    suffix = suffix_of(path)
+    return ".fits" if suffix.startswith(".fits") else suffix
