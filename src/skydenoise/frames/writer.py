@@ -51,7 +51,7 @@ def like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter]:
 
     What the source says about itself is carried over: FITS cards; the resolution of a TIFF, its axes and what
     ImageJ or OME tell about sizes; voxel size, origin, labels and extended header of an MRC; HDF5's
-    attributes. TIFF and FITS are not compressed. The file appears under its name once the block has ended well.
+    attributes. TIFF and FITS come without compression. The file gets its name once the block has ended well.
 
     stack : open
     path : its name must end as `output_suffix` says
