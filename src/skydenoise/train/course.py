@@ -143,7 +143,8 @@ def fingerprint(job: TrainJob) -> str:
     content = json.loads(job.to_json())
     for key in ("patches", "noise", "model", "log", "tensorboard", "provenance"):
         del content[key]
-    del content["settings"]["checkpoint_minutes"]
+    for key in ("checkpoint_minutes", "snapshots"):
+        del content["settings"][key]
     digest = hashlib.sha256(json.dumps([content, __version__], sort_keys=True).encode())
     digest.update(job.noise.read_bytes())
     digest.update((job.patches / POSITIONS).read_bytes())
