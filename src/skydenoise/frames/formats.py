@@ -35,3 +35,9 @@ def output_suffix(path: Path) -> str:
     """
     suffix = suffix_of(path)
     return ".fits" if suffix.startswith(".fits") else suffix
+
+
+def is_frames_only(path: Path) -> bool:
+    """Whether a file of this name can be nothing but a stack; FITS files hold skies as well."""
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), ".fits")
+    return not suffix.startswith(".fits")
