@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from skydenoise.fetch.download import FetchSettings
-from skydenoise.foreign.table import ForeignImage
+from skydenoise.foreign.rows import ForeignImage
 from skydenoise.mosaic.settings import MosaicSettings
 from skydenoise.paper.settings import GlyphSettings
 from skydenoise.settings import (

@@ -17,7 +17,7 @@ from skydenoise import __version__ as CODE
 from skydenoise.bricks_table import chunks, read_bricks_table, sample
 from skydenoise.fetch.download import FetchSettings
 from skydenoise.choose.region import region_of
-from skydenoise.errors import SettingsError
+from skydenoise.errors import SettingsError, StepError
 from skydenoise.layout import Survey, truth_catalogue
 from skydenoise.train.job import TrainJob
 from skydenoise.mosaic.settings import MosaicSettings
@@ -87,6 +87,26 @@ def check_bricks():
                 )
 
 
+def stacks_of_frames():
+    """Stacks by name, if these are what `survey.files` lists; what cannot be done with them is refused now.
+
+    The files are opened once, by the process that plans, not again by that of every job.
+    """
+    table = Path(config["survey"]["files"])
+    if SOURCE != "files" or not table.exists():
+        return {}
+    from skydenoise.foreign import read_table
+    from skydenoise.frames import table as frames
+
+    stacks = frames.stacks_of(table, read_table(table))
+    if stacks:
+        frames.check_settings(TRAIN, PREDICT, MOSAICS)
+        frames.check_names(table, stacks, [*BRICKS["train"], *BRICKS["predict"]])
+    if stacks and workflow.is_main_process:
+        frames.check_files(stacks, BRICKS, BANDS, PATCHES, PREDICT)
+    return stacks
+
+
 try:
     check_schema(config)
     validate(config, str(SCHEMA))  # fills in the defaults
@@ -118,7 +138,8 @@ try:
         "predict": [row.brick for row in TABLE if row.predict],
     }
     check_bricks()
-except SettingsError as error:
+    STACKS = stacks_of_frames()
+except (SettingsError, StepError) as error:
     raise WorkflowError(f"config: {error}") from None
 
 RESULTS = f"results/{config['run']}"
@@ -186,6 +207,16 @@ def simulated(bricks):
     return [truth_catalogue(ROOT, brick) for brick in bricks]
 
 
+def stack_files(purpose):
+    """Stacks for train or predict, by name."""
+    return {name: STACKS[name] for name in BRICKS[purpose]}
+
+
+def stack_path(wildcards):
+    """File of a stack."""
+    return str(STACKS[wildcards.stack].path)
+
+
 def training_job():
     """All that a training is asked to do, as one line: torchrun starts a plain command."""
     return TrainJob(
@@ -217,10 +248,28 @@ def evaluation_products():
     return measured + ([rules.evaluate_truth.output] if SOURCE == "simulation" else [])
 
 
+def frame_products():
+    """Denoised stacks of frames, a picture of each, and the training curve."""
+    made = [
+        f"{RESULTS}/frames/{name}{end}"
+        for name in BRICKS["predict"]
+        for end in (STACKS[name].suffix, ".png")
+    ]
+    return made + [rules.training_curve.output]
+
+
+def products():
+    """What `all` asks for: of skies, or of stacks of frames."""
+    if STACKS:
+        return frame_products()
+    return [rules.summary.output] + evaluation_products() + [mosaic_products()]
+
+
 def print_summary():
     """What was made and where, and how good it is where the truth is known."""
     products = {
         "denoised bricks": ROOT / "coadd",
+        "denoised stacks": ROOT / "frames",
         "mosaics": ROOT / "mosaic",
         "quality, pictures": ROOT / "evaluation",
         "model": ROOT / "model",

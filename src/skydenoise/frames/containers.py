@@ -185,19 +185,20 @@ def open_tiff(path: Path, dataset: str) -> Iterator[Opened]:
     with ExitStack() as files:
         with _no_complaint(path):
             file = files.enter_context(tifffile.TiffFile(path))
-            series = _series(file, dataset)
+            number = _series_number(file, dataset)
+            series = file.series[number]
         pixels: Pixels = _Pages(series)
         if series.dataoffset is not None:
             dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
             pixels = RawPixels(path, series.dataoffset, dtype, pixels.shape)
-        yield Opened(pixels, _letters(series.axes), str(series.index))
+        yield Opened(pixels, _letters(series.axes), str(number))
 
 
-def _series(file: tifffile.TiffFile, dataset: str) -> tifffile.TiffPageSeries:
+def _series_number(file: tifffile.TiffFile, dataset: str) -> int:
     number = int(dataset or 0) if dataset.isdecimal() or not dataset else len(file.series)
     if number >= len(file.series):
         raise SettingsError(f"there is no series {dataset!r}, only 0 to {len(file.series) - 1}")
-    return file.series[number]
+    return number
 
 
 @contextmanager
