@@ -105,7 +105,7 @@ class LatticeSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "cell", tuple(float(value) for value in self.cell))
         _above_zero(self, "patch_size", "frames size pair probe heavy light")
-        if len(self.cell) != 2 or not 4 * self.probe < min(self.cell) < self.size / 8:
+        if len(self.cell) != 2 or not (4 * self.probe < min(self.cell) and max(self.cell) < self.size / 8):
             raise SettingsError(
                 f"paper.patch_size.cell: {list(self.cell)} is not [height, width], above {4 * self.probe:g} "
                 f"pixels (four sigmas of the probe) and below an eighth of a frame"

@@ -170,7 +170,7 @@ def panel(outcome: Outcome, settings: StemSettings, path: Path) -> None:
         early = sorted({epochs[round(share * (len(epochs) - 1))] for share in (0, 0.25)} if epochs else ())
         images = {f"epoch {epoch}": variant.snapshots[epoch][-1, 0][window] for epoch in early[:ROWS]}
         rows[name] = images | {"end": variant.image[-1, 0][window]}
-    high = 6 * settings.atom
+    high = 3 * settings.atom
     image_grid(rows, Scaling(0, high), path, f"electrons per pixel: black 0, white {high:g}")
 
 

@@ -26,12 +26,10 @@ FIELDS = (
     Field("seconds", "time of training", "s"),
     *Field("ssim", "structural similarity of projections, best scaling").with_error(PIECES),
     *Field("ssim_plain", "the same without any scaling").with_error(PIECES),
-    *Field("psnr", "peak signal-to-noise ratio of the slices, best offset and contrast", "dB").with_error(
-        SLICES
-    ),
+    *Field("psnr", "peak signal-to-noise ratio of the slices, best scaling", "dB").with_error(SLICES),
 )
 DEFINITIONS = {
-    "scaling": "offset and contrast are those that bring the projection (ssim) or the stack (psnr) closest to "
+    "scaling": "the best offset and contrast, those that bring the projection (ssim) or the stack (psnr) closest to "
     "the truth, as Weigert et al. (2018) do; the range is the truth's, from its least value to its "
     "99.9th percentile",
 }
