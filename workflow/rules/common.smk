@@ -50,13 +50,27 @@ def refusal(error):
     return f"{full}: there is no such key, only {', '.join(known)}"
 
 
-def check_config():
-    """Refuse what the schema refuses, in one line that names the key; then fill in its defaults."""
+def check_schema(content):
+    """Refuse what the schema refuses, in one line that names the key."""
     checker = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
-    error = jsonschema.exceptions.best_match(checker.iter_errors(config))
+    error = jsonschema.exceptions.best_match(checker.iter_errors(content))
     if error is not None:
         raise SettingsError(refusal(error))
-    validate(config, str(SCHEMA))
+
+
+def network_settings(content, bands):
+    """Settings of network, patches, training and prediction in `content`, a configuration; checked together."""
+    architecture = Architecture(bands=bands, **content["model"])
+    patches = PatchSettings(**content["patches"])
+    train = TrainSettings(**content["train"])
+    recover = RecoverSettings(
+        enabled=content["predict"]["recover"],
+        scales=len(content["recover"]["threshold"]),
+        **content["recover"],
+    )
+    predict = PredictSettings(**content["predict"] | {"recover": recover})
+    check_together(architecture, patches, train, predict)
+    return architecture, patches, train, predict
 
 
 def check_bricks():
@@ -74,20 +88,13 @@ def check_bricks():
 
 
 try:
-    check_config()
+    check_schema(config)
+    validate(config, str(SCHEMA))  # fills in the defaults
     BANDS = tuple(config["survey"]["bands"])
     check_bands(BANDS)
     SOURCE = config["survey"]["source"]
-    ARCHITECTURE = Architecture(bands=len(BANDS), **config["model"])
-    PATCHES = PatchSettings(**config["patches"])
-    TRAIN = TrainSettings(**config["train"])
-    RECOVER = RecoverSettings(
-        enabled=config["predict"]["recover"],
-        scales=len(config["recover"]["threshold"]),
-        **config["recover"],
-    )
-    PREDICT = PredictSettings(**config["predict"] | {"recover": RECOVER})
-    check_together(ARCHITECTURE, PATCHES, TRAIN, PREDICT)
+    ARCHITECTURE, PATCHES, TRAIN, PREDICT = network_settings(config, len(BANDS))
+    RECOVER = PREDICT.recover
     OUTPUT = OutputSettings(**config["output"])
     EVALUATE = EvaluationSettings(
         config["evaluate"]["injections"], config["evaluate"]["fwhm"]

@@ -149,13 +149,11 @@ class Plan:
     settings : class of the settings of its data
     figures : names; figure-<name>.png each
     channels : of its images
-    peers : that are trained beside the variants, of benchmarks.quality.learned.LEARNERS
     """
 
     settings: type[Any]
     figures: tuple[str, ...]
     channels: int = 1
-    peers: tuple[str, ...] = ("Noise2Self",)
 
 
 PLANS = {
@@ -165,9 +163,25 @@ PLANS = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One training of an experiment and what is done with it: sections of the configuration, overridden."""
+    """One training of an experiment and what is done with it: sections of the configuration, overridden.
+
+    Raises
+    ------
+    SettingsError : settings that need the noise measured; that of frames is not
+    """
 
     architecture: Architecture
     patches: PatchSettings
     train: TrainSettings
     predict: PredictSettings
+
+    def __post_init__(self) -> None:
+        if self.train.objective != "identity" or self.train.loss == "flux":
+            raise SettingsError(
+                f"train: objective {self.train.objective!r} with loss {self.train.loss!r} needs measured "
+                "noise; the paper's experiments take objective identity and loss l1 or l2"
+            )
+        if self.predict.recover.enabled:
+            raise SettingsError(
+                "predict.recover: it needs measured noise; the paper's experiments take false"
+            )
