@@ -158,6 +158,9 @@ class Plan:
 
 PLANS = {
     "glyphs": Plan(GlyphSettings, figures=("panel", "convergence", "contrast")),
+    "bottleneck": Plan(StemSettings, figures=("panel", "convergence")),
+    "patch_size": Plan(LatticeSettings, figures=("panel", "rows", "convergence")),
+    "tribolium": Plan(TriboliumSettings, figures=("projection",)),
 }
 
 
