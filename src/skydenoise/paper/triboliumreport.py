@@ -29,9 +29,9 @@ FIELDS = (
     *Field("psnr", "peak signal-to-noise ratio of the slices, best scaling", "dB").with_error(SLICES),
 )
 DEFINITIONS = {
-    "scaling": "the best offset and contrast, those that bring the projection (ssim) or the stack (psnr) closest to "
-    "the truth, as Weigert et al. (2018) do; the range is the truth's, from its least value to its "
-    "99.9th percentile",
+    "scaling": "the best offset and contrast bring the projection (ssim) or the stack (psnr) closest to the "
+    "truth, as Weigert et al. (2018) do",
+    "range": "of the truth, from its least value to its 99.9th percentile",
 }
 PAPER_SSIM = {"noisy": 0.13, "Noise2Void": 0.19, "variant": 0.66, "CARE": 0.75}
 """What the paper finds on CARE's data set (Fig. 6)."""
