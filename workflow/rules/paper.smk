@@ -1,4 +1,4 @@
-"""The paper's own experiments, run again: `snakemake --configfile config/paper/<experiment>.yaml paper`.
+"""The paper's own experiments, run again: `snakemake paper --configfile config/paper/<experiment>.yaml`.
 
 in   config: paper, and the sections model, patches, train, predict that its variants override
 out  <results>/paper/{noisy,clean}.npy, data.json, noise.json     frames, and their level and rms
