@@ -88,6 +88,7 @@ class Lesson:
     seed : of all that is random
     device : cpu or cuda
     tile, overlap : at prediction, pixels
+    width : channels of the U-Net of Noise2Self at full resolution
     """
 
     patches: PatchSet
@@ -97,6 +98,7 @@ class Lesson:
     device: str = "cpu"
     tile: int = TILE
     overlap: int = OVERLAP
+    width: int = Architecture.width
 
 
 def make_lesson(
@@ -110,7 +112,7 @@ def make_lesson(
 
 
 def frames_lesson(patches: Path, description: Path, predict: PredictSettings, seed: int) -> Lesson:
-    """Lesson beside a trained model of ours: its patches, stretch, time and tiles.
+    """Lesson beside a trained model of ours: its patches, stretch, time, tiles and width.
 
     patches : folder of the patches
     description : the model's model.json
@@ -119,7 +121,9 @@ def frames_lesson(patches: Path, description: Path, predict: PredictSettings, se
     model = read_description(description)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     seconds = float(model.provenance["seconds"])
-    return Lesson(PatchSet.open(patches), model.stretch, seconds, seed, device, predict.tile, predict.overlap)
+    tiles = (predict.tile, predict.overlap)
+    width = model.architecture.width
+    return Lesson(PatchSet.open(patches), model.stretch, seconds, seed, device, *tiles, width)
 
 
 def restored(brick: Brick, stretch: Stretch, apply: Callable[[Values], Values]) -> Image:
@@ -159,7 +163,7 @@ def train_noise2self(lesson: Lesson, architecture: Architecture | None = None) -
     generator = np.random.default_rng(lesson.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed)
-        network = Network(architecture or Architecture(bands=lesson.patches.shape[0]))
+        network = Network(architecture or Architecture(bands=lesson.patches.shape[0], width=lesson.width))
     network = network.to(lesson.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
     start, steps = time.monotonic(), 0
@@ -181,23 +185,29 @@ def train_noise2self(lesson: Lesson, architecture: Architecture | None = None) -
         steps += 1
     _log.info("Noise2Self: %d steps", steps)
     network.eval().requires_grad_(False)
-    apply = partial(apply_noise2self, network, lesson=lesson)
+    tiles = (lesson.tile, lesson.overlap)
+    apply = partial(apply_noise2self, network, device=lesson.device, tiles=tiles)
     return partial(restored, stretch=lesson.stretch, apply=apply)
 
 
-def apply_noise2self(network: torch.nn.Module, u: Values, lesson: Lesson) -> Values:
-    """Every pixel predicted from the others, on blended tiles: (band, y, x) to the same."""
-    image = torch.from_numpy(u).to(lesson.device)
-    grid = TileGrid(*u.shape[1:], lesson.tile, lesson.overlap)
-    blender = Blender(grid, len(u), lesson.device)
+def apply_noise2self(
+    network: torch.nn.Module, u: Values, device: str = "cpu", tiles: tuple[int, int] = (TILE, OVERLAP)
+) -> Values:
+    """Every pixel predicted from the others, on blended tiles: (band, y, x) to the same.
+
+    tiles : edge and overlap, pixels
+    """
+    image = torch.from_numpy(u).to(device)
+    grid = TileGrid(*u.shape[1:], *tiles)
+    blender = Blender(grid, len(u), device)
     with torch.inference_mode():
         for first in range(0, len(grid.origins), BATCH):
             origins = grid.origins[first : first + BATCH]
-            tiles = cut_tiles(image, origins, lesson.tile).contiguous(memory_format=torch.channels_last)
-            result = torch.zeros_like(tiles)
+            noisy = cut_tiles(image, origins, grid.tile).contiguous(memory_format=torch.channels_last)
+            result = torch.zeros_like(noisy)
             for phase in range(GRID**2):
-                mask = phases(tiles.shape, phase).to(lesson.device)
-                result += network(hide(tiles, mask))[0] * mask
+                mask = phases(noisy.shape, phase).to(device)
+                result += network(hide(noisy, mask))[0] * mask
             blender.add(origins, result)
     return blender.result.cpu().numpy()
 

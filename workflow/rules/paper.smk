@@ -39,6 +39,7 @@ if "paper" in config:
         VARIANTS = {
             name: variant_settings(name, overrides)
             for name, overrides in config["paper"]["variants"].items()
+            if overrides is not None  # a second configuration leaves a variant out
         }
     except SettingsError as error:
         raise WorkflowError(f"config: {error}") from None

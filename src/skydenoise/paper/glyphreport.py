@@ -89,7 +89,7 @@ def measure(images: Mapping[str, Array], glyphs: Array, seconds: Mapping[str, fl
             "glyphs": len(every) - 1,
         }
         for name, each in values.items():
-            mean = mean_of(each[:-1][np.isfinite(each[:-1])])  # a glyph may have no pixel all inside a stroke
+            mean = mean_of(each[:-1][~np.isnan(each[:-1])])  # a glyph may have no pixel all inside a stroke
             row |= {name: mean.value, f"{name}_err": mean.error}
         row["synthetic_psnr_scaled"] = values["psnr_scaled"][-1]
         row["synthetic_ssim"] = ssim(scaled[-1:], truth[-1:], 1)[0]

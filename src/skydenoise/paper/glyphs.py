@@ -26,7 +26,7 @@ SCALE = 1 + AMPLITUDE
 
 EM = 7 / 8
 """Edge of a glyph's square in that of the image, so that no stroke is cut off."""
-MEASURED, FOLLOWED, PANEL = 1000, 200, 8
+MEASURED, FOLLOWED, PANEL = 500, 200, 8
 """Frames that are measured, measured after many an epoch, and shown, the synthetic glyph among them."""
 STROKES = 5
 """Of the synthetic glyph (Fig. 4)."""
@@ -97,11 +97,10 @@ def synthetic_glyph(size: int) -> Array:
     canvas = Image.new("L", (FINER * size, FINER * size))
     pen = ImageDraw.Draw(canvas)
     middle, reach = FINER * size / 2, FINER * size * EM / 2
-    for offset in np.linspace(-0.9, 0.9, STROKES) * reach:
-        length = (reach - abs(offset) / 2) * 0.9
-        start = (middle + offset / 2 - length / 2, middle + offset / 2 + length / 2)
-        end = (middle + offset / 2 + length / 2, middle + offset / 2 - length / 2)
-        pen.line((start, end), fill=255, width=round(FINER * size / 16))
+    for shift in np.linspace(-0.7, 0.7, STROKES) * reach:
+        half = reach - abs(shift)
+        x, y = (middle + shift - half, middle + shift + half), (middle + shift + half, middle + shift - half)
+        pen.line([*zip(x, y, strict=True)], fill=255, width=round(FINER * size / 16))
     reduced = canvas.resize((size, size), Image.Resampling.BOX)
     return np.asarray(reduced, dtype=np.float32) / np.float32(255)
 
