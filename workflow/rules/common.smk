@@ -1,6 +1,7 @@
 """Settings, bricks and chunks: read and checked once, before any job starts."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -263,6 +264,13 @@ def products():
     if STACKS:
         return frame_products()
     return [rules.summary.output] + evaluation_products() + [mosaic_products()]
+
+
+def no_bricks(wildcards):
+    """Say what the target `dr8_figure` cannot do."""
+    raise WorkflowError(
+        "config: dr8_figure shows bricks of the sky; survey.files lists stacks of frames"
+    )
 
 
 def print_summary():
