@@ -94,8 +94,10 @@ def stacks_of_frames():
     The files are opened once, by the process that plans, not again by that of every job.
     """
     table = Path(config["survey"]["files"])
-    if SOURCE != "files" or not table.exists():
+    if SOURCE != "files":
         return {}
+    if not table.exists():
+        raise SettingsError(f"survey.files: {table}: there is no such table")
     from skydenoise.foreign import read_table
     from skydenoise.frames import table as frames
 
