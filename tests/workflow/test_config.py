@@ -60,7 +60,7 @@ def test_impossible_settings_are_refused(
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize("name", ["config", "demo", "dr8_paper", "paper/glyphs"])
+@pytest.mark.parametrize("name", ["config", "demo", "dr8_paper", "paper/glyphs", "paper/dr8"])
 def test_shipped_configurations_are_possible(
     name: str, folder: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
