@@ -155,10 +155,17 @@ def test_imagej_and_colour_tiff_say_themselves_what_their_axes_are(tmp_path: Pat
         np.testing.assert_array_equal(opened.read(2), colour[2].transpose(2, 0, 1))
 
 
-def test_numbers_scaled_in_a_fits_file_come_scaled(tmp_path: Path) -> None:
-    stack = make_stack(3, 12, 10, dtype="uint16")
-    fits.PrimaryHDU(stack).writeto(tmp_path / "u.fits")
-    with open_stack(tmp_path / "u.fits") as opened:
+@pytest.mark.parametrize("name", ["u.fits", "u.fits.gz"])
+def test_numbers_scaled_in_a_fits_file_come_scaled(name: str, tmp_path: Path) -> None:
+    stack = make_stack(3, 12, 10, dtype="uint16") % 10_000
+    fits.HDUList([fits.PrimaryHDU(stack), fits.ImageHDU(make_stack(3, 12, 10))]).writeto(tmp_path / name)
+    with open_stack(tmp_path / name) as opened:
+        np.testing.assert_array_equal(opened.read(1)[0], stack[1])
+    scaled = fits.ImageHDU(stack.astype(np.float32))
+    scaled.scale("int16", bscale=0.5, bzero=10)
+    scaled.writeto(tmp_path / f"s{name}")
+    with open_stack(tmp_path / f"s{name}") as opened:
+        assert opened.dtype == np.float32
         np.testing.assert_array_equal(opened.read(1)[0], stack[1])
 
 

@@ -14,6 +14,7 @@ from test_frames import KINDS, make_stack, unit_noise
 
 from skydenoise.errors import SettingsError, StepError
 from skydenoise.foreign.rows import ForeignImage
+from skydenoise.frames.formats import output_suffix
 from skydenoise.frames.frames import frame_names
 from skydenoise.frames.picture import draw_stack, grey_range
 from skydenoise.frames.shelf import OPEN, shelf
@@ -198,14 +199,14 @@ def peak_of_copying(source: Path, target: Path) -> int:
     return peak
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("fits gz", "fits fz")])
+@pytest.mark.parametrize("kind", KINDS)
 def test_reading_and_writing_take_no_more_memory_for_ten_times_the_frames(kind: str, tmp_path: Path) -> None:
     suffix, save = KINDS[kind]
-    peaks = []
-    for frames in (4, 20, 200):  # the first loads what is loaded once
+    peaks, end = [], output_suffix(Path(f"a{suffix}"))
+    for frames in (3, 10, 60):  # the first loads what is loaded once
         save(tmp_path / f"{frames}{suffix}", make_stack(frames, 64, 64, dtype="float32"))
-        peaks.append(peak_of_copying(tmp_path / f"{frames}{suffix}", tmp_path / f"out{frames}{suffix}"))
-    stack = 200 * 64 * 64 * 4
+        peaks.append(peak_of_copying(tmp_path / f"{frames}{suffix}", tmp_path / f"out{frames}{end}"))
+    stack = 60 * 64 * 64 * 4
     assert peaks[2] - peaks[1] < 0.1 * stack
 
 

@@ -33,6 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("survey: {bands: [g, r, g]}", "survey.bands: g, r, g names a band twice"),
         ("model: {bottleneck: 0}", "model.bottleneck: 0 is less than the minimum of 1"),
         ("train: {objective: identity}", "model.skips: with train.objective 'identity'"),
+        ("survey: {source: files, files: nowhere.tsv}", "survey.files: nowhere.tsv: there is no such table"),
         ("bricks: nowhere.tsv", "nowhere.tsv: no such table of bricks"),
         ("bricks: untrained.tsv", "untrained.tsv: no brick has train = yes"),
         ("run: ../elsewhere", "run: '../elsewhere' does not match"),
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("paper: {experiment: glyphs, variants: {}}", "paper.variants: {} "),
         (variants("{a: {modell: {}}}"), "paper.variants.a.modell: there is no such key, only model"),
         (variants("{a: {model: {width: 0}}}"), "paper.variants.a: model.width: 0 is less than"),
-        (variants("{a: {predict: {tile: 24}}}"), "paper.variants.a: predict.tile: 24 is not a multiple"),
+        (variants("{a: {predict: {tile: 40}}}"), "paper.variants.a: predict.tile: 40 is not a multiple"),
         (variants("{a: {}}"), "paper.variants.a: train: objective 'recorrupted' with loss 'flux' needs"),
         (variants("{a: {}}, glyphs: {fond: x}"), "paper.glyphs.fond: there is no such key, only count"),
     ],
@@ -59,7 +60,7 @@ def test_impossible_settings_are_refused(
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize("name", ["config", "demo", "dr8_paper", "paper/glyphs"])
+@pytest.mark.parametrize("name", ["config", "demo", "dr8_paper", "paper/glyphs", "paper/dr8"])
 def test_shipped_configurations_are_possible(
     name: str, folder: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

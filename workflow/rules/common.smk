@@ -1,6 +1,7 @@
 """Settings, bricks and chunks: read and checked once, before any job starts."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -93,8 +94,10 @@ def stacks_of_frames():
     The files are opened once, by the process that plans, not again by that of every job.
     """
     table = Path(config["survey"]["files"])
-    if SOURCE != "files" or not table.exists():
+    if SOURCE != "files":
         return {}
+    if not table.exists():
+        raise SettingsError(f"survey.files: {table}: there is no such table")
     from skydenoise.foreign import read_table
     from skydenoise.frames import table as frames
 
@@ -259,10 +262,19 @@ def frame_products():
 
 
 def products():
-    """What `all` asks for: of skies, or of stacks of frames."""
+    """What `all` asks for: of skies, of stacks of frames, or of an experiment of the paper."""
+    if "paper" in config:
+        return list(rules.paper_report.output)
     if STACKS:
         return frame_products()
     return [rules.summary.output] + evaluation_products() + [mosaic_products()]
+
+
+def no_bricks(wildcards):
+    """Say what the target `dr8_figure` cannot do."""
+    raise WorkflowError(
+        "config: dr8_figure shows bricks of the sky; survey.files lists stacks of frames"
+    )
 
 
 def print_summary():
@@ -274,8 +286,9 @@ def print_summary():
         "quality, pictures": ROOT / "evaluation",
         "model": ROOT / "model",
         "skipped bricks": ROOT / "skipped.tsv",
+        "experiment": ROOT / "paper",
     }
-    for text in (ROOT / "evaluation/summary.txt", ROOT / "summary.txt"):
+    for text in (ROOT / f"{part}summary.txt" for part in ("evaluation/", "", "paper/")):
         if text.exists():
             print(text.read_text())
     for what, where in products.items():

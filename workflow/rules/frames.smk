@@ -7,8 +7,6 @@ out  <results>/patches/noise.json     level and rms of each channel: the scale o
      <results>/frames/<stack>.png       a frame before and after
 """
 
-import re
-
 
 wildcard_constraints:
     stack="|".join(re.escape(name) for name in STACKS),

@@ -1,11 +1,13 @@
 """The files that hold stacks, opened so that a part can be read without the rest."""
 
+import gzip
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -108,6 +110,34 @@ class _Section:
         return np.asarray(self.hdu.section[key])
 
 
+@dataclass(frozen=True)
+class _Unpacked:
+    """The same of a file in gzip, read forwards: a section unpacks it from its beginning for every frame."""
+
+    stream: gzip.GzipFile
+    raw: RawPixels
+    section: _Section
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.section.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.section.dtype
+
+    def __getitem__(self, key: Key) -> Array:
+        place = self.raw.place(key)
+        if place is None:
+            return self.section[key]
+        start, shape = place
+        self.stream.seek(start)
+        content = self.stream.read(prod(shape) * self.raw.dtype.itemsize)
+        header = self.section.hdu.header
+        pixels = np.frombuffer(content, self.raw.dtype).reshape(shape)
+        return pixels * np.float64(header.get("BSCALE", 1)) + header.get("BZERO", 0)
+
+
 @contextmanager
 def open_fits(path: Path, dataset: str) -> Iterator[Opened]:
     """FITS image or cube, compressed or not; `dataset` is the HDU's number or name; empty: the first one."""
@@ -115,14 +145,21 @@ def open_fits(path: Path, dataset: str) -> Iterator[Opened]:
         warnings.simplefilter("always")
         hdus = fits.open(path, memmap=False)
         len(hdus)  # reads all headers
-    with hdus:
+    with ExitStack() as files:
+        files.enter_context(hdus)
         if any("truncated" in str(warning.message) for warning in caught):
             raise OSError(f"{path}: the file is truncated")
         index = fits_index(hdus, dataset)
         hdu = hdus[index]
         scaled = hdu.header.get("BSCALE", 1) != 1 or hdu.header.get("BZERO", 0) != 0
         kind = np.float32 if scaled else fits.BITPIX2DTYPE[hdu.header["BITPIX"]]
-        yield Opened(_Section(hdu, hdu.shape, np.dtype(kind)), "", str(index))
+        section = _Section(hdu, hdu.shape, np.dtype(kind))
+        pixels: Pixels = section
+        if path.suffix.lower() == ".gz":
+            stored = np.dtype(fits.BITPIX2DTYPE[hdu.header["BITPIX"]]).newbyteorder(">")
+            raw = RawPixels(path, hdu.fileinfo()["datLoc"], stored, hdu.shape)
+            pixels = _Unpacked(files.enter_context(gzip.open(path)), raw, section)
+        yield Opened(pixels, "", str(index))
 
 
 def fits_index(hdus: fits.HDUList, dataset: str) -> int:

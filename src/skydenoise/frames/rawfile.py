@@ -33,7 +33,7 @@ class RawPixels:
 
     def __getitem__(self, key: Key) -> Array:
         """Copy of the pixels at `key`: numbers first means one read, else only the pages touched."""
-        place = self._place(key)
+        place = self.place(key)
         if place is None:
             return np.array(self._map("r")[key])
         start, shape = place
@@ -44,7 +44,7 @@ class RawPixels:
 
     def __setitem__(self, key: Key, values: Array) -> None:
         """Write pixels at `key`; the file must be there."""
-        place = self._place(key)
+        place = self.place(key)
         if place is None:
             mapped = self._map("r+")
             mapped[key] = values
@@ -60,7 +60,7 @@ class RawPixels:
         """First byte after the pixels."""
         return self.offset + prod(self.shape) * self.dtype.itemsize
 
-    def _place(self, key: Key) -> tuple[int, tuple[int, ...]] | None:
+    def place(self, key: Key) -> tuple[int, tuple[int, ...]] | None:
         """First byte and shape of a block whose pixels lie together; None if they do not."""
         numbers = [part for part in key if isinstance(part, int)]
         if list(key[: len(numbers)]) != numbers:
