@@ -15,11 +15,12 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/fetch.smk"
-include: "workflow/rules/patches.smk"
+include: "workflow/rules/frames.smk" if STACKS else "workflow/rules/patches.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/mosaic.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/paper.smk"
 
 
 localrules:
@@ -29,12 +30,10 @@ localrules:
 
 
 rule all:
-    """Everything: denoised bricks, mosaics, evaluation, and the list of what was skipped."""
+    """Everything: denoised bricks, mosaics, evaluation, the list of what was skipped; or denoised stacks."""
     default_target: True
     input:
-        rules.summary.output,
-        evaluation_products(),
-        mosaic_products(),
+        products(),
 
 
 onsuccess:

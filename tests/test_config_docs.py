@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from skydenoise.fetch.download import FetchSettings
-from skydenoise.foreign.table import ForeignImage
+from skydenoise.foreign.rows import ForeignImage
 from skydenoise.mosaic.settings import MosaicSettings
+from skydenoise.paper.settings import GlyphSettings, LatticeSettings, StemSettings, TriboliumSettings
 from skydenoise.settings import (
     Architecture,
     EvaluationSettings,
@@ -28,7 +29,7 @@ SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").rea
 CONFIG = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
 README = (REPOSITORY / "config/README.md").read_text()
 
-OPTIONAL = ("choose", "simulation", "mosaics")
+OPTIONAL = ("choose", "simulation", "mosaics", "paper")
 """Sections of use in some runs only: config.yaml may leave them out."""
 
 NO_DEFAULT = object()
@@ -112,6 +113,10 @@ INTERNAL = {
         (EvaluationSettings, "evaluate"),
         (FetchSettings, "survey"),
         (MosaicSettings, "mosaics.<name>"),
+        (GlyphSettings, "paper.glyphs"),
+        (StemSettings, "paper.bottleneck"),
+        (LatticeSettings, "paper.patch_size"),
+        (TriboliumSettings, "paper.tribolium"),
     ],
 )
 def test_the_package_s_defaults_are_the_schema_s(settings: type, section: str) -> None:

@@ -10,8 +10,9 @@ from skydenoise.brick import read_brick
 from skydenoise.brick.fitsfile import kept_cards, read_survey_image
 from skydenoise.errors import BrickError, SettingsError, StepError
 from skydenoise.foreign.align import celestial_wcs, grid_distance
+from skydenoise.foreign.rows import ForeignImage, read_table
 from skydenoise.foreign.sourceimage import Plane, SourceError, constant_invvar, to_nanomaggies
-from skydenoise.foreign.table import ForeignImage, import_brick, import_bricks, read_table
+from skydenoise.foreign.table import import_brick, import_bricks
 from skydenoise.layout import raw_file
 
 SHAPE = (90, 110)
@@ -76,6 +77,8 @@ def test_a_table_is_read_with_paths_relative_to_it(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("brick\tband\n", "column image is missing"),
+        ("brick\timage\nx\ta.fits\n", "column band is missing"),
+        ("brick\timage\nx\ta.tif\nx\tb.tif\n", "stack x is listed twice"),
         ("brick\tband\timage\tunit\n", "unknown column unit"),
         ("brick\tband\timage\n../x\tr\ta.fits\n", "'../x' is not of the form"),
         ("brick\tband\timage\nx\tr/z\ta.fits\n", "'r/z' is not of the form"),

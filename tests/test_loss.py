@@ -103,3 +103,16 @@ def test_a_perfect_output_without_noise_costs_nothing(kind: str) -> None:
     flux = torch.rand(1, 2, 4, 4) * 100
     sample = Pair(flux, flux, torch.ones_like(flux))
     assert Criterion(kind, STRETCH, 3.0)([STRETCH.forward(flux)], sample) < 1e-9 + (kind == "l1") * 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_offset_changes_no_loss(kind: str) -> None:
+    sample = pair(torch.ones(2, 2, 8, 8, dtype=torch.float64).requires_grad_(False))
+    sample = Pair(sample.source.double(), sample.target.double(), sample.sigma)
+    outputs = [torch.linspace(-2, 2, 2 * 2 * 64 // 4**k, dtype=torch.float64) for k in range(2)]
+    outputs = [output.reshape(2, 2, 8 // 2**k, 8 // 2**k) for k, output in enumerate(outputs)]
+    level = torch.tensor([100.0, -7.0], dtype=torch.float64).reshape(2, 1, 1)
+    shifted = Pair(sample.source + level, sample.target + level, sample.sigma)
+    expected = Criterion(kind, STRETCH, 3.0)(outputs, sample)
+    found = Criterion(kind, Stretch((3.0, 6.0), (100.0, -7.0)), 3.0)(outputs, shifted)
+    torch.testing.assert_close(found, expected)

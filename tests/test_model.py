@@ -163,3 +163,18 @@ def test_the_lean_layout_does_not_depend_on_where_a_tile_is_cut() -> None:
     sky = torch.randn(1, 2, 48, 80)
     left, right = (network(sky[..., start : start + 64])[0].detach() for start in (0, 16))
     torch.testing.assert_close(left[..., 16:32, 32:48], right[..., 16:32, 16:32], rtol=1e-5, atol=1e-6)
+
+
+def test_an_offset_is_kept_and_older_models_have_none(tmp_path: Path) -> None:
+    plain = description(SMALL)
+    shifted = replace(
+        plain, stretch=Stretch((1.0, 1.0), (5.0, -2.0)), noise=replace(plain.noise, level=(5, -2))
+    )
+    save_model(tmp_path, Network(SMALL), shifted)
+    assert load_model(tmp_path)[1].stretch == shifted.stretch
+    assert load_model(tmp_path)[1].noise == shifted.noise
+    file = tmp_path / "model.json"
+    content = json.loads(file.read_text())
+    del content["offset"], content["noise"]["level"]
+    file.write_text(json.dumps(content))
+    assert load_model(tmp_path)[1].stretch == plain.stretch

@@ -12,7 +12,8 @@ from skydenoise import layout
 from skydenoise.brick import Denoised, read_brick, write_brick
 from skydenoise.brick.fitsfile import kept_cards
 from skydenoise.errors import BrickError
-from skydenoise.foreign.table import ForeignImage, import_brick
+from skydenoise.foreign.rows import ForeignImage
+from skydenoise.foreign.table import import_brick
 from skydenoise.settings import OutputSettings
 
 pytestmark = pytest.mark.real

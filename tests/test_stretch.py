@@ -64,3 +64,28 @@ def test_impossible_softening_is_refused(softening):
 def test_wrong_number_of_bands_is_refused(shape):
     with pytest.raises(ValueError, match="3 bands"):
         STRETCH.forward(np.zeros(shape, np.float32))
+
+
+@given(SIGMAS, st.floats(-1e3, 1e3))
+def test_an_offset_shifts_what_is_stretched(sigmas, level):
+    shifted = Stretch(STRETCH.softening, (level, 0.0, -level))
+    offset = np.array([level, 0.0, -level]).reshape(-1, 1, 1)
+    x = flux(sigmas).astype(np.float64)
+    u = shifted.forward(x + offset)
+    np.testing.assert_allclose(u, STRETCH.forward((x + offset) - offset), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(shifted.inverse(u), x + offset, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(shifted.slope(x + offset), STRETCH.slope((x + offset) - offset), rtol=1e-12)
+    np.testing.assert_allclose(shifted.inverse(torch.from_numpy(u)).numpy(), shifted.inverse(u), rtol=1e-12)
+
+
+def test_an_offset_of_zero_changes_no_bit():
+    x = np.random.default_rng(0).normal(size=(3, 8, 8)).astype(np.float32)
+    zero = Stretch(STRETCH.softening, (0.0, 0.0, 0.0))
+    np.testing.assert_array_equal(zero.forward(x), STRETCH.forward(x))
+    np.testing.assert_array_equal(zero.inverse(x), STRETCH.inverse(x))
+
+
+@pytest.mark.parametrize("offset", [(1.0,), (0.0, 0.0, float("nan"))])
+def test_an_impossible_offset_is_refused(offset):
+    with pytest.raises(ValueError, match="offset"):
+        Stretch(STRETCH.softening, offset)

@@ -23,6 +23,7 @@ from skydenoise.settings import Architecture, TrainSettings
 from skydenoise.train.checkpoint import CHECKPOINT, TrainState
 from skydenoise.train.loop import TrainJob, initial_state, learning_rate, train
 from skydenoise.train.ranks import Ranks, join_ranks
+from skydenoise.train.snapshots import snapshots
 
 TINY = Architecture(bands=2, levels=1, width=4, bottleneck=2, residual_blocks=1, outputs=1, skips=False)
 SHORT = TrainSettings(epochs=3, batch_size=4, learning_rate=1e-2, validation=0.2, checkpoint_minutes=1e-9)
@@ -105,6 +106,17 @@ def test_loss_falls_and_a_model_and_its_curve_are_left(job: TrainJob, objective:
     assert description.provenance["steps"] == 32
     assert list(job.tensorboard.glob("events*"))
     assert not (job.model / CHECKPOINT).exists()
+
+
+def test_snapshots_are_models_of_their_epochs_and_those_of_an_earlier_training_go(job: TrainJob) -> None:
+    train(replace(job, settings=replace(SHORT, epochs=6, snapshots=2)))
+    assert list(snapshots(job.model)) == [2, 4, 6]
+    early, last = (load_model(snapshots(job.model)[epoch])[0].state_dict() for epoch in (2, 6))
+    final = load_model(job.model)[0].state_dict()
+    assert all(torch.equal(last[name], final[name]) for name in final)
+    assert any(not torch.equal(early[name], final[name]) for name in final)
+    train(replace(job, settings=replace(SHORT, epochs=3, snapshots=3)))
+    assert list(snapshots(job.model)) == [3]
 
 
 def train_until(job: TrainJob, saves: int) -> None:

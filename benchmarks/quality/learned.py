@@ -1,7 +1,7 @@
 """Peers that train on the noisy pixels: Noise2Void by CAREamics, and Noise2Self on a U-Net like ours.
 
-Both see the patches of our own training, stretched to u = 3 asinh(x / 3 sigma_sky), three bands together, and
-train for the same time.
+Both see the patches of our own training, stretched, all bands together, and train for the same time. On
+skies the stretch is u = 3 asinh(x / 3 sigma_sky); on frames of the paper's experiments that of our own model.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from skydenoise.evaluate.pixels import SOFTENING
 from skydenoise.evaluate.scene import Image, Method
 from skydenoise.fill import fill
 from skydenoise.model import Network
+from skydenoise.model.model import read_description
 from skydenoise.noise import NoiseModel
 from skydenoise.patches import POSITIONS, PatchSet, cut_patches
-from skydenoise.settings import Architecture, PatchSettings
+from skydenoise.settings import Architecture, PatchSettings, PredictSettings
 from skydenoise.simulate import BANDS, SimulationSettings
 from skydenoise.stretch import Stretch
 from skydenoise.tiles import Blender, TileGrid, cut_tiles
@@ -86,6 +87,8 @@ class Lesson:
     seconds : how long it may train
     seed : of all that is random
     device : cpu or cuda
+    tile, overlap : at prediction, pixels
+    width : channels of the U-Net of Noise2Self at full resolution
     """
 
     patches: PatchSet
@@ -93,6 +96,9 @@ class Lesson:
     seconds: float
     seed: int
     device: str = "cpu"
+    tile: int = TILE
+    overlap: int = OVERLAP
+    width: int = Architecture.width
 
 
 def make_lesson(
@@ -103,6 +109,21 @@ def make_lesson(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     softening = tuple(SOFTENING * sigma for sigma in noise.sigma_sky)
     return Lesson(patches, Stretch(softening), seconds, seed, device)
+
+
+def frames_lesson(patches: Path, description: Path, predict: PredictSettings, seed: int) -> Lesson:
+    """Lesson beside a trained model of ours: its patches, stretch, time, tiles and width.
+
+    patches : folder of the patches
+    description : the model's model.json
+    predict : how the model denoises
+    """
+    model = read_description(description)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    seconds = float(model.provenance["seconds"])
+    tiles = (predict.tile, predict.overlap)
+    width = model.architecture.width
+    return Lesson(PatchSet.open(patches), model.stretch, seconds, seed, device, *tiles, width)
 
 
 def restored(brick: Brick, stretch: Stretch, apply: Callable[[Values], Values]) -> Image:
@@ -142,7 +163,8 @@ def train_noise2self(lesson: Lesson, architecture: Architecture | None = None) -
     generator = np.random.default_rng(lesson.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed)
-        network = Network(architecture or Architecture()).to(lesson.device, memory_format=torch.channels_last)
+        network = Network(architecture or Architecture(bands=lesson.patches.shape[0], width=lesson.width))
+    network = network.to(lesson.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
     start, steps = time.monotonic(), 0
     while (spent := time.monotonic() - start) < lesson.seconds:
@@ -163,24 +185,29 @@ def train_noise2self(lesson: Lesson, architecture: Architecture | None = None) -
         steps += 1
     _log.info("Noise2Self: %d steps", steps)
     network.eval().requires_grad_(False)
-    return partial(
-        restored, stretch=lesson.stretch, apply=partial(apply_noise2self, network, device=lesson.device)
-    )
+    tiles = (lesson.tile, lesson.overlap)
+    apply = partial(apply_noise2self, network, device=lesson.device, tiles=tiles)
+    return partial(restored, stretch=lesson.stretch, apply=apply)
 
 
-def apply_noise2self(network: torch.nn.Module, u: Values, device: str = "cpu") -> Values:
-    """Every pixel predicted from the others, on blended tiles: (band, y, x) to the same."""
+def apply_noise2self(
+    network: torch.nn.Module, u: Values, device: str = "cpu", tiles: tuple[int, int] = (TILE, OVERLAP)
+) -> Values:
+    """Every pixel predicted from the others, on blended tiles: (band, y, x) to the same.
+
+    tiles : edge and overlap, pixels
+    """
     image = torch.from_numpy(u).to(device)
-    grid = TileGrid(*u.shape[1:], TILE, OVERLAP)
+    grid = TileGrid(*u.shape[1:], *tiles)
     blender = Blender(grid, len(u), device)
     with torch.inference_mode():
         for first in range(0, len(grid.origins), BATCH):
             origins = grid.origins[first : first + BATCH]
-            tiles = cut_tiles(image, origins, TILE).contiguous(memory_format=torch.channels_last)
-            result = torch.zeros_like(tiles)
+            noisy = cut_tiles(image, origins, grid.tile).contiguous(memory_format=torch.channels_last)
+            result = torch.zeros_like(noisy)
             for phase in range(GRID**2):
-                mask = phases(tiles.shape, phase).to(device)
-                result += network(hide(tiles, mask))[0] * mask
+                mask = phases(noisy.shape, phase).to(device)
+                result += network(hide(noisy, mask))[0] * mask
             blender.add(origins, result)
     return blender.result.cpu().numpy()
 
@@ -255,7 +282,9 @@ def train_noise2void(lesson: Lesson) -> Method:
     _log.info("Noise2Void: %d steps", trained.trainer.global_step)
 
     def apply(u: Values) -> Values:
-        tiles = {"tile_size": (TILE, TILE), "tile_overlap": (N2V_OVERLAP, N2V_OVERLAP)}
+        tiles = {"tile_size": (lesson.tile,) * 2, "tile_overlap": (N2V_OVERLAP, N2V_OVERLAP)}
+        if min(u.shape[1:]) <= lesson.tile:
+            tiles = {}  # one tile is the whole image
         result, _ = trained.predict(u, axes="CYX", batch_size=8, **tiles)
         return np.asarray(result[0], dtype=np.float32).reshape(u.shape)
 

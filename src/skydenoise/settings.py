@@ -93,6 +93,7 @@ class TrainSettings:
     validation : fraction of the patches that is held out
     precision : "auto" (bfloat16 on a GPU, float32 on a CPU), "float32" or "bfloat16"
     checkpoint_minutes : at most this long between checkpoints
+    snapshots : epochs between models that are kept beside the last one; 0 keeps none
     seed : of initial weights, order, flips and noise
     """
 
@@ -108,6 +109,7 @@ class TrainSettings:
     validation: float = 0.05
     precision: str = "auto"
     checkpoint_minutes: float = 10.0
+    snapshots: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -128,7 +130,8 @@ class TrainSettings:
             _require(
                 0 <= getattr(self, key) < 1, f"train.{key}: {getattr(self, key)} is not in the range [0, 1)"
             )
-        _require(self.weight_decay >= 0, f"train.weight_decay: {self.weight_decay} is below 0")
+        for key in ("weight_decay", "snapshots"):
+            _require(getattr(self, key) >= 0, f"train.{key}: {getattr(self, key)} is below 0")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-PARTS = ("Snakefile", "workflow", "config", "src", "profiles", "envs")
+PARTS = ("Snakefile", "workflow", "config", "src", "profiles", "envs", "benchmarks")
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -9,6 +9,11 @@ import pytest
 from .conftest import clone
 
 
+def variants(text: str) -> str:
+    """Settings of an experiment of the paper with these variants."""
+    return f"paper: {{experiment: glyphs, variants: {text}}}"
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = clone(tmp_path_factory.mktemp("config"))
@@ -28,11 +33,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("survey: {bands: [g, r, g]}", "survey.bands: g, r, g names a band twice"),
         ("model: {bottleneck: 0}", "model.bottleneck: 0 is less than the minimum of 1"),
         ("train: {objective: identity}", "model.skips: with train.objective 'identity'"),
+        ("survey: {source: files, files: nowhere.tsv}", "survey.files: nowhere.tsv: there is no such table"),
         ("bricks: nowhere.tsv", "nowhere.tsv: no such table of bricks"),
         ("bricks: untrained.tsv", "untrained.tsv: no brick has train = yes"),
         ("run: ../elsewhere", "run: '../elsewhere' does not match"),
         ("evaluate: {fwhm: [1.2]}", "evaluate.fwhm: 1 values for the bands g, r, z"),
         ("mosaics: {a: {bricks: [1500p600]}}", "mosaics.a: 1500p600 is not a brick that is denoised"),
+        ("paper: {experiment: glyphs, variants: {}}", "paper.variants: {} "),
+        (variants("{a: {modell: {}}}"), "paper.variants.a.modell: there is no such key, only model"),
+        (variants("{a: {model: {width: 0}}}"), "paper.variants.a: model.width: 0 is less than"),
+        (variants("{a: {predict: {tile: 40}}}"), "paper.variants.a: predict.tile: 40 is not a multiple"),
+        (variants("{a: {}}"), "paper.variants.a: train: objective 'recorrupted' with loss 'flux' needs"),
+        (variants("{a: {}}, glyphs: {fond: x}"), "paper.glyphs.fond: there is no such key, only count"),
     ],
 )
 def test_impossible_settings_are_refused(
@@ -48,8 +60,17 @@ def test_impossible_settings_are_refused(
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize("name", ["config", "demo", "dr8_paper"])
+@pytest.mark.parametrize("name", ["config", "demo", "dr8_paper", "paper/glyphs", "paper/dr8"])
 def test_shipped_configurations_are_possible(
     name: str, folder: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     snakemake(folder, "--dry-run", "--quiet", "--configfile", f"config/{name}.yaml")
+
+
+@pytest.mark.workflow
+def test_the_paper_s_target_without_an_experiment_says_what_it_needs(
+    folder: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = snakemake(folder, "--dry-run", "paper", check=False)
+    assert done.returncode != 0
+    assert "no experiment is set; add --configfile config/paper/glyphs.yaml" in done.stdout

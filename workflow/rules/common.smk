@@ -1,6 +1,7 @@
 """Settings, bricks and chunks: read and checked once, before any job starts."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from skydenoise import __version__ as CODE
 from skydenoise.bricks_table import chunks, read_bricks_table, sample
 from skydenoise.fetch.download import FetchSettings
 from skydenoise.choose.region import region_of
-from skydenoise.errors import SettingsError
+from skydenoise.errors import SettingsError, StepError
 from skydenoise.layout import Survey, truth_catalogue
 from skydenoise.train.job import TrainJob
 from skydenoise.mosaic.settings import MosaicSettings
@@ -50,13 +51,27 @@ def refusal(error):
     return f"{full}: there is no such key, only {', '.join(known)}"
 
 
-def check_config():
-    """Refuse what the schema refuses, in one line that names the key; then fill in its defaults."""
+def check_schema(content):
+    """Refuse what the schema refuses, in one line that names the key."""
     checker = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
-    error = jsonschema.exceptions.best_match(checker.iter_errors(config))
+    error = jsonschema.exceptions.best_match(checker.iter_errors(content))
     if error is not None:
         raise SettingsError(refusal(error))
-    validate(config, str(SCHEMA))
+
+
+def network_settings(content, bands):
+    """Settings of network, patches, training and prediction in `content`, a configuration; checked together."""
+    architecture = Architecture(bands=bands, **content["model"])
+    patches = PatchSettings(**content["patches"])
+    train = TrainSettings(**content["train"])
+    recover = RecoverSettings(
+        enabled=content["predict"]["recover"],
+        scales=len(content["recover"]["threshold"]),
+        **content["recover"],
+    )
+    predict = PredictSettings(**content["predict"] | {"recover": recover})
+    check_together(architecture, patches, train, predict)
+    return architecture, patches, train, predict
 
 
 def check_bricks():
@@ -73,21 +88,36 @@ def check_bricks():
                 )
 
 
+def stacks_of_frames():
+    """Stacks by name, if these are what `survey.files` lists; what cannot be done with them is refused now.
+
+    The files are opened once, by the process that plans, not again by that of every job.
+    """
+    table = Path(config["survey"]["files"])
+    if SOURCE != "files":
+        return {}
+    if not table.exists():
+        raise SettingsError(f"survey.files: {table}: there is no such table")
+    from skydenoise.foreign import read_table
+    from skydenoise.frames import table as frames
+
+    stacks = frames.stacks_of(table, read_table(table))
+    if stacks:
+        frames.check_settings(TRAIN, PREDICT, MOSAICS)
+        frames.check_names(table, stacks, [*BRICKS["train"], *BRICKS["predict"]])
+    if stacks and workflow.is_main_process:
+        frames.check_files(stacks, BRICKS, BANDS, PATCHES, PREDICT)
+    return stacks
+
+
 try:
-    check_config()
+    check_schema(config)
+    validate(config, str(SCHEMA))  # fills in the defaults
     BANDS = tuple(config["survey"]["bands"])
     check_bands(BANDS)
     SOURCE = config["survey"]["source"]
-    ARCHITECTURE = Architecture(bands=len(BANDS), **config["model"])
-    PATCHES = PatchSettings(**config["patches"])
-    TRAIN = TrainSettings(**config["train"])
-    RECOVER = RecoverSettings(
-        enabled=config["predict"]["recover"],
-        scales=len(config["recover"]["threshold"]),
-        **config["recover"],
-    )
-    PREDICT = PredictSettings(**config["predict"] | {"recover": RECOVER})
-    check_together(ARCHITECTURE, PATCHES, TRAIN, PREDICT)
+    ARCHITECTURE, PATCHES, TRAIN, PREDICT = network_settings(config, len(BANDS))
+    RECOVER = PREDICT.recover
     OUTPUT = OutputSettings(**config["output"])
     EVALUATE = EvaluationSettings(
         config["evaluate"]["injections"], config["evaluate"]["fwhm"]
@@ -111,7 +141,8 @@ try:
         "predict": [row.brick for row in TABLE if row.predict],
     }
     check_bricks()
-except SettingsError as error:
+    STACKS = stacks_of_frames()
+except (SettingsError, StepError) as error:
     raise WorkflowError(f"config: {error}") from None
 
 RESULTS = f"results/{config['run']}"
@@ -185,6 +216,16 @@ def simulated(bricks):
     return [truth_catalogue(ROOT, brick) for brick in bricks]
 
 
+def stack_files(purpose):
+    """Stacks for train or predict, by name."""
+    return {name: STACKS[name] for name in BRICKS[purpose]}
+
+
+def stack_path(wildcards):
+    """File of a stack."""
+    return str(STACKS[wildcards.stack].path)
+
+
 def training_job():
     """All that a training is asked to do, as one line: torchrun starts a plain command."""
     return TrainJob(
@@ -217,16 +258,44 @@ def evaluation_products():
     return measured + ([rules.evaluate_truth.output] if SOURCE == "simulation" else [])
 
 
+def frame_products():
+    """Denoised stacks of frames, a picture of each, and the training curve."""
+    made = [
+        f"{RESULTS}/frames/{name}{end}"
+        for name in BRICKS["predict"]
+        for end in (STACKS[name].suffix, ".png")
+    ]
+    return made + [rules.training_curve.output]
+
+
+def products():
+    """What `all` asks for: of skies, of stacks of frames, or of an experiment of the paper."""
+    if "paper" in config:
+        return list(rules.paper_report.output)
+    if STACKS:
+        return frame_products()
+    return [rules.summary.output] + evaluation_products() + [mosaic_products()]
+
+
+def no_bricks(wildcards):
+    """Say what the target `dr8_figure` cannot do."""
+    raise WorkflowError(
+        "config: dr8_figure shows bricks of the sky; survey.files lists stacks of frames"
+    )
+
+
 def print_summary():
     """What was made and where, and how good it is where the truth is known."""
     products = {
         "denoised bricks": ROOT / "coadd",
+        "denoised stacks": ROOT / "frames",
         "mosaics": ROOT / "mosaic",
         "quality, pictures": ROOT / "evaluation",
         "model": ROOT / "model",
         "skipped bricks": ROOT / "skipped.tsv",
+        "experiment": ROOT / "paper",
     }
-    for text in (ROOT / "evaluation/summary.txt", ROOT / "summary.txt"):
+    for text in (ROOT / f"{part}summary.txt" for part in ("evaluation/", "", "paper/")):
         if text.exists():
             print(text.read_text())
     for what, where in products.items():

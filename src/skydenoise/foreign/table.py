@@ -1,15 +1,13 @@
-"""Images of other surveys, listed in a table, in the Legacy Survey's raw layout (`source: files`)."""
+"""Images of other surveys, of a table's rows, in the Legacy Survey's raw layout (`source: files`)."""
 
-import csv
 import fcntl
 import hashlib
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,98 +18,14 @@ from skydenoise.brick import Brick
 from skydenoise.brick.fitsfile import intact_header, wcs_fault
 from skydenoise.brick.rawbrick import write_raw
 from skydenoise.digest import file_digest, joint_digest
-from skydenoise.errors import BrickError, SettingsError, StepError, disk_full
+from skydenoise.errors import BrickError, StepError, disk_full
 from skydenoise.foreign.align import SAME_GRID, align, align_mask, celestial_wcs, grid_distance, with_wcs_of
+from skydenoise.foreign.rows import ForeignImage
 from skydenoise.foreign.sourceimage import SourceError, constant_invvar, read_plane, to_nanomaggies
 from skydenoise.manifest import Entry
 from skydenoise.settings import OutputSettings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ForeignImage:
-    """One row of the table: one band of one brick.
-
-    brick, band : names, harmless in a file's name
-    image : FITS file
-    hdu : index of its HDU; None takes the first with an image
-    plane : index (from 0) in a cube (plane, y, x); None for a plain image
-    units : "" takes BUNIT; a unit's name; a number, the nanomaggies of one unit; "native" keeps the numbers
-    invvar, invvar_hdu : inverse variance in the image's units to the power of -2; None makes a constant one
-        of the image's own background noise
-    mask, mask_hdu : image that is not 0 at saturated or bad pixels; None for no such file
-    """
-
-    brick: str
-    band: str
-    image: Path
-    hdu: int | None = None
-    plane: int | None = None
-    units: str = ""
-    invvar: Path | None = None
-    invvar_hdu: int | None = None
-    mask: Path | None = None
-    mask_hdu: int | None = None
-
-
-def read_table(path: Path) -> list[ForeignImage]:
-    """Read a tab-separated table with the columns brick, band, image and any of ForeignImage's others.
-
-    Paths are relative to the table's folder; empty cells are as good as no column; lines that start with #
-    are comments.
-
-    Raises
-    ------
-    SettingsError : an unknown or missing column, a wrong name or number, a band listed twice
-    """
-    known = {field.name for field in fields(ForeignImage)}
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader((line for line in stream if not line.startswith("#")), delimiter="\t")
-        columns = set(reader.fieldnames or ())
-        if unknown := sorted(columns - known):
-            raise SettingsError(
-                f"{path}: unknown column {', '.join(unknown)}; known: {', '.join(sorted(known))}"
-            )
-        if missing := sorted({"brick", "band", "image"} - columns):
-            raise SettingsError(f"{path}: column {', '.join(missing)} is missing")
-        images = [_row(path, row) for row in reader]
-    seen: set[tuple[str, str]] = set()
-    for image in images:
-        if (image.brick, image.band) in seen:
-            raise SettingsError(f"{path}: brick {image.brick} has band {image.band} twice")
-        seen.add((image.brick, image.band))
-    return images
-
-
-def _row(table: Path, row: dict[str, str]) -> ForeignImage:
-    cells = {column: (cell or "").strip() for column, cell in row.items() if column is not None}
-    brick = layout.check_brick_name(cells["brick"], survey=False)
-
-    def file(column: str) -> Path | None:
-        return table.parent / cells[column] if cells.get(column) else None
-
-    def number(column: str) -> int | None:
-        text = cells.get(column, "")
-        if text and not re.fullmatch(r"[0-9]{1,6}", text):
-            raise SettingsError(f"{table}: brick {brick}: {column} {text!r} is not a number from 0 on")
-        return int(text) if text else None
-
-    image = file("image")
-    if image is None:
-        raise SettingsError(f"{table}: brick {brick}: the image's path is missing")
-    return ForeignImage(
-        brick,
-        layout.check_band_name(cells["band"]),
-        image,
-        number("hdu"),
-        number("plane"),
-        cells.get("units", ""),
-        file("invvar"),
-        number("invvar_hdu"),
-        file("mask"),
-        number("mask_hdu"),
-    )
 
 
 def import_bricks(

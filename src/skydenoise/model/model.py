@@ -112,6 +112,7 @@ def save_model(folder: Path, network: Network, description: ModelDescription) ->
         "architecture": asdict(description.architecture),
         "bands": list(description.bands),
         "softening": list(description.stretch.softening),
+        "offset": list(description.stretch.offset),
         "noise": description.noise.to_json(),
         "provenance": dict(description.provenance),
     }
@@ -177,7 +178,7 @@ def read_description(path: Path) -> ModelDescription:
         return ModelDescription(
             Architecture(**content["architecture"]),
             tuple(content["bands"]),
-            Stretch(tuple(content["softening"])),
+            Stretch(tuple(content["softening"]), tuple(content.get("offset", ()))),  # older models have none
             NoiseModel.from_json(content["noise"]),
             content["provenance"],
             content["sha256"],

@@ -48,6 +48,7 @@ class NoiseModel:
         (dy, dx) = -L..L; 1 at the centre, point-symmetric, its power spectrum nowhere negative
     levels : (band, scales) float64, rms of the starlet coefficients of noise of unit variance, fine to coarse
     scale_error : standard error of `scale`, from its scatter over blocks of the bricks; may be empty
+    level : value that the network sees as 0, the stretch's offset, nanomaggies; empty is 0 (skies)
 
     Raises
     ------
@@ -60,6 +61,7 @@ class NoiseModel:
     correlation: Array
     levels: Array
     scale_error: tuple[float, ...] = ()
+    level: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.bands)
@@ -71,10 +73,9 @@ class NoiseModel:
             values = getattr(self, key)
             if len(values) != count or not all(np.isfinite(value) and value > 0 for value in values):
                 raise ValueError(f"noise.{key}: {values} is not a positive number for each of {self.bands}")
-        if self.scale_error and len(self.scale_error) != count:
-            raise ValueError(
-                f"noise.scale_error: {self.scale_error} is not a number for each of {self.bands}"
-            )
+        for key in ("scale_error", "level"):
+            if (values := getattr(self, key)) and len(values) != count:
+                raise ValueError(f"noise.{key}: {values} is not a number for each of {self.bands}")
         if (
             correlation.ndim != 3
             or correlation.shape[0] != count
@@ -104,6 +105,7 @@ class NoiseModel:
             "sigma_sky": [float(value) for value in self.sigma_sky],
             "scale": [float(value) for value in self.scale],
             "scale_error": [float(value) for value in self.scale_error],
+            "level": [float(value) for value in self.level],
             "levels": self.levels.tolist(),
             "correlation": self.correlation.tolist(),
         }
@@ -118,6 +120,7 @@ class NoiseModel:
             correlation=np.array(content["correlation"], dtype=np.float64),
             levels=np.array(content["levels"], dtype=np.float64),
             scale_error=tuple(content.get("scale_error", ())),
+            level=tuple(content.get("level", ())),
         )
 
     def sigma(self, invvar: Array) -> Array:

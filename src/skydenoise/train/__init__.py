@@ -2,5 +2,5 @@
 
 `loop` is the training from top to bottom, `job` says what to do (light: Snakemake imports it while it
 parses). `course` holds what stays the same, `feed` brings patches, `objective` makes input and target of
-them, `loss` compares, `checkpoint` and `curve` write, `ranks` joins processes.
+them, `loss` compares, `checkpoint`, `snapshots` and `curve` write, `ranks` joins processes.
 """

@@ -53,7 +53,7 @@ class Course:
         noise = NoiseModel.from_json(json.loads(job.noise.read_text(encoding="utf-8")))
         check_possible(job, patches, noise, ranks.world)
         self.noise = noise
-        self.stretch = Stretch(tuple(job.softening * sigma for sigma in noise.sigma_sky))
+        self.stretch = Stretch(tuple(job.softening * sigma for sigma in noise.sigma_sky), noise.level)
         self.criterion = Criterion(settings.loss, self.stretch, job.softening)
         self.feed = Feed(patches, noise, ranks.device)
         self.noise_source = NoiseSource(noise, patches.shape[1:], ranks.device)
@@ -143,7 +143,8 @@ def fingerprint(job: TrainJob) -> str:
     content = json.loads(job.to_json())
     for key in ("patches", "noise", "model", "log", "tensorboard", "provenance"):
         del content[key]
-    del content["settings"]["checkpoint_minutes"]
+    for key in ("checkpoint_minutes", "snapshots"):
+        del content["settings"][key]
     digest = hashlib.sha256(json.dumps([content, __version__], sort_keys=True).encode())
     digest.update(job.noise.read_bytes())
     digest.update((job.patches / POSITIONS).read_bytes())

@@ -22,6 +22,7 @@ from skydenoise.train.course import Course
 from skydenoise.train.curve import Curve
 from skydenoise.train.job import TrainJob
 from skydenoise.train.ranks import Ranks, join_ranks
+from skydenoise.train.snapshots import clear_snapshots, snapshot_folder
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ def train(job: TrainJob) -> None:
             raise StepError(f"train: the ranks see different checkpoints {checkpoint}; is its disk shared?")
         if ranks.rank == 0:
             logger.info("training on %s: step %d of %d", ranks, state.step, course.steps)
+            clear_snapshots(job.model, later_than=state.step // course.epoch_steps)
         network = course.distributed(state.network)
         curve = Curve(job.log, job.tensorboard, state.step) if ranks.rank == 0 else None
         bar = tqdm(total=course.steps, initial=state.step, unit="step", disable=ranks.rank > 0 or None)
@@ -76,6 +78,7 @@ def train(job: TrainJob) -> None:
                 if curve is not None:
                     curve.write(state.rows)
                     logger.info(", ".join(f"{key} {value}" for key, value in state.rows[-1].items()))
+                    keep_snapshot(job, state, course)
             if state.step == course.steps:
                 break
             if ranks.rank == 0 and (stop or time.monotonic() - saved > 60 * job.settings.checkpoint_minutes):
@@ -90,6 +93,13 @@ def train(job: TrainJob) -> None:
             curve.close()
             save_model(job.model, state.averaged(), course.description(state))
             checkpoint.unlink(missing_ok=True)
+
+
+def keep_snapshot(job: TrainJob, state: TrainState, course: Course) -> None:
+    """Save the averaged weights of the epoch that has ended, every `snapshots` epochs."""
+    epoch = state.step // course.epoch_steps
+    if job.settings.snapshots and epoch % job.settings.snapshots == 0:
+        save_model(snapshot_folder(job.model, epoch), state.averaged(), course.description(state))
 
 
 def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:

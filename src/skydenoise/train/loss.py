@@ -23,10 +23,10 @@ class Criterion:
     kind : "l1" or "l2", absolute or squared difference of stretched values; or "flux". The noise of the
         target is stretched with it, so the mean that "l2" finds is not the mean flux: a star of 5 sigma
         comes out too faint. "flux" compares fluxes and is unbiased: squared difference in nanomaggies,
-        divided by softening**2 + input**2. That weight keeps the brightest stars from ruling the sum,
-        and since it is a function of the input alone, whose noise is independent of the target's
-        (`objective`), the best prediction is the mean flux, whatever the weight. The softening in it is
-        that of the pixel's own noise, so shallow regions count as much as deep ones.
+        divided by softening**2 + input**2 (less the stretch's offset). That weight keeps the brightest
+        stars from ruling the sum, and since it is a function of the input alone, whose noise is independent
+        of the target's (`objective`), the best prediction is the mean flux, whatever the weight. The
+        softening in it is that of the pixel's own noise, so shallow regions count as much as deep ones.
     stretch : between nanomaggies and outputs
     softening_sigma : beta, softening in units of the noise
     """
@@ -53,7 +53,9 @@ class Criterion:
             source, target = pool(pair.source, counts, k), pool(pair.target, counts, k)
             softening = self.softening_sigma * pool(pair.sigma, counts, k)
             flux = decode(output, self.stretch.forward(source), self.stretch)
-            scale = torch.hypot(softening, source).clamp(min=1e-30)  # above 0 also where nothing counts
+            scale = torch.hypot(softening, self.stretch.centred(source)).clamp(
+                min=1e-30
+            )  # above 0 also where nothing counts
             return ((flux - target) / scale).square()
         difference = output - pool(self.stretch.forward(pair.target), counts, k)
         return difference.abs() if self.kind == "l1" else difference.square()

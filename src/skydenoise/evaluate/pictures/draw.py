@@ -60,13 +60,13 @@ def before_after(
     sigma = sky_noise(brick)
     colours = composite(denoised.image, sigma)
     zones = choose_zones(brick, denoised.image, sigma)
-    columns = _rendered(brick, denoised, truth, colours)
+    columns = rendered(brick, denoised, truth, colours)
     height, width = brick.shape
     whole = PANEL * np.clip(height / width, 0.3, 2.5)
-    figure, panels = _grid([whole] + [PANEL] * len(zones), len(columns), PANEL)
+    figure, panels = grid([whole] + [PANEL] * len(zones), len(columns), PANEL)
     scale = arcsec_per_pixel(brick.headers[0])
     for panel, (name, pixels) in zip(panels[0], columns.items(), strict=True):
-        _show(panel, pixels, scale, "antialiased")
+        show(panel, pixels, scale, "antialiased")
         panel.set_title(name, fontsize=11)
         for number, zone in enumerate(zones, start=1):
             corner = (zone.x - 0.5, zone.y - 0.5)
@@ -76,7 +76,7 @@ def before_after(
     for number, (row, zone) in enumerate(zip(panels[1:], zones, strict=True), start=1):
         _show_zone(row, columns, zone, scale)
         row[0].set_ylabel(f"{number}  {zone.title}", fontsize=10)
-    _finish(figure, title, f"{_legend(brick, colours)} {credit}".strip())
+    finish(figure, title, f"{_legend(brick, colours)} {credit}".strip())
     save_figure(figure, path)
 
 
@@ -92,8 +92,8 @@ def galaxy_gallery(
     sigma = sky_noise(brick)
     colours = composite(denoised.image, sigma)
     zones = galaxy_zones(brick, denoised.image, sigma)
-    columns = _rendered(brick, denoised, truth, colours)
-    figure, panels = _grid([PANEL / 1.7] * len(columns), max(1, len(zones)), PANEL / 1.7)
+    columns = rendered(brick, denoised, truth, colours)
+    figure, panels = grid([PANEL / 1.7] * len(columns), max(1, len(zones)), PANEL / 1.7)
     if not zones:
         for panel in np.ravel(panels):
             panel.set_axis_off()
@@ -104,7 +104,7 @@ def galaxy_gallery(
         column[0].set_title(f"x {zone.x + zone.size // 2}, y {zone.y + zone.size // 2}", fontsize=8)
     for row, name in zip(panels, columns, strict=True):
         row[0].set_ylabel(name, fontsize=10)
-    _finish(figure, title, f"{_legend(brick, colours)} {credit}".strip())
+    finish(figure, title, f"{_legend(brick, colours)} {credit}".strip())
     save_figure(figure, path)
 
 
@@ -126,7 +126,7 @@ def arcsec_per_pixel(header: fits.Header) -> float | None:
     return 3600 * float(np.mean(proj_plane_pixel_scales(wcs)))
 
 
-def _rendered(
+def rendered(
     brick: Brick, denoised: Denoised, truth: Image | None, colours: Composite
 ) -> dict[str, NDArray[np.uint8]]:
     """Every version as (y, x, 3) uint8, by its name; white where it has no data in any of the bands shown."""
@@ -143,7 +143,7 @@ def _rendered(
     return result
 
 
-def _grid(heights: Sequence[float], columns: int, width: float) -> tuple[Figure, Any]:
+def grid(heights: Sequence[float], columns: int, width: float) -> tuple[Figure, Any]:
     """Figure with panels of given heights and width, inches, and room for title and caption."""
     total = columns * width + 0.5, sum(heights) + 0.9
     figure = Figure(figsize=total, dpi=110, layout="constrained")
@@ -162,7 +162,8 @@ def _legend(brick: Brick, colours: Composite) -> str:
     return f"{text} Colours are false where a band has no data." if (some & ~every).any() else text
 
 
-def _finish(figure: Figure, title: str, caption: str) -> None:
+def finish(figure: Figure, title: str, caption: str) -> None:
+    """Title above and caption below the panels, in lines that fit."""
     if title:
         figure.suptitle(title, fontsize=13)
     width = int(13 * figure.get_figwidth())
@@ -182,10 +183,10 @@ def _show_zone(
     panels: Sequence[Axes], columns: Mapping[str, NDArray[np.uint8]], zone: Zone, scale: float | None
 ) -> None:
     for panel, pixels in zip(panels, columns.values(), strict=True):
-        _show(panel, pixels[zone.window], scale, "nearest")
+        show(panel, pixels[zone.window], scale, "nearest")
 
 
-def _show(panel: Axes, pixels: NDArray[np.uint8], scale: float | None, interpolation: str) -> None:
+def show(panel: Axes, pixels: NDArray[np.uint8], scale: float | None, interpolation: str) -> None:
     """One panel: first row below, as FITS has it; no ticks; a bar of known length."""
     panel.imshow(pixels, origin="lower", interpolation=interpolation)
     panel.set_xticks([])

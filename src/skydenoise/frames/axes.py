@@ -1,0 +1,110 @@
+"""Which axis of an array is what: frames, channels, rows and columns in any order."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skydenoise.errors import SettingsError
+
+Array = NDArray[Any]
+Key = tuple[int | slice, ...]
+
+FRAME_LETTERS = "ntz"
+"""Axes along which frames are counted: number, time, depth."""
+BY_DIMENSIONS = {2: "yx", 3: "nyx", 4: "ncyx"}
+"""What an array's axes are if nobody says it."""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The meaning of an array's axes, one letter each.
+
+    text : letters out of n, t, z (frames), c (channels), y, x; y and x are needed, none stands twice
+    shape : of the array
+
+    Raises
+    ------
+    SettingsError : other letters, y or x missing, or another number of axes than the array has
+    """
+
+    text: str
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        letters = set(self.text)
+        if letters - set(f"{FRAME_LETTERS}cyx") or not {"y", "x"} <= letters or len(letters) < len(self.text):
+            raise SettingsError(
+                f"axes {self.text!r}: y and x and any of n, t, z (frames) and c (channels) are expected, "
+                "each once, such as nyx or ncyx"
+            )
+        if len(self.text) != len(self.shape):
+            raise SettingsError(f"axes {self.text!r} do not fit an array of shape {self.shape}")
+        if not all(self.shape):
+            raise SettingsError(f"an array of shape {self.shape} holds no pixel")
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Lengths of the axes along which frames are counted; empty for a single frame."""
+        return tuple(
+            size for letter, size in zip(self.text, self.shape, strict=True) if letter in FRAME_LETTERS
+        )
+
+    @property
+    def frames(self) -> int:
+        """How many frames."""
+        return int(np.prod(self.frame_shape, dtype=int))
+
+    @property
+    def channels(self) -> int:
+        """How many channels a frame has."""
+        return self.shape[self.text.index("c")] if "c" in self.text else 1
+
+    @property
+    def image(self) -> tuple[int, int]:
+        """(y, x) of a frame."""
+        return self.shape[self.text.index("y")], self.shape[self.text.index("x")]
+
+    def key(self, index: int) -> Key:
+        """Index of frame `index` (from 0) in the array; frames count along the last frame axis first.
+
+        Raises IndexError if there is no such frame.
+        """
+        if not 0 <= index < self.frames:
+            raise IndexError(f"frame {index} of {self.frames}")
+        places = iter(np.unravel_index(index, self.frame_shape) if self.frame_shape else ())
+        return tuple(int(next(places)) if letter in FRAME_LETTERS else slice(None) for letter in self.text)
+
+    def to_image(self, block: Array) -> Array:
+        """(channel, y, x) of what lies in the array at a frame's key."""
+        inner = [letter for letter in self.text if letter not in FRAME_LETTERS]
+        if "c" not in inner:
+            block, inner = block[None], ["c", *inner]
+        return block.transpose([inner.index(letter) for letter in "cyx"])
+
+    def from_image(self, image: Array) -> Array:
+        """Inverse of `to_image`."""
+        inner = [letter for letter in self.text if letter not in FRAME_LETTERS]
+        if "c" not in inner:
+            return image[0].transpose(["yx".index(letter) for letter in inner])
+        return image.transpose(["cyx".index(letter) for letter in inner])
+
+
+def understood(given: str, own: str, shape: tuple[int, ...]) -> Axes:
+    """Axes of an array: those that the user gave, else the file's own, else by the number of dimensions.
+
+    given : as in Axes, upper or lower case, or empty. A leading axis of frames may be missing in the array: a
+        stack of one frame often is stored so
+    own : what the file says, or empty
+
+    Raises
+    ------
+    SettingsError : see Axes; or nothing is said about an array of other than 2 to 4 dimensions
+    """
+    text = (given or own).lower() or BY_DIMENSIONS.get(len(shape), "")
+    if not text:
+        raise SettingsError(f"what are the axes of an array of shape {shape}? Give them, such as nyx or ncyx")
+    if given and text[0] in FRAME_LETTERS and len(shape) == len(text) - 1:
+        text = text[1:]
+    return Axes(text, shape)

@@ -1,0 +1,203 @@
+"""What restoring did to a brick, by numbers: the claims of the paper's Fig. 11, which gives none.
+
+Background noise is removed, stripes and saturated pixels are corrected, intensities are kept in every band.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import sep
+from astropy.table import Table
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from skydenoise import layout
+from skydenoise.brick import Brick, Denoised, read_brick, read_denoised
+from skydenoise.brick.fitsfile import read_survey_image
+from skydenoise.evaluate.pictures.bands import band_figure
+from skydenoise.evaluate.pictures.draw import sky_noise
+from skydenoise.evaluate.pictures.zones import detect
+from skydenoise.evaluate.scene import has_truth, read_truth
+from skydenoise.evaluate.statistics import block_index, block_sums, bootstrap_error, jackknife, rms
+from skydenoise.evaluate.tables import Field, make_table, write_table
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+RADIUS = 7.0
+"""Of apertures, pixels: some 1.8 arcsec of the survey's, 3 times the half width of its seeing."""
+APART = 20.0
+"""Least distance of a measured source from another one, a masked pixel and the border, pixels."""
+BRIGHT = 100.0
+"""Aperture signal-to-noise ratio from which a source counts as bright."""
+FAINT = 20.0
+"""Least ratio of the others; fainter ones are chosen by their noise as well."""
+SKY_DISTANCE = 8
+"""Pixels around a detected source that are no sky."""
+STRIPE_BLOCK = 8
+"""Neighbouring lines that stay together when errors are estimated."""
+
+BLOCKS, SOURCES = "jackknife over blocks", "scatter over sources"
+LINES = "lines drawn again, 8 neighbours together"
+FIELDS = (
+    Field("band", "band", dtype=str),
+    Field("bright", f"isolated sources above {BRIGHT:g} sigma", dtype=int),
+    *Field("bright_kept", "median of their flux restored over raw").with_error(SOURCES),
+    Field("faint", f"isolated sources of {FAINT:g} to {BRIGHT:g} sigma", dtype=int),
+    *Field("faint_kept", "median of their flux restored over raw").with_error(SOURCES),
+    *Field("sky_raw", "rms of the empty sky, raw", "nmgy").with_error(BLOCKS),
+    *Field("sky_restored", "rms of the empty sky, restored", "nmgy").with_error(BLOCKS),
+    *Field("rows_raw", "rms offset of rows, raw", "nmgy").with_error(LINES),
+    *Field("rows_restored", "rms offset of rows, restored", "nmgy").with_error(LINES),
+    *Field("columns_raw", "rms offset of columns, raw", "nmgy").with_error(LINES),
+    *Field("columns_restored", "rms offset of columns, restored", "nmgy").with_error(LINES),
+    Field("masked", "saturated or bad pixels", dtype=int),
+    Field("masked_raw", "their light raw over that of the truth, if it is known"),
+    Field("masked_restored", "their light restored over that of the truth, if it is known"),
+)
+DEFINITIONS = {
+    "sources": f"5 sigma in the raw band, no other, no masked pixel within {APART:g} pixels; aperture of "
+    f"{RADIUS:g} pixels",
+    "sky": f"usable pixels further than {SKY_DISTANCE} pixels from any detected source",
+    "rows, columns": "square root of the covariance of a line's offsets in two halves of the brick, each "
+    "against its two neighbours; noise does not count, negative where the covariance is",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """A brick before and after.
+
+    raw : (band, y, x) nanomaggies, as delivered: with the pixels that are saturated or have no invvar
+    truth : (band, y, x) nanomaggies, or None where nobody knows it
+    """
+
+    brick: Brick
+    raw: Array
+    denoised: Denoised
+    truth: Array | None
+
+    @classmethod
+    def read(cls, cache: Path, root: Path, name: str, bands: Sequence[str]) -> Self:
+        """Read what a run made of a brick; raises BrickError if something is missing."""
+        brick = read_brick(cache, name, bands)
+        planes = [read_survey_image(layout.raw_file(cache, name, "image", band))[0] for band in bands]
+        truth = read_truth(root, name, bands)[0] if has_truth(root, name, bands) else None
+        raw = np.nan_to_num(np.stack(planes).astype(np.float32), posinf=0, neginf=0)
+        return cls(brick, raw, read_denoised(root, name, bands), truth)
+
+
+def report(restored: Restored, stem: Path, credit: str, generator: np.random.Generator) -> None:
+    """Write `stem`.png (`band_figure`) and `stem`.ecsv (`measures`).
+
+    generator : of the bootstrap
+    """
+    brick = restored.brick
+    picture = stem.with_name(f"{stem.name}.png")
+    band_figure(brick, restored.raw, restored.denoised, picture, f"brick {brick.name}", credit)
+    write_table(stem.with_name(f"{stem.name}.ecsv"), measures(restored, generator))
+
+
+def measures(restored: Restored, generator: np.random.Generator) -> Table:
+    """One row per band; see FIELDS."""
+    brick = restored.brick
+    rows: list[dict[str, Any]] = []
+    for index, (band, sigma) in enumerate(zip(brick.bands, sky_noise(brick), strict=True)):
+        usable = brick.usable[index]
+        found = detect(brick.image[index], usable, sigma)
+        sky = empty_sky(found, usable)
+        images = {"raw": restored.raw[index], "restored": restored.denoised.image[index]}
+        row: dict[str, Any] = {"band": band} | flux_kept(
+            images["raw"], images["restored"], usable, found, sigma
+        )
+        for name, image in images.items():
+            row[f"sky_{name}"], row[f"sky_{name}_err"] = sky_rms(image, sky)
+            for kind, axis in (("rows", 0), ("columns", 1)):
+                amplitude = stripes(np.moveaxis(image, axis, 0), np.moveaxis(sky, axis, 0), generator)
+                row[f"{kind}_{name}"], row[f"{kind}_{name}_err"] = amplitude
+        masked = brick.masked[index] & (images["raw"] != 0)
+        row["masked"] = int(np.count_nonzero(masked))
+        light = None if restored.truth is None else float(restored.truth[index][masked].sum())
+        for name, image in images.items():
+            row[f"masked_{name}"] = float(image[masked].sum()) / light if light else np.nan
+        rows.append(row)
+    return make_table(FIELDS, rows, DEFINITIONS)
+
+
+def empty_sky(found: Array, usable: Mask) -> Mask:
+    """Usable pixels far from every source; (y, x) bool.
+
+    found : sources as `zones.detect` gives them; each counts as a disc that holds its pixels above 5 sigma
+    """
+    empty = np.ones(usable.shape, dtype=bool)
+    y, x = np.ogrid[: usable.shape[0], : usable.shape[1]]
+    for source in found:
+        reach = 3 * source["a"] + SKY_DISTANCE
+        low, high = (max(0, int(source[key] - reach)) for key in "yx")
+        part = np.s_[low : int(source["y"] + reach) + 2, high : int(source["x"] + reach) + 2]
+        empty[part] &= (y[part[0]] - source["y"]) ** 2 + (x[:, part[1]] - source["x"]) ** 2 > reach**2
+    return empty & ndimage.binary_erosion(usable, iterations=2)
+
+
+def flux_kept(raw: Array, restored: Array, usable: Mask, found: Array, sigma: float) -> dict[str, Any]:
+    """Numbers of isolated sources, and the median ratio of restored and raw flux, bright and fainter."""
+    x, y = found["x"], found["y"]
+    distance = np.hypot(x[:, None] - x, y[:, None] - y)
+    np.fill_diagonal(distance, np.inf)
+    border = np.minimum.reduce([x, y, usable.shape[1] - 1 - x, usable.shape[0] - 1 - y])
+    bad, _, _ = sep.sum_circle(np.ascontiguousarray(~usable, dtype=np.float32), x, y, APART)
+    alone = (distance.min(axis=1, initial=np.inf) > APART) & (border > APART) & (bad == 0)
+    before, after = (
+        sep.sum_circle(np.ascontiguousarray(image, dtype=np.float32), x[alone], y[alone], RADIUS, subpix=5)[0]
+        for image in (raw, restored)
+    )
+    ratio = before / (sigma * np.sqrt(np.pi) * RADIUS)
+    row: dict[str, Any] = {}
+    for name, chosen in (("bright", ratio >= BRIGHT), ("faint", (ratio >= FAINT) & (ratio < BRIGHT))):
+        kept = after[chosen] / before[chosen]
+        row[name] = int(kept.size)
+        row[f"{name}_kept"] = float(np.median(kept)) if kept.size else np.nan
+        row[f"{name}_kept_err"] = (
+            float(1.2533 * np.std(kept, ddof=1) / np.sqrt(kept.size)) if kept.size > 1 else np.nan
+        )
+    return row
+
+
+def sky_rms(image: Array, sky: Mask) -> tuple[float, float]:
+    """Rms of the sky's pixels about their median, and its standard error."""
+    if not sky.any():
+        return np.nan, np.nan
+    deviation = image - np.median(image[sky])
+    return jackknife(rms, block_sums(block_index(image.shape), sky, [deviation**2]))
+
+
+def stripes(image: Array, sky: Mask, generator: np.random.Generator) -> tuple[float, float]:
+    """Rms offset of the rows of an image (y, x), and its standard error.
+
+    A row's offset is measured in the left and in the right half, each against the mean of the two neighbours.
+    The noise of the two is independent, so their covariance is that of the offsets alone, times 1.5, which is
+    1 + 1/4 + 1/4 for offsets that are independent from row to row. Wider stripes count less.
+    """
+    halves = []
+    for part in (np.s_[:, : image.shape[1] // 2], np.s_[:, image.shape[1] // 2 :]):
+        count = sky[part].sum(axis=1)
+        mean = np.where(sky[part], image[part], 0).sum(axis=1) / np.maximum(count, 1)
+        mean[count < sky[part].shape[1] / 5] = np.nan
+        halves.append(mean[1:-1] - (mean[:-2] + mean[2:]) / 2)
+    product = halves[0] * halves[1] / 1.5
+    blocks = np.arange(product.size) // STRIPE_BLOCK
+    measured = np.isfinite(product)
+    if not measured.any():
+        return np.nan, np.nan
+    values = (np.where(measured, product, 0), measured)
+    sums = np.stack([np.bincount(blocks, weights=value) for value in values]).astype(np.float64)
+
+    def amplitude(drawn: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            square = drawn[0].sum(axis=-1) / drawn[1].sum(axis=-1)
+        return np.asarray(np.sign(square) * np.sqrt(np.abs(square)))[None]
+
+    return float(amplitude(sums)[0]), float(bootstrap_error(amplitude, sums, generator)[0])

@@ -1,0 +1,145 @@
+"""What patch sizes make of a large lattice: the table and figures of Figs 7 and 8."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from skydenoise.atomic import write_text
+from skydenoise.evaluate.pictures.draw import save_figure
+from skydenoise.evaluate.plots import style
+from skydenoise.evaluate.tables import Field, make_table, write_table
+from skydenoise.paper.experiment import Outcome
+from skydenoise.paper.grids import Curve, Scaling, epoch_curves, image_grid
+from skydenoise.paper.lattice import (
+    BASELINE,
+    Lattice,
+    fitted_rows,
+    lattices_of,
+    sharpness,
+    straightness,
+)
+from skydenoise.paper.measures import mean_of
+from skydenoise.paper.settings import LatticeSettings
+
+Array = NDArray[Any]
+
+FRAMES = "scatter over the frames"
+FIELDS = (
+    Field("method", "variant; noisy is the input", dtype=str),
+    Field("seconds", "time of training", "s"),
+    Field("patch", "edge of the training patches, 0 for the input", "pixel", dtype=int),
+    Field("frames", "that are measured", dtype=int),
+    *Field("long_range", f"rms mean residual of columns within {BASELINE:g} pixels", "pixel").with_error(
+        FRAMES
+    ),
+    *Field("single", "rms residual of a heavy column from its straight row", "pixel").with_error(FRAMES),
+    *Field("lost", "share of the heavy columns without a centre").with_error(FRAMES),
+    *Field("sharpness", "contrast of close pairs relative to the truth").with_error(FRAMES),
+    *Field("error", "rms error against the truth", "electron").with_error(FRAMES),
+)
+DEFINITIONS = {
+    "residual": "of a windowed centroid from the straight, evenly spaced row that fits best; 0 for the truth",
+    "sharpness": "mean of two columns less the point between them, summed over all pairs; 1 for the truth",
+}
+MEASURES = ("long_range", "single", "lost", "sharpness", "error")
+ZOOM = 96
+"""Edge of what is shown of a frame, pixels."""
+
+
+def report(outcome: Outcome, settings: LatticeSettings, folder: Path) -> None:
+    """Write measures.ecsv, summary.txt and three figures to `folder`.
+
+    figure-panel.png : a part of the last frame, noisy, clean and of each variant
+    figure-rows.png : residuals along three rows of the last frame
+    figure-convergence.png : loss and error by epoch
+    """
+    lattices = lattices_of(outcome.data)
+    clean = outcome.data.clean[:, 0]
+    images = {"noisy": outcome.data.noisy[:, 0]}
+    images |= {name: each.image[:, 0] for name, each in outcome.all.items()}
+    rows = []
+    for name, each in images.items():
+        variant = outcome.variants[name].variant if name in outcome.variants else None
+        about = {
+            "method": name,
+            "seconds": outcome.all[name].seconds if name in outcome.all else 0.0,
+            "patch": variant.patches.size if variant else 0,
+        }
+        rows.append(about | measure(each, clean, lattices, settings))
+    table = make_table(FIELDS, rows, DEFINITIONS)
+    write_table(folder / "measures.ecsv", table)
+    write_text(folder / "summary.txt", summary(table, outcome.notes))
+    parts = {name: each[-1, :ZOOM, :ZOOM] for name, each in {**images, "clean": clean}.items()}
+    high = 1.2 * settings.heavy
+    image_grid(
+        {"": parts}, Scaling(0, high), folder / "figure-panel.png", f"electrons, black 0, white {high:g}", 3
+    )
+    row_plot(
+        {name: each[-1] for name, each in images.items()}, lattices[-1], settings, folder / "figure-rows.png"
+    )
+    convergence(outcome, folder / "figure-convergence.png")
+
+
+def measure(
+    images: Array, clean: Array, lattices: Sequence[Lattice], settings: LatticeSettings
+) -> dict[str, Any]:
+    """Means over the frames and their standard errors; images and clean (n, y, x)."""
+    values: dict[str, list[float]] = {name: [] for name in MEASURES}
+    for image, truth, lattice in zip(images, clean, lattices, strict=True):
+        straight = straightness(image, lattice, settings)
+        found = (straight.long_range, straight.single, straight.lost)
+        error = float(np.sqrt(np.mean(np.square(image - truth, dtype=float))))
+        for name, value in zip(
+            MEASURES, (*found, sharpness(image, truth, lattice, settings), error), strict=True
+        ):
+            values[name].append(value)
+    row: dict[str, Any] = {"frames": len(images)}
+    for name, each in values.items():
+        mean = mean_of(np.array(each))
+        row |= {name: mean.value, f"{name}_err": mean.error}
+    return row
+
+
+def row_plot(images: dict[str, Array], lattice: Lattice, settings: LatticeSettings, path: Path) -> None:
+    """Write a PNG of how far the columns of three rows are off across the row, a panel per method."""
+    figure = Figure(figsize=(9, 1.5 * len(images) + 0.6), dpi=110, layout="constrained")
+    grid = figure.subplots(len(images), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
+    for axes, (name, image) in zip(grid, images.items(), strict=True):
+        rows, _ = fitted_rows(image, lattice, settings)
+        axes.axhline(0, color="0.6", linewidth=1)
+        for number, place in enumerate((len(rows) // 4, len(rows) // 2, 3 * len(rows) // 4)):
+            if place < len(rows):
+                row = rows[place]
+                axes.plot(row.along, row.residuals[:, 0], linewidth=1, markersize=3, **style(number))
+        axes.set_title(name, fontsize=9)
+    grid[len(grid) // 2].set_ylabel("off the straight row, along y (pixels)")
+    grid[-1].set_xlabel("along the row (pixels)")
+    save_figure(figure, path)
+
+
+def convergence(outcome: Outcome, path: Path) -> None:
+    """Loss, and error in the last frame, by epoch."""
+    losses, errors = {}, {}
+    truth = outcome.data.clean[-1, 0]
+    for name, variant in outcome.variants.items():
+        epochs = np.array([row.epoch for row in variant.curve])
+        losses[name] = Curve(epochs, np.array([row.loss for row in variant.curve]))
+        kept = sorted(variant.snapshots)
+        off = [np.sqrt(np.mean(np.square(variant.snapshots[epoch][-1, 0] - truth))) for epoch in kept]
+        errors[name] = Curve(np.array(kept), np.array(off))
+    label = "rms error in the last frame (electrons)"
+    epoch_curves({"loss of the training patches": losses, label: errors}, path)
+
+
+def summary(table: Table, notes: tuple[str, ...]) -> str:
+    """The table for a person at a terminal, and the notes below."""
+    lines = [f"{'method':<12}" + "".join(f"{name:>18}" for name in MEASURES)]
+    for row in table:
+        numbers = "".join(f"{row[name]:>9.4f} +- {row[f'{name}_err']:<5.4f}" for name in MEASURES)
+        lines.append(f"{row['method']:<12}{numbers}")
+    return "\n".join([*lines, *notes]) + "\n"

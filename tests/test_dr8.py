@@ -1,0 +1,93 @@
+"""The numbers beside the survey figure say what was done to an image, and how surely."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from matplotlib.image import imread
+from test_evaluate_pictures import SIGMA, make_brick
+
+from skydenoise.paper.dr8 import Restored, empty_sky, flux_kept, measures, report, sky_rms, stripes
+
+SOURCE = [("x", float), ("y", float), ("a", float), ("flux", float)]
+
+
+def sky(height: int = 256, width: int = 300, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((height, width)).astype(np.float32)
+
+
+@pytest.mark.parametrize("amplitude", [0.0, 0.3, 2.0])
+def test_stripes_are_measured_to_their_error(amplitude: float) -> None:
+    generator = np.random.default_rng(3)
+    image = sky() + amplitude * generator.standard_normal((256, 1))
+    found, error = stripes(image, np.ones(image.shape, bool), generator)
+    assert 0 < error < max(0.1, 0.1 * amplitude)
+    assert found == pytest.approx(amplitude, abs=max(4 * error, 0.1))
+    along, _ = stripes(image.T, np.ones(image.T.shape, bool), generator)
+    assert abs(along) < 0.1
+
+
+def test_neither_sources_nor_lines_without_sky_count() -> None:
+    image, where = sky(), np.ones((256, 300), bool)
+    image[50:60], where[50:60] = 1e6, False
+    image[100:120, 30:50], where[100:120, 30:50] = 1e6, False
+    found, error = stripes(image, where, np.random.default_rng(1))
+    assert abs(found) < max(4 * error, 0.15)
+    assert np.isnan(stripes(image, np.zeros_like(where), np.random.default_rng(1))).all()
+
+
+def test_the_sky_s_rms_is_its_own() -> None:
+    image = 5 + 3 * sky()
+    value, error = sky_rms(image, np.ones(image.shape, bool))
+    assert value == pytest.approx(3, abs=4 * error)
+    assert np.isnan(sky_rms(image, np.zeros(image.shape, bool))[0])
+
+
+def test_sky_keeps_away_from_sources_and_from_bad_pixels() -> None:
+    usable = np.ones((100, 100), bool)
+    usable[:10] = False
+    found = np.array([(50.0, 60.0, 2.0, 9.0)], SOURCE)
+    empty = empty_sky(found, usable)
+    assert not empty[:12].any()
+    y, x = np.nonzero(~empty[12:98, 2:98])
+    assert np.hypot(y + 12 - 60, x + 2 - 50).max() <= 14.5
+    assert not empty[60, 50]
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.8])
+def test_flux_is_compared_source_by_source(kept: float) -> None:
+    y, x = np.mgrid[:300, :300]
+    places = [(50, 60), (50, 200), (150, 100), (200, 240), (250, 60), (255, 66)]
+    image = sum(100 * np.exp(-((y - at[0]) ** 2 + (x - at[1]) ** 2) / 8) for at in places)
+    found = np.array([(at[1], at[0], 2.0, 9.0) for at in places], SOURCE)
+    row = flux_kept(image, kept * image, np.ones(image.shape, bool), found, 1.0)
+    assert (row["bright"], row["faint"]) == (4, 0)  # two are too close to each other
+    assert row["bright_kept"] == pytest.approx(kept)
+    assert np.isnan(row["faint_kept"])
+
+
+def test_figure_and_table_come_from_a_brick(tmp_path: Path) -> None:
+    brick, denoised, truth = make_brick()
+    raw = np.where(brick.masked, 20, brick.image)
+    restored = Restored(brick, raw, denoised, truth)
+    report(restored, tmp_path / "dr8-a.b", "Input pixels: nobody's.", np.random.default_rng(0))
+    table = Table.read(tmp_path / "dr8-a.b.ecsv", format="ascii.ecsv")
+    assert list(table["band"]) == ["g", "r", "z"]
+    np.testing.assert_allclose(table["sky_raw"], SIGMA, rtol=0.05)
+    assert (table["sky_restored"] < 0.5 * SIGMA).all()
+    np.testing.assert_allclose(table["masked_restored"], 1)
+    assert (table["masked_raw"] < 0.8).all()
+    assert (table["masked"] == brick.masked.sum(axis=(1, 2))).all()
+    picture = imread(tmp_path / "dr8-a.b.png")
+    assert picture.shape[0] > picture.shape[1] > 1000  # whole and three zones, twice; colour and three bands
+
+
+def test_without_a_truth_nothing_is_said_of_saturated_light() -> None:
+    brick, denoised, _ = make_brick(bands=("g",))
+    table = measures(Restored(brick, brick.image, denoised, None), np.random.default_rng(0))
+    assert np.isnan(table["masked_restored"]).all()
+    blank = replace(brick, masked=np.zeros_like(brick.masked))
+    table = measures(Restored(blank, brick.image, denoised, brick.image), np.random.default_rng(0))
+    assert table["masked"][0] == 0

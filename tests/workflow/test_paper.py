@@ -1,0 +1,50 @@
+"""An experiment of the paper at toy size, by its one target."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from astropy.table import Table
+
+from .conftest import clone
+
+TOY = """
+run: toy
+paper: {peers: [Noise2Self, Noise2Void], glyphs: {count: 24, size: 32}}
+patches: {size: 32, count: 24}
+model: {layout: lean, width: 2, residual_blocks: 0}
+train: {epochs: 2, snapshots: 1, batch_size: 8}
+predict: {tile: 32}
+"""
+
+
+@pytest.mark.workflow
+def test_the_glyphs_are_run_by_one_target(
+    tmp_path: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    folder = clone(tmp_path / "paper")
+    (folder / "toy.yaml").write_text(TOY)
+    arguments = ("--configfile", "config/paper/glyphs.yaml", "toy.yaml", "--", "paper")
+
+    snakemake(folder, *arguments)
+
+    results = folder / "results/toy/paper"
+    table = Table.read(results / "measures.ecsv")
+    methods = [str(method) for method in table["method"]]
+    assert methods[:5] == ["noisy", "l1", "l2", "single", "Noise2Self"]
+    about = json.loads((results / "Noise2Void/peer.json").read_text())
+    assert ("Noise2Void" in methods) == (about["left_out"] == "")
+    assert (f"Noise2Void left out: {about['left_out']}" in (results / "summary.txt").read_text()) == bool(
+        about["left_out"]
+    )
+    assert list(table["glyphs"]) == [24] * len(table)
+    assert table["psnr"][1] > table["psnr"][0]
+    seconds = dict(zip(methods, table["seconds"], strict=True))
+    assert seconds["Noise2Self"] == pytest.approx(seconds["l1"])
+    for name in ("panel", "convergence", "contrast"):
+        assert (results / f"figure-{name}.png").stat().st_size > 1000
+    assert not (results / "l2/patches").exists()  # those of l1 are the same
+    again = snakemake(folder, "--dry-run", *arguments)
+    assert "Nothing to be done" in again.stdout

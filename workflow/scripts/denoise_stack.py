@@ -1,0 +1,15 @@
+from pathlib import Path
+
+import torch
+
+from skydenoise.allocator import reuse_freed_memory
+from skydenoise.frames.steps import denoise_stack
+from skydenoise.joblog import job_log
+from skydenoise.predict import load_denoiser
+
+with job_log(snakemake.log[0]):
+    reuse_freed_memory()
+    params = snakemake.params
+    torch.set_num_threads(snakemake.threads)
+    denoiser = load_denoiser(Path(snakemake.input.weights).parent, params.settings)
+    denoise_stack(params.stack, Path(snakemake.output.denoised), denoiser)

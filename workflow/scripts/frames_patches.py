@@ -1,0 +1,11 @@
+import json
+from pathlib import Path
+
+from skydenoise.frames.steps import cut_frames
+from skydenoise.joblog import job_log
+from skydenoise.noise import NoiseModel
+
+with job_log(snakemake.log[0]):
+    params = snakemake.params
+    noise = NoiseModel.from_json(json.loads(Path(snakemake.input.noise).read_text(encoding="utf-8")))
+    cut_frames(params.stacks, noise, params.settings, Path(snakemake.output.positions).parent)

@@ -1,0 +1,22 @@
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(snakemake.scriptdir).resolve().parents[1]))
+
+from benchmarks.quality.learned import LEARNERS, frames_lesson
+from skydenoise.joblog import job_log
+from skydenoise.paper.steps import finish_peer, leave_out_peer
+
+with job_log(snakemake.log[0]):
+    torch.set_num_threads(snakemake.threads)
+    given, params = snakemake.input, snakemake.params
+    lesson = frames_lesson(Path(given.patches).parent, Path(given.description), params.settings, params.seed)
+    folder = Path(snakemake.output.about).parent
+    try:
+        method = LEARNERS[snakemake.wildcards.peer](lesson)
+    except ImportError as error:
+        leave_out_peer(folder, str(error))
+    else:
+        finish_peer(folder.parent, folder, method, lesson.seconds)
