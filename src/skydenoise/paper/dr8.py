@@ -37,11 +37,13 @@ FAINT = 20.0
 """Least ratio of the others; fainter ones are chosen by their noise as well."""
 SKY_DISTANCE = 8
 """Pixels around a detected source that are no sky."""
-STRIPE_BLOCK = 8
+AROUND = 33
+"""Lines around one that its offset is measured against, itself included."""
+STRIPE_BLOCK = 32
 """Neighbouring lines that stay together when errors are estimated."""
 
 BLOCKS, SOURCES = "jackknife over blocks", "scatter over sources"
-LINES = "lines drawn again, 8 neighbours together"
+LINES = "lines drawn again, 32 neighbours together"
 FIELDS = (
     Field("band", "band", dtype=str),
     Field("bright", f"isolated sources above {BRIGHT:g} sigma", dtype=int),
@@ -63,7 +65,7 @@ DEFINITIONS = {
     f"{RADIUS:g} pixels",
     "sky": f"usable pixels further than {SKY_DISTANCE} pixels from any detected source",
     "rows, columns": "square root of the covariance of a line's offsets in two halves of the brick, each "
-    "against its two neighbours; noise does not count, negative where the covariance is",
+    f"against the {AROUND} lines around; noise does not count, negative where the covariance is",
 }
 
 
@@ -177,17 +179,19 @@ def sky_rms(image: Array, sky: Mask) -> tuple[float, float]:
 def stripes(image: Array, sky: Mask, generator: np.random.Generator) -> tuple[float, float]:
     """Rms offset of the rows of an image (y, x), and its standard error.
 
-    A row's offset is measured in the left and in the right half, each against the mean of the two neighbours.
-    The noise of the two is independent, so their covariance is that of the offsets alone, times 1.5, which is
-    1 + 1/4 + 1/4 for offsets that are independent from row to row. Wider stripes count less.
+    A row's offset is measured in the left and in the right half, each against the mean of the AROUND rows
+    around it. The noise of the two is independent, so their covariance is that of the offsets alone; for rows
+    that are independent of each other it is 1 - 1 / AROUND of it. Stripes wider than AROUND count less.
     """
     halves = []
     for part in (np.s_[:, : image.shape[1] // 2], np.s_[:, image.shape[1] // 2 :]):
         count = sky[part].sum(axis=1)
         mean = np.where(sky[part], image[part], 0).sum(axis=1) / np.maximum(count, 1)
-        mean[count < sky[part].shape[1] / 5] = np.nan
-        halves.append(mean[1:-1] - (mean[:-2] + mean[2:]) / 2)
-    product = halves[0] * halves[1] / 1.5
+        known = count >= sky[part].shape[1] / 5
+        weight = ndimage.uniform_filter1d(known.astype(np.float64), AROUND, mode="constant")
+        around = ndimage.uniform_filter1d(np.where(known, mean, 0.0), AROUND, mode="constant")
+        halves.append(np.where(known, mean - around / np.maximum(weight, 1 / AROUND), np.nan))
+    product = halves[0] * halves[1] / (1 - 1 / AROUND)
     blocks = np.arange(product.size) // STRIPE_BLOCK
     measured = np.isfinite(product)
     if not measured.any():
