@@ -1,6 +1,6 @@
 """What the workflow does for any experiment, step by step: frames, patches, report.
 
-Training is `train.loop`, as for any survey, and `restore` denoises. Torch, slow to import, is not needed here.
+Training is `train.loop`, as for any survey, and `restore` denoises. Torch, slow to import, is not needed.
 """
 
 from __future__ import annotations
