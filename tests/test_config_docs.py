@@ -12,7 +12,7 @@ import yaml
 from skydenoise.fetch.download import FetchSettings
 from skydenoise.foreign.rows import ForeignImage
 from skydenoise.mosaic.settings import MosaicSettings
-from skydenoise.paper.settings import GlyphSettings
+from skydenoise.paper.settings import GlyphSettings, LatticeSettings, StemSettings, TriboliumSettings
 from skydenoise.settings import (
     Architecture,
     EvaluationSettings,
@@ -114,6 +114,9 @@ INTERNAL = {
         (FetchSettings, "survey"),
         (MosaicSettings, "mosaics.<name>"),
         (GlyphSettings, "paper.glyphs"),
+        (StemSettings, "paper.bottleneck"),
+        (LatticeSettings, "paper.patch_size"),
+        (TriboliumSettings, "paper.tribolium"),
     ],
 )
 def test_the_package_s_defaults_are_the_schema_s(settings: type, section: str) -> None:

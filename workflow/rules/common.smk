@@ -262,7 +262,9 @@ def frame_products():
 
 
 def products():
-    """What `all` asks for: of skies, or of stacks of frames."""
+    """What `all` asks for: of skies, of stacks of frames, or of an experiment of the paper."""
+    if "paper" in config:
+        return list(rules.paper_report.output)
     if STACKS:
         return frame_products()
     return [rules.summary.output] + evaluation_products() + [mosaic_products()]
@@ -284,8 +286,9 @@ def print_summary():
         "quality, pictures": ROOT / "evaluation",
         "model": ROOT / "model",
         "skipped bricks": ROOT / "skipped.tsv",
+        "experiment": ROOT / "paper",
     }
-    for text in (ROOT / "evaluation/summary.txt", ROOT / "summary.txt"):
+    for text in (ROOT / f"{part}summary.txt" for part in ("evaluation/", "", "paper/")):
         if text.exists():
             print(text.read_text())
     for what, where in products.items():

@@ -60,8 +60,8 @@ class StemSettings:
     probe: float = 1.3
     radius: tuple[float, float] = (30.0, 70.0)
     layers: int = 8
-    support: float = 0.5
-    atom: float = 2.0
+    support: float = 0.7
+    atom: float = 3.0
     drift: float = 0.5
     turn: float = 0.2
     hop: float = 1.0
