@@ -9,7 +9,16 @@ from astropy.table import Table
 from matplotlib.image import imread
 from test_evaluate_pictures import SIGMA, make_brick
 
-from skydenoise.paper.dr8 import Restored, empty_sky, flux_kept, measures, report, sky_rms, stripes
+from skydenoise.paper.dr8 import (
+    Restored,
+    empty_sky,
+    flux_kept,
+    measures,
+    report,
+    report_skipped,
+    sky_rms,
+    stripes,
+)
 
 SOURCE = [("x", float), ("y", float), ("a", float), ("flux", float)]
 
@@ -99,3 +108,9 @@ def test_without_a_truth_nothing_is_said_of_masked_pixels() -> None:
     row = measures(Restored(blank, truth, none, denoised, truth), np.random.default_rng(0))[0]
     assert (row["saturated"], row["bad"]) == (0, 0)
     assert np.isnan([row["saturated_restored"], row["bad_restored"]]).all()
+
+
+def test_a_skipped_brick_is_said_to_be_so(tmp_path: Path) -> None:
+    report_skipped("1502p600", tmp_path / "dr8-1502p600")
+    assert len(Table.read(tmp_path / "dr8-1502p600.ecsv", format="ascii.ecsv")) == 0
+    assert imread(tmp_path / "dr8-1502p600.png").min() < 0.5

@@ -120,6 +120,7 @@ def test_the_paper_s_figure_of_a_brick_is_made_on_demand(run: Path, snakemake: S
     assert list(table["band"]) == ["g", "r", "z"]
     assert (table["sky_restored"] < table["sky_raw"]).all()
     assert (folder / f"dr8-{DENOISED}.png").stat().st_size > 100_000
+    assert len(Table.read(folder / f"dr8-{BROKEN}.ecsv", format="ascii.ecsv")) == 0
 
 
 def test_running_again_does_nothing(run: Path, snakemake: Snakemake) -> None:

@@ -3,9 +3,14 @@ from pathlib import Path
 import numpy as np
 
 from skydenoise.joblog import job_log
-from skydenoise.paper.dr8 import Restored, report
+from skydenoise.manifest import finished
+from skydenoise.paper.dr8 import Restored, report, report_skipped
 
 with job_log(snakemake.log[0]):
-    params, picture = snakemake.params, Path(snakemake.output.picture)
-    restored = Restored.read(params.cache, params.root, snakemake.wildcards.brick, params.bands)
-    report(restored, picture.with_suffix(""), params.credit, np.random.default_rng(0))
+    params, name = snakemake.params, snakemake.wildcards.brick
+    stem = Path(snakemake.output.picture).with_suffix("")
+    if name in finished(snakemake.input.manifest):
+        restored = Restored.read(params.cache, params.root, name, params.bands)
+        report(restored, stem, params.credit, np.random.default_rng(0))
+    else:
+        report_skipped(name, stem)

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import sep
 from astropy.table import Table
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -19,7 +20,7 @@ from skydenoise.brick import Brick, Denoised, read_brick, read_denoised
 from skydenoise.brick.fitsfile import read_survey_image
 from skydenoise.brick.maskbits import mask_value
 from skydenoise.evaluate.pictures.bands import band_figure
-from skydenoise.evaluate.pictures.draw import sky_noise
+from skydenoise.evaluate.pictures.draw import save_figure, sky_noise
 from skydenoise.evaluate.pictures.zones import detect
 from skydenoise.evaluate.scene import has_truth, read_truth
 from skydenoise.evaluate.statistics import block_index, block_sums, bootstrap_error, jackknife, rms
@@ -117,6 +118,14 @@ def report(restored: Restored, stem: Path, credit: str, generator: np.random.Gen
     picture = stem.with_name(f"{stem.name}.png")
     band_figure(brick, restored.raw, restored.denoised, picture, f"brick {brick.name}", credit)
     write_table(stem.with_name(f"{stem.name}.ecsv"), measures(restored, generator))
+
+
+def report_skipped(name: str, stem: Path) -> None:
+    """Say in `stem`.png that a brick was skipped, and write `stem`.ecsv without rows."""
+    figure = Figure(figsize=(6, 1), dpi=110)
+    figure.text(0.5, 0.5, f"brick {name} was skipped: skipped.tsv says why", ha="center", va="center")
+    save_figure(figure, stem.with_name(f"{stem.name}.png"))
+    write_table(stem.with_name(f"{stem.name}.ecsv"), make_table(FIELDS, [], DEFINITIONS))
 
 
 def measures(restored: Restored, generator: np.random.Generator) -> Table:
