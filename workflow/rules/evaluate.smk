@@ -48,8 +48,7 @@ rule evaluate_denoiser:
     """Sources put in and recovered, steps at tiles and bricks, Stein's error: the denoiser runs again."""
     input:
         manifests=predicted(EVALUATED),
-        weights=MODEL["weights"],
-        description=MODEL["description"],
+        **MODEL,
         uncertainty=rules.calibrate.output.uncertainty,
     output:
         tables=expand(

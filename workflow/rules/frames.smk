@@ -72,9 +72,7 @@ rule denoise_stack:
     """One stack, frame by frame."""
     input:
         stack=stack_path,
-        # plain paths: the rule that makes them comes later, and needs those above
-        weights=f"{RESULTS}/model/model.safetensors",
-        description=f"{RESULTS}/model/model.json",
+        **MODEL,
     output:
         denoised=f"{RESULTS}/frames/{{stack}}{{suffix}}",
     log:

@@ -11,8 +11,7 @@ rule predict:
     """One chunk: the model is loaded once; reading and writing go on while the network works."""
     input:
         fetched=f"{RESULTS}/fetch/predict-{{chunk}}.tsv",
-        weights=MODEL["weights"],
-        description=MODEL["description"],
+        **MODEL,
         uncertainty=rules.calibrate.output.uncertainty,
     output:
         manifest=f"{RESULTS}/predict/{{chunk}}.tsv",

@@ -62,8 +62,7 @@ rule calibrate:
     """Denoise training cutouts, add fresh noise, denoise again: how large is the error where?"""
     input:
         manifests=fetched("train"),
-        weights=MODEL["weights"],
-        description=MODEL["description"],
+        **MODEL,
     output:
         uncertainty=f"{RESULTS}/model/uncertainty.json",
     log:
