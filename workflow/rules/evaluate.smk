@@ -47,8 +47,8 @@ rule evaluate_residual:
 rule evaluate_denoiser:
     """Sources put in and recovered, steps at tiles and bricks, Stein's error: the denoiser runs again."""
     input:
-        manifests=predicted(EVALUATED),
         **MODEL,
+        manifests=predicted(EVALUATED),
         uncertainty=rules.calibrate.output.uncertainty,
     output:
         tables=expand(

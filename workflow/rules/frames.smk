@@ -71,8 +71,8 @@ rule patches:
 rule denoise_stack:
     """One stack, frame by frame."""
     input:
-        stack=stack_path,
         **MODEL,
+        stack=stack_path,
     output:
         denoised=f"{RESULTS}/frames/{{stack}}{{suffix}}",
     log:

@@ -10,8 +10,8 @@ out  <results>/coadd/<AAA>/<brick>/skydenoise-<brick>-{image,sigma}-<band>.fits.
 rule predict:
     """One chunk: the model is loaded once; reading and writing go on while the network works."""
     input:
-        fetched=f"{RESULTS}/fetch/predict-{{chunk}}.tsv",
         **MODEL,
+        fetched=f"{RESULTS}/fetch/predict-{{chunk}}.tsv",
         uncertainty=rules.calibrate.output.uncertainty,
     output:
         manifest=f"{RESULTS}/predict/{{chunk}}.tsv",

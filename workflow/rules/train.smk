@@ -61,8 +61,8 @@ else:
 rule calibrate:
     """Denoise training cutouts, add fresh noise, denoise again: how large is the error where?"""
     input:
-        manifests=fetched("train"),
         **MODEL,
+        manifests=fetched("train"),
     output:
         uncertainty=f"{RESULTS}/model/uncertainty.json",
     log:
