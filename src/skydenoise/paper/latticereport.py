@@ -138,8 +138,8 @@ def convergence(outcome: Outcome, path: Path) -> None:
 
 def summary(table: Table, notes: tuple[str, ...]) -> str:
     """The table for a person at a terminal, and the notes below."""
-    lines = [f"{'method':<12}" + "".join(f"{name:>18}" for name in MEASURES)]
+    lines = [f"{'method':<14}" + "".join(f"{name:>18}" for name in MEASURES)]
     for row in table:
         numbers = "".join(f"{row[name]:>9.4f} +- {row[f'{name}_err']:<5.4f}" for name in MEASURES)
-        lines.append(f"{row['method']:<12}{numbers}")
+        lines.append(f"{row['method']:<14}{numbers}")
     return "\n".join([*lines, *notes]) + "\n"
