@@ -105,7 +105,8 @@ def test_the_report_tells_perfect_from_shrunken_from_useless(data: Data, tmp_pat
     assert rows["perfect"]["psnr"] > 60
     assert rows["shrunken"]["psnr"] < 20
     assert rows["shrunken"]["psnr_scaled"] > 60  # it is the contrast alone that is wrong
-    assert rows["shrunken"]["right"] == 1
+    assert rows["shrunken"]["right"] == rows["shrunken"]["legible"] == 1
+    assert rows["noisy"]["legible"] == rows["wrong"]["legible"] == 0
     assert rows["wrong"]["right"] == pytest.approx(0, abs=0.2)
     assert rows["perfect"]["synthetic_right"]
     assert not rows["wrong"]["synthetic_right"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skydenoise.paper.measures import best_scaled, contrast, mean_of, nearest, psnr, ssim
+from skydenoise.paper.measures import best_scaled, contrast, mean_of, nearest, overlap, psnr, ssim
 
 
 def frames(count: int, seed: int = 0) -> np.ndarray:
@@ -55,6 +55,15 @@ def test_contrast_is_the_step_between_the_regions() -> None:
     image = np.where(inside, 5.0, 2.0)
     np.testing.assert_allclose(contrast(image, inside, ~inside), 3)
     assert np.isnan(contrast(image, np.zeros_like(inside), ~inside)).all()
+
+
+def test_overlap_is_intersection_over_union() -> None:
+    truth, image = np.zeros((2, 1, 1, 8, 8))
+    truth[..., :4, :] = 1
+    image[..., 2:6, :] = 0.7
+    assert overlap(image, truth)[0] == pytest.approx(2 / 6)
+    assert overlap(truth, truth)[0] == 1
+    assert overlap(0 * image, truth)[0] == 0
 
 
 @given(st.floats(0.1, 10), st.floats(-5, 5))

@@ -1,23 +1,20 @@
 """The steps of an experiment: what is cut, denoised, kept and handed to the report."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.quality.learned import frames_lesson, train_noise2self
 from skydenoise.errors import SettingsError
+from skydenoise.model import load_model
 from skydenoise.paper.experiment import Data
 from skydenoise.paper.files import read_data, read_noise, write_data
+from skydenoise.paper.restore import denoise_last, denoise_variant, finish_peer, leave_out_peer
 from skydenoise.paper.settings import Variant
-from skydenoise.paper.steps import (
-    cut,
-    denoise_last,
-    denoise_variant,
-    finish_peer,
-    leave_out_peer,
-    read_variant,
-)
+from skydenoise.paper.steps import cut, read_variant
 from skydenoise.patches import PatchSet
 from skydenoise.settings import Architecture, PatchSettings, PredictSettings, RecoverSettings, TrainSettings
 from skydenoise.train.job import TrainJob
@@ -114,6 +111,19 @@ def test_a_peer_is_finished_or_left_out(frames: Path) -> None:
     leave_out_peer(frames / "peer", "not installed")
     assert json.loads((frames / "peer/peer.json").read_text())["left_out"] == "not installed"
     assert not (frames / "peer/denoised.npy").exists()
+
+
+def test_a_peer_learns_beside_a_model_from_its_patches_and_in_its_stretch(frames: Path) -> None:
+    folder = trained(frames)
+    lesson = frames_lesson(folder / "patches", folder / "model/model.json", BARE, seed=1)
+    assert lesson.seconds == load_model(folder / "model")[1].provenance["seconds"]
+    assert lesson.stretch.offset == read_noise(frames).level
+    assert (len(lesson.patches), lesson.tile, lesson.width) == (9, 16, TINY.width)
+    method = train_noise2self(replace(lesson, seconds=0.05))
+    denoise_last(frames, 2, method, frames / "peer.npy")
+    images = np.load(frames / "peer.npy")
+    assert images.shape == (2, 1, 16, 16)
+    assert images.mean() == pytest.approx(5, abs=1)  # fluxes again, not stretched values
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,14 @@ if "paper" in config:
             expand(rules.paper_denoise.output.denoised, variant=VARIANTS),
             expand(rules.paper_peer.output.about, peer=PEERS),
         output:
-            figures=[f"{PAPER}/figure-{name}.png" for name in PLAN.figures],
+            figures=[
+                report(
+                    f"{PAPER}/figure-{name}.png",
+                    category=f"Experiment: {EXPERIMENT}",
+                    labels={"what": name},
+                )
+                for name in PLAN.figures
+            ],
             measures=f"{PAPER}/measures.ecsv",
             summary=f"{PAPER}/summary.txt",
         log:

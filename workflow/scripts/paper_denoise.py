@@ -4,7 +4,7 @@ import torch
 
 from skydenoise.allocator import reuse_freed_memory
 from skydenoise.joblog import job_log
-from skydenoise.paper.steps import denoise_variant
+from skydenoise.paper.restore import denoise_variant
 
 with job_log(snakemake.log[0]):
     reuse_freed_memory()

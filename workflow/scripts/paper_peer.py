@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(snakemake.scriptdir).resolve().parents[1]))
 
 from benchmarks.quality.learned import LEARNERS, frames_lesson
 from skydenoise.joblog import job_log
-from skydenoise.paper.steps import finish_peer, leave_out_peer
+from skydenoise.paper.restore import finish_peer, leave_out_peer
 
 with job_log(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)

@@ -12,8 +12,8 @@ MASKBITS = {
 """Bit numbers of DR8 to DR10 (legacysurvey.org/dr10/bitmasks), for headers that do not name them."""
 
 
-def mask_value(header: fits.Header, band: str) -> int:
-    """Sum of the SATUR and ALLMASK bits of a band; 0 if there are none.
+def mask_value(header: fits.Header, band: str, kinds: Sequence[str] = tuple(MASKBITS)) -> int:
+    """Sum of the SATUR and ALLMASK bits of a band, or of one of the two; 0 if there are none.
 
     legacypipe names the bits in cards such as MBIT_2 = 'SATUR_G'; without such cards MASKBITS holds.
     """
@@ -23,9 +23,9 @@ def mask_value(header: fits.Header, band: str) -> int:
         if (match := re.fullmatch(r"MBIT_(\d+)", card.keyword))
     }
     if named:
-        bits = [named[key] for kind in MASKBITS if (key := f"{kind}_{band.upper()}") in named]
+        bits = [named[key] for kind in kinds if (key := f"{kind}_{band.upper()}") in named]
     else:
-        bits = [numbers[band] for numbers in MASKBITS.values() if band in numbers]
+        bits = [numbers[band] for kind in kinds if band in (numbers := MASKBITS[kind])]
     return sum(1 << bit for bit in bits)
 
 

@@ -17,6 +17,7 @@ from scipy import ndimage
 from skydenoise import layout
 from skydenoise.brick import Brick, Denoised, read_brick, read_denoised
 from skydenoise.brick.fitsfile import read_survey_image
+from skydenoise.brick.maskbits import mask_value
 from skydenoise.evaluate.pictures.bands import band_figure
 from skydenoise.evaluate.pictures.draw import sky_noise
 from skydenoise.evaluate.pictures.zones import detect
@@ -37,11 +38,13 @@ FAINT = 20.0
 """Least ratio of the others; fainter ones are chosen by their noise as well."""
 SKY_DISTANCE = 8
 """Pixels around a detected source that are no sky."""
-STRIPE_BLOCK = 8
+AROUND = 33
+"""Lines around one that its offset is measured against, itself included."""
+STRIPE_BLOCK = 32
 """Neighbouring lines that stay together when errors are estimated."""
 
 BLOCKS, SOURCES = "jackknife over blocks", "scatter over sources"
-LINES = "lines drawn again, 8 neighbours together"
+LINES = "lines drawn again, 32 neighbours together"
 FIELDS = (
     Field("band", "band", dtype=str),
     Field("bright", f"isolated sources above {BRIGHT:g} sigma", dtype=int),
@@ -54,16 +57,19 @@ FIELDS = (
     *Field("rows_restored", "rms offset of rows, restored", "nmgy").with_error(LINES),
     *Field("columns_raw", "rms offset of columns, raw", "nmgy").with_error(LINES),
     *Field("columns_restored", "rms offset of columns, restored", "nmgy").with_error(LINES),
-    Field("masked", "saturated or bad pixels", dtype=int),
-    Field("masked_raw", "their light raw over that of the truth, if it is known"),
-    Field("masked_restored", "their light restored over that of the truth, if it is known"),
+    Field("saturated", "saturated pixels", dtype=int),
+    Field("saturated_raw", "their light raw over that of the truth, if it is known"),
+    Field("saturated_restored", "their light restored over that of the truth, if it is known"),
+    Field("bad", "other masked pixels, such as cosmic rays and bad columns", dtype=int),
+    Field("bad_raw", "their rms error raw, if the truth is known", "nmgy"),
+    Field("bad_restored", "their rms error restored, if the truth is known", "nmgy"),
 )
 DEFINITIONS = {
     "sources": f"5 sigma in the raw band, no other, no masked pixel within {APART:g} pixels; aperture of "
     f"{RADIUS:g} pixels",
     "sky": f"usable pixels further than {SKY_DISTANCE} pixels from any detected source",
     "rows, columns": "square root of the covariance of a line's offsets in two halves of the brick, each "
-    "against its two neighbours; noise does not count, negative where the covariance is",
+    f"against the {AROUND} lines around; noise does not count, negative where the covariance is",
 }
 
 
@@ -72,11 +78,13 @@ class Restored:
     """A brick before and after.
 
     raw : (band, y, x) nanomaggies, as delivered: with the pixels that are saturated or have no invvar
+    saturated : (band, y, x) bool, those of the masked pixels
     truth : (band, y, x) nanomaggies, or None where nobody knows it
     """
 
     brick: Brick
     raw: Array
+    saturated: Mask
     denoised: Denoised
     truth: Array | None
 
@@ -87,7 +95,17 @@ class Restored:
         planes = [read_survey_image(layout.raw_file(cache, name, "image", band))[0] for band in bands]
         truth = read_truth(root, name, bands)[0] if has_truth(root, name, bands) else None
         raw = np.nan_to_num(np.stack(planes).astype(np.float32), posinf=0, neginf=0)
-        return cls(brick, raw, read_denoised(root, name, bands), truth)
+        return cls(brick, raw, _saturated(cache, brick), read_denoised(root, name, bands), truth)
+
+
+def _saturated(cache: Path, brick: Brick) -> Mask:
+    """Pixels that maskbits call saturated, (band, y, x); none without such a file."""
+    path = layout.raw_file(cache, brick.name, "maskbits")
+    if not path.exists():
+        return np.zeros_like(brick.masked)
+    bits, header = read_survey_image(path)
+    values = [mask_value(header, band, ("SATUR",)) for band in brick.bands]
+    return np.stack([(bits.astype(np.int64) & value) != 0 for value in values])
 
 
 def report(restored: Restored, stem: Path, credit: str, generator: np.random.Generator) -> None:
@@ -118,13 +136,23 @@ def measures(restored: Restored, generator: np.random.Generator) -> Table:
             for kind, axis in (("rows", 0), ("columns", 1)):
                 amplitude = stripes(np.moveaxis(image, axis, 0), np.moveaxis(sky, axis, 0), generator)
                 row[f"{kind}_{name}"], row[f"{kind}_{name}_err"] = amplitude
-        masked = brick.masked[index] & (images["raw"] != 0)
-        row["masked"] = int(np.count_nonzero(masked))
-        light = None if restored.truth is None else float(restored.truth[index][masked].sum())
-        for name, image in images.items():
-            row[f"masked_{name}"] = float(image[masked].sum()) / light if light else np.nan
-        rows.append(row)
+        rows.append(row | _masked_pixels(restored, index))
     return make_table(FIELDS, rows, DEFINITIONS)
+
+
+def _masked_pixels(restored: Restored, index: int) -> dict[str, Any]:
+    """The entries of a band's row about its saturated and its other masked pixels, as far as delivered."""
+    masked = restored.brick.masked[index] & (restored.raw[index] != 0)
+    saturated = masked & restored.saturated[index]
+    bad = masked & ~saturated
+    row: dict[str, Any] = {"saturated": np.count_nonzero(saturated), "bad": np.count_nonzero(bad)}
+    truth = np.full(masked.shape, np.nan) if restored.truth is None else restored.truth[index]
+    for name, image in (("raw", restored.raw[index]), ("restored", restored.denoised.image[index])):
+        light = truth[saturated].sum()
+        row[f"saturated_{name}"] = float(image[saturated].sum() / light) if light else np.nan
+        error = image[bad] - truth[bad]
+        row[f"bad_{name}"] = float(np.sqrt(np.mean(error**2))) if bad.any() else np.nan
+    return row
 
 
 def empty_sky(found: Array, usable: Mask) -> Mask:
@@ -177,17 +205,19 @@ def sky_rms(image: Array, sky: Mask) -> tuple[float, float]:
 def stripes(image: Array, sky: Mask, generator: np.random.Generator) -> tuple[float, float]:
     """Rms offset of the rows of an image (y, x), and its standard error.
 
-    A row's offset is measured in the left and in the right half, each against the mean of the two neighbours.
-    The noise of the two is independent, so their covariance is that of the offsets alone, times 1.5, which is
-    1 + 1/4 + 1/4 for offsets that are independent from row to row. Wider stripes count less.
+    A row's offset is measured in the left and in the right half, each against the mean of the AROUND rows
+    around it. The noise of the two is independent, so their covariance is that of the offsets alone; for rows
+    that are independent of each other it is 1 - 1 / AROUND of it. Stripes wider than AROUND count less.
     """
     halves = []
     for part in (np.s_[:, : image.shape[1] // 2], np.s_[:, image.shape[1] // 2 :]):
         count = sky[part].sum(axis=1)
         mean = np.where(sky[part], image[part], 0).sum(axis=1) / np.maximum(count, 1)
-        mean[count < sky[part].shape[1] / 5] = np.nan
-        halves.append(mean[1:-1] - (mean[:-2] + mean[2:]) / 2)
-    product = halves[0] * halves[1] / 1.5
+        known = count >= sky[part].shape[1] / 5
+        weight = ndimage.uniform_filter1d(known.astype(np.float64), AROUND, mode="constant")
+        around = ndimage.uniform_filter1d(np.where(known, mean, 0.0), AROUND, mode="constant")
+        halves.append(np.where(known, mean - around / np.maximum(weight, 1 / AROUND), np.nan))
+    product = halves[0] * halves[1] / (1 - 1 / AROUND)
     blocks = np.arange(product.size) // STRIPE_BLOCK
     measured = np.isfinite(product)
     if not measured.any():

@@ -18,6 +18,9 @@ from skydenoise.paper.experiment import Data
 Array = NDArray[Any]
 
 NOISY, CLEAN, DATA, NOISE = "noisy.npy", "clean.npy", "data.json", "noise.json"
+DENOISED, CURVE, MODEL, PEER = "denoised.npy", "training.csv", "model", "peer.json"
+"""In the folder of a variant or a peer, which lies in that of the frames."""
+SNAPSHOT = "epoch-{epoch:05d}.npy"
 
 
 def write_data(folder: Path, data: Data) -> None:

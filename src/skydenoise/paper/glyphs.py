@@ -26,7 +26,7 @@ SCALE = 1 + AMPLITUDE
 
 EM = 7 / 8
 """Edge of a glyph's square in that of the image, so that no stroke is cut off."""
-MEASURED, FOLLOWED, PANEL = 500, 200, 8
+MEASURED, FOLLOWED, PANEL = 500, 100, 8
 """Frames that are measured, measured after many an epoch, and shown, the synthetic glyph among them."""
 STROKES = 5
 """Of the synthetic glyph (Fig. 4)."""

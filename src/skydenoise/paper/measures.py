@@ -88,6 +88,16 @@ def contrast(images: Array, inside: Array, outside: Array) -> Array:
     return np.asarray(means[0] - means[1])
 
 
+def overlap(images: Array, truth: Array, threshold: float = 0.5) -> Array:
+    """Intersection over union of the pixels above a threshold in image and truth, of each frame, (n,).
+
+    images, truth : (n, channel, y, x); some pixel of every truth is above the threshold
+    """
+    above, true = np.asarray(images) > threshold, np.asarray(truth) > threshold
+    both = np.count_nonzero(above & true, axis=(1, 2, 3))
+    return np.asarray(both / np.count_nonzero(above | true, axis=(1, 2, 3)))
+
+
 def best_scaled(images: Array, truth: Array) -> Array:
     """Frames a + b * images with the a and b, one for all frames, that come closest to the truth.
 
