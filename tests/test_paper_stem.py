@@ -12,7 +12,7 @@ from skydenoise.paper.experiment import Denoised
 from skydenoise.paper.grids import Curve
 from skydenoise.paper.settings import StemSettings
 from skydenoise.paper.stem import draw_frames, frames_of, simulate
-from skydenoise.paper.stemreport import epochs_to_common, measure
+from skydenoise.paper.stemreport import by_epoch, epochs_to_half, measure
 
 SMALL = StemSettings(frames=4, series=2, size=192, measured=2, radius=(20, 40), atoms=120)
 
@@ -98,19 +98,20 @@ def test_the_table_prefers_the_truth(data):
     assert clean["found_fair"] == 1 > noisy["found_fair"]
 
 
-def test_epochs_are_counted_until_the_worst_end_is_reached():
+def test_epochs_are_counted_until_half_of_the_way():
     epochs = np.array([1, 2, 4])
-    slow = Curve(epochs, np.array([[4.0, 4.0], [3.0, 3.0], [2.0, 2.0]]))
-    fast = Curve(epochs, np.array([[3.0, 3.0], [1.0, 2.0], [1.0, 1.0]]))
-    needed = epochs_to_common({"slow": slow, "fast": fast})
-    assert needed["slow"] == (4, 0)
-    np.testing.assert_allclose(needed["fast"][0], (1.5 + 2) / 2)
+    slow = Curve(epochs, np.array([[5.0, 4.0], [4.0, 3.5], [2.0, 2.5]]))
+    fast = Curve(epochs, np.array([[4.0, 5.0], [1.0, 2.0], [1.0, 1.0]]))
+    stuck = Curve(epochs, np.array([[5.0, 5.0], [4.0, 4.0], [4.0, 4.0]]))
+    needed = epochs_to_half({"slow": slow, "fast": fast, "stuck": stuck})  # half is 3 in both frames
+    np.testing.assert_allclose(needed["slow"][0], (3 + 3) / 2)
+    np.testing.assert_allclose(needed["fast"][0], (1 + 1 / 3 + 1 + 2 / 3) / 2)
     assert needed["fast"][1] > 0
+    assert np.isnan(needed["stuck"][0])
+    assert epochs_to_half({"none": Curve(np.empty(0), np.empty((0, 2)))}) == {}
 
 
 def test_a_variant_without_snapshots_has_an_empty_curve(data):
-    from skydenoise.paper.stemreport import by_epoch
-
     error, rough = by_epoch(Denoised(data.noisy[-2:], 1.0), frames_of(data), SMALL)
     assert len(error.epochs) == len(rough.values) == 0
 

@@ -273,7 +273,7 @@ def train_noise2void(lesson: Lesson) -> Method:
             "enable_model_summary": False,
             "log_every_n_steps": 1,
         },
-        seed=lesson.seed,
+        seed=lesson.seed or 1,  # CAREamics refuses 0
     )
     folder = tempfile.TemporaryDirectory(prefix="noise2void-")
     trained = careamist(config, work_dir=folder.name, enable_progress_bar=False)

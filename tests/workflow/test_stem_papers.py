@@ -103,7 +103,8 @@ def test_widths_of_the_bottleneck_are_measured_and_followed(bottleneck):
     table = Table.read(bottleneck / "measures.ecsv", format="ascii.ecsv")
     assert list(table["method"]) == ["noisy", "gaussian", "channels_16"]
     assert row(bottleneck, "channels_16")["roughness"] < row(bottleneck, "noisy")["roughness"]
-    assert 1 <= row(bottleneck, "channels_16")["epochs"] <= 3
+    assert row(bottleneck, "channels_16")["error"] > 0
+    assert row(bottleneck, "channels_16")["seconds"] > 0
     assert "channels_16" in (bottleneck / "summary.txt").read_text()
 
 

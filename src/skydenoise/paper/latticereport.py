@@ -1,6 +1,6 @@
 """What patch sizes make of a large lattice: the table and figures of Figs 7 and 8."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from skydenoise.paper.settings import LatticeSettings
 Array = NDArray[Any]
 
 FRAMES = "scatter over the frames"
+PAIRS = "scatter of the difference, frame by frame"
 FIELDS = (
     Field("method", "variant; noisy is the input", dtype=str),
     Field("seconds", "time of training", "s"),
@@ -41,12 +42,22 @@ FIELDS = (
     *Field("lost", "share of the heavy columns without a centre").with_error(FRAMES),
     *Field("sharpness", "contrast of close pairs relative to the truth").with_error(FRAMES),
     *Field("error", "rms error against the truth", "electron").with_error(FRAMES),
+    *Field("long_range_less", "long_range less that of the first variant", "pixel").with_error(PAIRS),
+    *Field("sharpness_less", "sharpness less that of the first variant").with_error(PAIRS),
 )
 DEFINITIONS = {
     "residual": "of a windowed centroid from the straight, evenly spaced row that fits best; 0 for the truth",
     "sharpness": "mean of two columns less the point between them, summed over all pairs; 1 for the truth",
 }
 MEASURES = ("long_range", "single", "lost", "sharpness", "error")
+CHANGES = ("long_range", "sharpness")
+"""Measures that are compared frame by frame with the first variant's."""
+FOLLOWED = {
+    "long-range residual (pixels)": "long_range",
+    "sharpness of close pairs": "sharpness",
+    "rms error (electrons)": "error",
+}
+"""What is followed in the last frame, by the label of its axis."""
 ZOOM = 96
 """Edge of what is shown of a frame, pixels."""
 
@@ -56,21 +67,14 @@ def report(outcome: Outcome, settings: LatticeSettings, folder: Path) -> None:
 
     figure-panel.png : a part of the last frame, noisy, clean and of each variant
     figure-rows.png : residuals along three rows of the last frame
-    figure-convergence.png : loss and error by epoch
+    figure-convergence.png : loss, and the measures in the last frame, by epoch
     """
     lattices = lattices_of(outcome.data)
     clean = outcome.data.clean[:, 0]
     images = {"noisy": outcome.data.noisy[:, 0]}
     images |= {name: each.image[:, 0] for name, each in outcome.all.items()}
-    rows = []
-    for name, each in images.items():
-        variant = outcome.variants[name].variant if name in outcome.variants else None
-        about = {
-            "method": name,
-            "seconds": outcome.all[name].seconds if name in outcome.all else 0.0,
-            "patch": variant.patches.size if variant else 0,
-        }
-        rows.append(about | measure(each, clean, lattices, settings))
+    values = {name: measure(each, clean, lattices, settings) for name, each in images.items()}
+    rows = [row_of(name, values, outcome) for name in images]
     table = make_table(FIELDS, rows, DEFINITIONS)
     write_table(folder / "measures.ecsv", table)
     write_text(folder / "summary.txt", summary(table, outcome.notes))
@@ -82,26 +86,36 @@ def report(outcome: Outcome, settings: LatticeSettings, folder: Path) -> None:
     row_plot(
         {name: each[-1] for name, each in images.items()}, lattices[-1], settings, folder / "figure-rows.png"
     )
-    convergence(outcome, folder / "figure-convergence.png")
+    convergence(outcome, lattices[-1], settings, folder / "figure-convergence.png")
 
 
 def measure(
     images: Array, clean: Array, lattices: Sequence[Lattice], settings: LatticeSettings
-) -> dict[str, Any]:
-    """Means over the frames and their standard errors; images and clean (n, y, x)."""
-    values: dict[str, list[float]] = {name: [] for name in MEASURES}
+) -> dict[str, Array]:
+    """Value of each frame, (n,), of every one of MEASURES; images and clean (n, y, x)."""
+    rows = []
     for image, truth, lattice in zip(images, clean, lattices, strict=True):
         straight = straightness(image, lattice, settings)
-        found = (straight.long_range, straight.single, straight.lost)
         error = float(np.sqrt(np.mean(np.square(image - truth, dtype=float))))
-        for name, value in zip(
-            MEASURES, (*found, sharpness(image, truth, lattice, settings), error), strict=True
-        ):
-            values[name].append(value)
-    row: dict[str, Any] = {"frames": len(images)}
-    for name, each in values.items():
-        mean = mean_of(np.array(each))
-        row |= {name: mean.value, f"{name}_err": mean.error}
+        sharp = sharpness(image, truth, lattice, settings)
+        rows.append((straight.long_range, straight.single, straight.lost, sharp, error))
+    return dict(zip(MEASURES, np.reshape(rows, (-1, len(MEASURES))).T, strict=True))
+
+
+def row_of(name: str, values: Mapping[str, Mapping[str, Array]], outcome: Outcome) -> dict[str, Any]:
+    """A method's row of the table, from the values of all methods."""
+    variant = outcome.variants[name].variant if name in outcome.variants else None
+    row: dict[str, Any] = {
+        "method": name,
+        "seconds": outcome.all[name].seconds if name in outcome.all else 0.0,
+        "patch": variant.patches.size if variant else 0,
+        "frames": len(values[name]["error"]),
+    }
+    means = {measure: mean_of(each) for measure, each in values[name].items()}
+    first = values[next(iter(outcome.variants))]
+    means |= {f"{key}_less": mean_of(values[name][key] - first[key]) for key in CHANGES}
+    for key, mean in means.items():
+        row |= {key: mean.value, f"{key}_err": mean.error}
     return row
 
 
@@ -122,24 +136,28 @@ def row_plot(images: dict[str, Array], lattice: Lattice, settings: LatticeSettin
     save_figure(figure, path)
 
 
-def convergence(outcome: Outcome, path: Path) -> None:
-    """Loss, and error in the last frame, by epoch."""
-    losses, errors = {}, {}
-    truth = outcome.data.clean[-1, 0]
+def convergence(outcome: Outcome, lattice: Lattice, settings: LatticeSettings, path: Path) -> None:
+    """Loss, and straightness, sharpness and error in the last frame, by epoch."""
+    panels: dict[str, dict[str, Curve]] = {label: {} for label in ("loss of the training patches", *FOLLOWED)}
+    truth = outcome.data.clean[-1:, 0]
     for name, variant in outcome.variants.items():
-        epochs = np.array([row.epoch for row in variant.curve])
-        losses[name] = Curve(epochs, np.array([row.loss for row in variant.curve]))
-        kept = sorted(variant.snapshots)
-        off = [np.sqrt(np.mean(np.square(variant.snapshots[epoch][-1, 0] - truth))) for epoch in kept]
-        errors[name] = Curve(np.array(kept), np.array(off))
-    label = "rms error in the last frame (electrons)"
-    epoch_curves({"loss of the training patches": losses, label: errors}, path)
+        losses = np.array([row.loss for row in variant.curve])
+        panels["loss of the training patches"][name] = Curve(np.arange(1, len(losses) + 1), losses)
+        kept = np.array(sorted(variant.snapshots), dtype=int)
+        values = [measure(variant.snapshots[epoch][-1:, 0], truth, [lattice], settings) for epoch in kept]
+        for label, key in FOLLOWED.items():
+            panels[label][name] = Curve(kept, np.array([each[key][0] for each in values]))
+    epoch_curves(panels, path)
 
 
 def summary(table: Table, notes: tuple[str, ...]) -> str:
-    """The table for a person at a terminal, and the notes below."""
-    lines = [f"{'method':<12}" + "".join(f"{name:>18}" for name in MEASURES)]
+    """The table for a person at a terminal, differences from the first variant, and the notes."""
+    lines = [f"{'method':<14}" + "".join(f"{name:>20}" for name in MEASURES)]
     for row in table:
-        numbers = "".join(f"{row[name]:>9.4f} +- {row[f'{name}_err']:<5.4f}" for name in MEASURES)
-        lines.append(f"{row['method']:<12}{numbers}")
+        numbers = (f"{row[name]:.4f} +- {row[f'{name}_err']:.4f}" for name in MEASURES)
+        lines.append(f"{row['method']:<14}" + "".join(f"{number:>20}" for number in numbers))
+    trained = table[table["patch"] > 0]
+    for row in trained[1:]:
+        changes = (f"{key} {row[f'{key}_less']:+.4f} +- {row[f'{key}_less_err']:.4f}" for key in CHANGES)
+        lines.append(f"{row['method']} less {trained['method'][0]}, frame by frame: {', '.join(changes)}")
     return "\n".join([*lines, *notes]) + "\n"

@@ -33,16 +33,17 @@ FIELDS = (
     *Field("false", "false ones per 10^4 pixels of empty support then").with_error(POISSON),
     *Field("found_fair", "lone atoms found with one false one per 10^4 pixels").with_error(BINOMIAL),
     Field("threshold", "height for that", "electron"),
-    *Field("epochs", "until the error is what the worst variant's is at the end").with_error(FRAMES),
+    *Field("epochs", "until half of the way is done; NaN: never").with_error(FRAMES),
 )
 DEFINITIONS = {
     "roughness": "empty support is four sigmas of the probe from any atom; structure wider than 4 pixels is "
     "taken away",
     "found": "a peak within two sigmas of the probe of an atom, above the mean around it",
-    "epochs": "in the followed frames, between snapshots by a straight line",
+    "epochs": "the way is that of the error in the followed frames, from the worst variant's at the first "
+    "snapshot to the best one's at the last; between snapshots by a straight line",
 }
-ROWS = 2
-"""Snapshots shown beside the end of the training."""
+SHOWN = (0.2, 0.45)
+"""Snapshots shown beside the end, as parts of the training: the paper's epoch 30 of 136, and one halfway."""
 ZOOM = 128
 """Edge of what is shown of a frame, pixels."""
 
@@ -63,7 +64,7 @@ def report(outcome: Outcome, settings: StemSettings, folder: Path) -> None:
     followed = frames[len(frames) - outcome.data.followed :]
     errors = {name: by_epoch(each, followed, settings)[0] for name, each in outcome.variants.items()}
     rows = [measure(name, each, frames, settings) for name, each in images.items()]
-    needed = epochs_to_common(errors)
+    needed = epochs_to_half(errors)
     for row in rows:
         name = row["method"]
         row["seconds"] = outcome.all[name].seconds if name in outcome.all else 0.0
@@ -115,20 +116,23 @@ def by_epoch(variant: Denoised, frames: Sequence[StemFrame], settings: StemSetti
     return Curve(epochs, errors), Curve(epochs, rough)
 
 
-def epochs_to_common(errors: Mapping[str, Curve]) -> dict[str, tuple[float, float]]:
-    """Epochs until a variant's error is that of the worst variant at the end, and the standard error.
+def epochs_to_half(errors: Mapping[str, Curve]) -> dict[str, tuple[float, float]]:
+    """Epochs until half of the way is done: mean over frames and standard error; NaN if it never is.
 
-    errors : (epoch, frame) values of each variant, falling in the main; the first stands for all before
+    The way is that of the error from the worst variant's at the first snapshot to the best one's at the last.
+
+    errors : (epoch, frame) values of each variant; what rises again does not count
     """
-    if not errors:
+    if not all(len(curve.epochs) for curve in errors.values()):
         return {}
-    common = np.max([curve.values[-1] for curve in errors.values()], axis=0)  # (frame,)
+    start = np.max([curve.values[0] for curve in errors.values()], axis=0)  # (frame,)
+    level = (start + np.min([curve.values[-1] for curve in errors.values()], axis=0)) / 2
     needed = {}
     for name, curve in errors.items():
         lowest = np.minimum.accumulate(curve.values, axis=0)
         epochs = [
-            float(np.interp(-level, -column, curve.epochs))
-            for level, column in zip(common, lowest.T, strict=True)
+            np.interp(-half, -column, curve.epochs) if column[-1] <= half else np.nan
+            for half, column in zip(level, lowest.T, strict=True)
         ]
         mean = mean_of(np.array(epochs))
         needed[name] = (mean.value, mean.error)
@@ -167,8 +171,8 @@ def panel(outcome: Outcome, settings: StemSettings, path: Path) -> None:
     }
     for name, variant in outcome.variants.items():
         epochs = sorted(variant.snapshots)
-        early = sorted({epochs[round(share * (len(epochs) - 1))] for share in (0, 0.25)} if epochs else ())
-        images = {f"epoch {epoch}": variant.snapshots[epoch][-1, 0][window] for epoch in early[:ROWS]}
+        early = sorted({epochs[round(share * (len(epochs) - 1))] for share in SHOWN} if epochs else ())
+        images = {f"epoch {epoch}": variant.snapshots[epoch][-1, 0][window] for epoch in early}
         rows[name] = images | {"end": variant.image[-1, 0][window]}
     high = 3 * settings.atom
     image_grid(rows, Scaling(0, high), path, f"electrons per pixel: black 0, white {high:g}")
@@ -190,8 +194,10 @@ def interesting(frame: StemFrame, edge: int) -> tuple[slice, slice]:
 def summary(table: Table, notes: tuple[str, ...]) -> str:
     """The table for a person at a terminal, and the notes below."""
     shown = ("error", "roughness", "found", "false", "found_fair", "epochs")
-    lines = [f"{'method':<12}" + "".join(f"{name:>18}" for name in shown)]
+    lines = [f"{'method':<14}" + "".join(f"{name:>18}" for name in shown)]
     for row in table:
-        numbers = "".join(f"{row[name]:>9.3f} +- {row[f'{name}_err']:<5.3f}" for name in shown)
-        lines.append(f"{row['method']:<12}{numbers}")
+        numbers = (
+            "-" if np.isnan(row[name]) else f"{row[name]:.3f} +- {row[f'{name}_err']:.3f}" for name in shown
+        )
+        lines.append(f"{row['method']:<14}" + "".join(f"{number:>18}" for number in numbers))
     return "\n".join([*lines, *notes]) + "\n"

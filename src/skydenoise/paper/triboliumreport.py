@@ -120,10 +120,10 @@ def densest(truth: Array, edge: int) -> tuple[int, int]:
 def summary(table: Table, outcome: Outcome) -> str:
     """The table for a person at a terminal, what the paper found, and the notes."""
     shown = ("ssim", "ssim_plain", "psnr")
-    lines = [f"{'method':<12}" + "".join(f"{name:>18}" for name in shown)]
+    lines = [f"{'method':<14}" + "".join(f"{name:>18}" for name in shown)]
     for row in table:
         numbers = "".join(f"{row[name]:>9.3f} +- {row[f'{name}_err']:<5.3f}" for name in shown)
-        lines.append(f"{row['method']:<12}{numbers}")
+        lines.append(f"{row['method']:<14}{numbers}")
     paper = ", ".join(f"{name} {value}" for name, value in PAPER_SSIM.items())
     lines.append(f"data: {outcome.data.notes['source']}; the paper's ssim on CARE's stack: {paper}")
     return "\n".join([*lines, *outcome.notes]) + "\n"
