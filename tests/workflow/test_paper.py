@@ -11,7 +11,7 @@ from .conftest import clone
 
 TOY = """
 run: toy
-paper: {glyphs: {count: 24, size: 32}, variants: {l2: null}}
+paper: {glyphs: {count: 24, size: 32}, variants: {l2: null, l2_single: null}}
 patches: {size: 32, count: 24}
 model: {layout: lean, width: 2, residual_blocks: 0}
 train: {epochs: 2, snapshots: 2, batch_size: 8}
@@ -32,13 +32,13 @@ def test_the_glyphs_are_run_by_one_target(
     results = folder / "results/toy/paper"
     table = Table.read(results / "measures.ecsv")
     methods = [str(method) for method in table["method"]]
-    assert methods == ["noisy", "l1", "single", "Noise2Self"]
+    assert methods == ["noisy", "l1", "l1_single", "Noise2Self"]
     assert list(table["glyphs"]) == [24] * len(table)
     assert table["psnr"][1] > table["psnr"][0]
     seconds = dict(zip(methods, table["seconds"], strict=True))
     assert seconds["Noise2Self"] == pytest.approx(seconds["l1"])
     for name in ("panel", "convergence", "contrast"):
         assert (results / f"figure-{name}.png").stat().st_size > 1000
-    assert not (results / "single/patches").exists()  # those of l1 are the same
+    assert not (results / "l1_single/patches").exists()  # those of l1 are the same
     again = snakemake(folder, "--dry-run", *arguments)
     assert "Nothing to be done" in again.stdout
