@@ -74,10 +74,14 @@ class Curve:
 
 
 def epoch_curves(panels: Mapping[str, Mapping[str, Curve]], path: Path, logarithmic: bool = False) -> None:
-    """Write a PNG with one panel per label of the vertical axis, one series per name."""
-    figure = Figure(figsize=(4.6 * len(panels), 3.8), dpi=110, layout="constrained")
-    grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (label, series) in zip(grid, panels.items(), strict=True):
+    """Write a PNG with one panel per label of the vertical axis, a series per name; two rows from four on."""
+    rows = 1 if len(panels) < 4 else 2
+    columns = -(-len(panels) // rows)
+    figure = Figure(figsize=(4.6 * columns, 3.6 * rows), dpi=110, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (label, series) in zip(grid, panels.items(), strict=False):
         for number, (name, curve) in enumerate(series.items()):
             axes.errorbar(
                 curve.epochs, curve.values, curve.error, label=name, markersize=4, capsize=2, **style(number)
