@@ -102,6 +102,8 @@ def test_the_report_tells_perfect_from_shrunken_from_useless(data: Data, tmp_pat
     assert list(rows) == ["noisy", "perfect", "shrunken", "wrong", "peer"]
     assert rows["perfect"]["contrast"] == pytest.approx(1, abs=1e-3)
     assert rows["shrunken"]["contrast"] == pytest.approx(0.625, abs=1e-3)
+    assert rows["shrunken"]["black"] == pytest.approx(0.5, abs=1e-3)
+    assert rows["shrunken"]["white"] == pytest.approx(1.125, abs=1e-3)
     assert rows["perfect"]["psnr"] > 60
     assert rows["shrunken"]["psnr"] < 20
     assert rows["shrunken"]["psnr_scaled"] > 60  # it is the contrast alone that is wrong

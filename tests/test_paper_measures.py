@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skydenoise.paper.measures import best_scaled, contrast, mean_of, nearest, overlap, psnr, ssim
+from skydenoise.paper.measures import (
+    best_scaled,
+    contrast,
+    mean_of,
+    median_where,
+    nearest,
+    overlap,
+    psnr,
+    ssim,
+)
 
 
 def frames(count: int, seed: int = 0) -> np.ndarray:
@@ -55,6 +64,12 @@ def test_contrast_is_the_step_between_the_regions() -> None:
     image = np.where(inside, 5.0, 2.0)
     np.testing.assert_allclose(contrast(image, inside, ~inside), 3)
     assert np.isnan(contrast(image, np.zeros_like(inside), ~inside)).all()
+
+
+def test_median_where_takes_the_chosen_pixels_alone() -> None:
+    image = np.arange(16.0).reshape(2, 1, 2, 4)
+    chosen = image < 3
+    np.testing.assert_array_equal(median_where(image, chosen), [1, np.nan])
 
 
 def test_overlap_is_intersection_over_union() -> None:

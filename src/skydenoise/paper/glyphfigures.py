@@ -37,7 +37,7 @@ def panel(images: Mapping[str, Array], truth: Array, folder: Path) -> None:
             place.set_xticks([])
             place.set_yticks([])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    panels[0][-1].set_title("not a glyph", fontsize=8)
+    panels[0][-1].set_title("in no font", fontsize=8)
     save_figure(figure, folder / "figure-panel.png")
 
 
@@ -53,6 +53,7 @@ def convergence(outcome: Outcome, truth: Array, folder: Path) -> None:
         losses.plot([row.epoch for row in variant.curve], [row.loss for row in variant.curve], **look)
         kept = [best_scaled(image * SCALE, truth) - truth for image in variant.snapshots.values()]
         errors.plot(list(variant.snapshots), [np.sqrt(np.square(each).mean()) for each in kept], **look)
+    losses.set_yscale("log")
     _epochs(losses, "loss of the training patches (each its own)")
     _epochs(errors, "rms error against the truth (strokes 1)\nbest offset and contrast taken out")
     save_figure(figure, folder / "figure-convergence.png")
@@ -78,12 +79,13 @@ def contrast(images: Mapping[str, Array], regions: tuple[Array, Array], folder: 
         for number, (region, what) in enumerate(zip(regions, ("inside strokes", "outside"), strict=True)):
             colour = style(number)["color"]
             values = np.clip(image[region], BINS[0], BINS[-1])
-            axes.hist(values, BINS, density=True, color=colour, alpha=0.6, label=what)
+            axes.hist(values, BINS, density=True, histtype="stepfilled", color=colour, alpha=0.6, label=what)
             median, mean = ((1, 1.125), (0, 0.5))[number]
             axes.axvline(median, color=colour, linewidth=1.2)
             axes.axvline(mean, color=colour, linewidth=1.2, linestyle="--")
-        axes.set_yticks([])
-        axes.set_ylabel(name)
+        axes.set_yscale("log")
+        axes.set_ylim(1e-2, 60)
+        axes.set_ylabel(f"{name}\ndensity")
     panels[0].legend(fontsize=8)
     panels[-1].set_xlabel("value; lines: median (solid) and mean (dashed) of the noisy pixels")
     save_figure(figure, folder / "figure-contrast.png")

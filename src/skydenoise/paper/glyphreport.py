@@ -15,7 +15,16 @@ from skydenoise.evaluate.tables import Field, make_table, write_table
 from skydenoise.paper import glyphfigures
 from skydenoise.paper.experiment import Outcome
 from skydenoise.paper.glyphs import PANEL, SCALE, in_strokes
-from skydenoise.paper.measures import best_scaled, contrast, mean_of, nearest, overlap, psnr, ssim
+from skydenoise.paper.measures import (
+    best_scaled,
+    contrast,
+    mean_of,
+    median_where,
+    nearest,
+    overlap,
+    psnr,
+    ssim,
+)
 from skydenoise.paper.settings import GlyphSettings
 
 Array = NDArray[Any]
@@ -30,6 +39,8 @@ FIELDS = (
     *Field("psnr", "peak signal-to-noise ratio, peak 1", "dB").with_error(SCATTER),
     *Field("ssim", "structural similarity, range 1").with_error(SCATTER),
     *Field("contrast", "inside strokes minus outside, over that of the truth").with_error(SCATTER),
+    *Field("black", "median value outside strokes, 0 in the truth").with_error(SCATTER),
+    *Field("white", "median value inside strokes, 1 in the truth").with_error(SCATTER),
     *Field("psnr_scaled", "psnr after the best offset and contrast for all glyphs", "dB").with_error(SCATTER),
     *Field("right", "share whose nearest glyph of all, by correlation, is the true one").with_error(SCATTER),
     *Field("overlap", "intersection over union of the strokes").with_error(SCATTER),
@@ -76,20 +87,7 @@ def measure(images: Mapping[str, Array], glyphs: Array, seconds: Mapping[str, fl
     """
     rows = []
     for method, every in images.items():
-        truth = glyphs[-len(every) :]
-        inside, outside = in_strokes(truth)
-        scaled = best_scaled(every, truth)
-        right = nearest(every, glyphs) == np.arange(len(glyphs))[-len(every) :]
-        kept = contrast(every, inside, outside) / contrast(truth, inside, outside)
-        values = {
-            "psnr": psnr(every, truth, 1),
-            "ssim": ssim(every, truth, 1),
-            "contrast": kept,
-            "psnr_scaled": psnr(scaled, truth, 1),
-            "right": right,
-            "overlap": (overlaps := overlap(scaled, truth)),
-            "legible": overlaps >= LEGIBLE,
-        }
+        values = per_glyph(every, glyphs)
         row: dict[str, Any] = {
             "method": method,
             "seconds": seconds.get(method, 0.0),
@@ -98,16 +96,34 @@ def measure(images: Mapping[str, Array], glyphs: Array, seconds: Mapping[str, fl
         for name, each in values.items():
             mean = mean_of(each[:-1][~np.isnan(each[:-1])])  # a glyph may have no pixel all inside a stroke
             row |= {name: mean.value, f"{name}_err": mean.error}
-        row["synthetic_psnr_scaled"] = values["psnr_scaled"][-1]
-        row["synthetic_overlap"] = overlaps[-1]
-        row["synthetic_right"] = right[-1]
+        for name in ("psnr_scaled", "overlap", "right"):
+            row[f"synthetic_{name}"] = values[name][-1]
         rows.append(row)
     return make_table(FIELDS, rows, DEFINITIONS)
 
 
+def per_glyph(images: Array, glyphs: Array) -> dict[str, Array]:
+    """The measures of FIELDS that are one number per glyph, (m,) each; for the arrays see `measure`."""
+    truth = glyphs[-len(images) :]
+    inside, outside = in_strokes(truth)
+    scaled = best_scaled(images, truth)
+    overlaps = overlap(scaled, truth)
+    return {
+        "psnr": psnr(images, truth, 1),
+        "ssim": ssim(images, truth, 1),
+        "contrast": contrast(images, inside, outside) / contrast(truth, inside, outside),
+        "black": median_where(images, outside),
+        "white": median_where(images, inside),
+        "psnr_scaled": psnr(scaled, truth, 1),
+        "right": nearest(images, glyphs) == np.arange(len(glyphs))[-len(images) :],
+        "overlap": overlaps,
+        "legible": overlaps >= LEGIBLE,
+    }
+
+
 def summary(table: Table, notes: tuple[str, ...]) -> str:
     """The table for a person at a terminal, and the notes below."""
-    shown = ("psnr", "ssim", "contrast", "psnr_scaled", "right", "legible")
+    shown = ("psnr", "ssim", "contrast", "black", "white", "psnr_scaled", "right", "legible")
     lines = [f"{'method':<12}" + "".join(f"{name:>17}" for name in shown) + "  five strokes"]
     for row in table:
         numbers = "".join(f"{row[name]:>9.3f} +-{row[f'{name}_err']:6.3f}" for name in shown)

@@ -88,6 +88,16 @@ def contrast(images: Array, inside: Array, outside: Array) -> Array:
     return np.asarray(means[0] - means[1])
 
 
+def median_where(images: Array, where: Array) -> Array:
+    """Median of the pixels that count in each frame, (n,); nan for a frame without any.
+
+    images : (n, channel, y, x)
+    where : bool of the same shape
+    """
+    chosen = [image[here] for image, here in zip(images, where, strict=True)]
+    return np.array([np.median(values) if values.size else np.nan for values in chosen])
+
+
 def overlap(images: Array, truth: Array, threshold: float = 0.5) -> Array:
     """Intersection over union of the pixels above a threshold in image and truth, of each frame, (n,).
 
