@@ -191,8 +191,8 @@ def test_a_model_that_was_trained_before_denoises_bricks_at_once(
     shutil.copytree(run, folder, symlinks=True)
     (folder / "results/tiny/raw/SOURCE.json").unlink()
     (folder / "results/tiny/model").rename(folder / "shipped")
-    shutil.rmtree(folder / "results/tiny/patches")
-    shutil.rmtree(folder / "results/tiny/predict")
+    for made in ("patches", "predict", "coadd"):
+        shutil.rmtree(folder / "results/tiny" / made)
     pretrained = ("--configfile", "tiny.yaml", "--config", "pretrained=shipped")
 
     said = snakemake(folder, "results/tiny/summary.txt", *pretrained).stdout
@@ -200,8 +200,7 @@ def test_a_model_that_was_trained_before_denoises_bricks_at_once(
     assert "rule adopt:" in said
     for rule in ("noise", "patches", "train"):
         assert f"rule {rule}:" not in said
-    state = read_manifest(folder / "results/tiny/predict/c.tsv")[0].state
-    assert state == "done"
+    assert read_manifest(folder / "results/tiny/predict/c.tsv")[0].state == "done"
     assert "training_curve" not in snakemake(folder, "--dry-run", *pretrained).stdout
 
 
