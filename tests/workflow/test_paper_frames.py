@@ -1,5 +1,6 @@
 """Bottleneck, patch size and Tribolium, each whole at toy size: one target makes figures and numbers."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -68,23 +69,33 @@ def run(experiment: str, folder: Path, snakemake: Snakemake) -> Path:
     clone(folder)
     toy = folder / "toy.yaml"
     toy.write_text(yaml.safe_dump(TOYS[experiment] | {"run": "toy"}))
-    snakemake(folder, "--configfile", f"config/paper/{experiment}.yaml", "toy.yaml", "--", "paper")
+    files = (f"config/paper/{experiment}.yaml", "toy.yaml")
+    snakemake(folder, "--cores", "1", "--configfile", *files, "--", "paper")
     return folder / "results/toy/paper"
 
 
 @pytest.fixture(scope="module")
-def bottleneck(tmp_path_factory, snakemake):
-    return run("bottleneck", tmp_path_factory.mktemp("paper") / "bottleneck", snakemake)
+def results(tmp_path_factory, snakemake):
+    """Folder of each toy's results; they run side by side, since most of their time is one core's."""
+    root = tmp_path_factory.mktemp("paper")
+    with ThreadPoolExecutor(2) as pool:
+        folders = pool.map(lambda name: run(name, root / name, snakemake), TOYS)
+        return dict(zip(TOYS, folders, strict=True))
 
 
 @pytest.fixture(scope="module")
-def patch_size(tmp_path_factory, snakemake):
-    return run("patch_size", tmp_path_factory.mktemp("paper") / "patch_size", snakemake)
+def bottleneck(results):
+    return results["bottleneck"]
 
 
 @pytest.fixture(scope="module")
-def tribolium(tmp_path_factory, snakemake):
-    return run("tribolium", tmp_path_factory.mktemp("paper") / "tribolium", snakemake)
+def patch_size(results):
+    return results["patch_size"]
+
+
+@pytest.fixture(scope="module")
+def tribolium(results):
+    return results["tribolium"]
 
 
 def row(folder: Path, method: str):
