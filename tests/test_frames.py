@@ -278,7 +278,7 @@ def test_at_most_so_many_frames_are_named_and_spread_over_all(lengths: list[int]
     assert len(set(names)) == len(names) == min(most, sum(lengths))
     assert set(names) <= set(everything)
     if most > 1:
-        assert names[0], names[-1] == (everything[0], everything[-1])
+        assert (names[0], names[-1]) == (everything[0], everything[-1])
 
 
 def test_level_and_rms_are_those_of_each_channel(tmp_path: Path) -> None:

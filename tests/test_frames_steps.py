@@ -14,13 +14,14 @@ from test_frames import KINDS, make_stack, unit_noise
 
 from skydenoise.errors import SettingsError, StepError
 from skydenoise.foreign.rows import ForeignImage
+from skydenoise.frames.check import check_files
 from skydenoise.frames.formats import output_suffix
 from skydenoise.frames.frames import frame_names
 from skydenoise.frames.picture import draw_stack, grey_range
 from skydenoise.frames.shelf import OPEN, shelf
 from skydenoise.frames.stack import open_stack
 from skydenoise.frames.steps import cut_frames, denoise_stack, measure_stacks
-from skydenoise.frames.table import StackFile, check_files, stacks_of
+from skydenoise.frames.table import StackFile, stacks_of
 from skydenoise.frames.writer import like
 from skydenoise.model import ModelDescription
 from skydenoise.noise import NoiseModel

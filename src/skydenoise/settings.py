@@ -244,6 +244,29 @@ def check_bands(bands: tuple[str, ...]) -> None:
     _require(len(set(bands)) == len(bands), f"survey.bands: {', '.join(bands)} names a band twice")
 
 
+def check_without_noise(train: TrainSettings, predict: PredictSettings) -> None:
+    """Refuse what needs the measured noise of a sky, where there is none: frames of stacks, experiments.
+
+    Raises
+    ------
+    SettingsError : with the key and what to set
+    """
+    _require(
+        train.objective == "identity",
+        f"train.objective: {train.objective} needs the measured noise of a sky; for frames set identity (and "
+        "model.skips: false)",
+    )
+    _require(
+        train.loss != "flux",
+        "train.loss: flux needs input and target of independent noise, made of the measured noise of a sky; "
+        "for frames set l1 or l2",
+    )
+    _require(
+        not predict.recover.enabled,
+        "predict.recover: true needs the measured noise of a sky; for frames set false",
+    )
+
+
 def check_together(
     architecture: Architecture, patches: PatchSettings, train: TrainSettings, predict: PredictSettings
 ) -> None:

@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (variants("{a: {modell: {}}}"), "paper.variants.a.modell: there is no such key, only model"),
         (variants("{a: {model: {width: 0}}}"), "paper.variants.a: model.width: 0 is less than"),
         (variants("{a: {predict: {tile: 40}}}"), "paper.variants.a: predict.tile: 40 is not a multiple"),
-        (variants("{a: {}}"), "paper.variants.a: train: objective 'recorrupted' with loss 'flux' needs"),
+        (variants("{a: {}}"), "paper.variants.a: train.objective: recorrupted needs the measured noise"),
         (variants("{a: {}}, glyphs: {fond: x}"), "paper.glyphs.fond: there is no such key, only count"),
     ],
 )

@@ -103,6 +103,7 @@ def test_a_stack_that_is_done_is_passed_over_and_another_trains_nothing(
             "",
             "train.objective: recorrupted needs the",
         ),
+        ({"train": {"loss": "flux"}}, "first", "", "train.loss: flux needs input and target of independent"),
         ({"predict": {"recover": True}}, "first", "", "predict.recover: true needs the measured noise"),
         (
             {"survey": {"bands": ["g", "r"]}},

@@ -19,6 +19,8 @@ from skydenoise.bricks_table import chunks, read_bricks_table, sample
 from skydenoise.fetch.download import FetchSettings
 from skydenoise.choose.region import region_of
 from skydenoise.errors import SettingsError, StepError
+from skydenoise.foreign.rows import read_table
+from skydenoise.frames.table import check_names, stacks_of
 from skydenoise.layout import Survey, truth_catalogue
 from skydenoise.train.job import TrainJob
 from skydenoise.mosaic.settings import MosaicSettings
@@ -33,6 +35,7 @@ from skydenoise.settings import (
     check_bands,
     check_evaluation,
     check_together,
+    check_without_noise,
 )
 
 SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
@@ -98,15 +101,19 @@ def stacks_of_frames():
         return {}
     if not table.exists():
         raise SettingsError(f"survey.files: {table}: there is no such table")
-    from skydenoise.foreign import read_table
-    from skydenoise.frames import table as frames
-
-    stacks = frames.stacks_of(table, read_table(table))
+    stacks = stacks_of(table, read_table(table))
     if stacks:
-        frames.check_settings(TRAIN, PREDICT, MOSAICS)
-        frames.check_names(table, stacks, [*BRICKS["train"], *BRICKS["predict"]])
+        check_without_noise(TRAIN, PREDICT)
+        check_names(table, stacks, [*BRICKS["train"], *BRICKS["predict"]])
+        if MOSAICS:
+            raise SettingsError(
+                f"mosaics.{next(iter(MOSAICS))}: frames of stacks have no place on the sky"
+            )
     if stacks and workflow.is_main_process:
-        frames.check_files(stacks, BRICKS, BANDS, PATCHES, PREDICT)
+        # its readers are slow to import
+        from skydenoise.frames.check import check_files
+
+        check_files(stacks, BRICKS, BANDS, PATCHES, PREDICT)
     return stacks
 
 

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 from skydenoise.frames.steps import cut_frames
@@ -7,5 +6,5 @@ from skydenoise.noise import NoiseModel
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
-    noise = NoiseModel.from_json(json.loads(Path(snakemake.input.noise).read_text(encoding="utf-8")))
+    noise = NoiseModel.read(Path(snakemake.input.noise))
     cut_frames(params.stacks, noise, params.settings, Path(snakemake.output.positions).parent)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from skydenoise.foreign import import_bricks, read_table
+from skydenoise.foreign.rows import read_table
+from skydenoise.foreign.table import import_bricks
 from skydenoise.joblog import job_log
 from skydenoise.manifest import write_manifest
 

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.io import fits
 
 from skydenoise.brick import Brick
-from skydenoise.frames.stack import Stack
+from skydenoise.frames.stack import Stack, spread
 from skydenoise.noise import NoiseModel
 
 SEPARATOR = "#"
@@ -20,18 +20,8 @@ def frame_name(stack: str, index: int) -> str:
 
 def frame_names(stacks: Mapping[str, Stack], most: int | None = None) -> list[str]:
     """Names of the frames of all stacks, in order; at most `most`, evenly spread over all of them."""
-    total = sum(stack.frames for stack in stacks.values())
-    chosen = range(total)
-    if most is not None and total > most:
-        chosen = np.linspace(0, total - 1, most).round().astype(int).tolist()
-    names, wanted, first = [], iter(chosen), 0
-    place = next(wanted, None)
-    for name, stack in stacks.items():
-        while place is not None and place < first + stack.frames:
-            names.append(frame_name(name, place - first))
-            place = next(wanted, None)
-        first += stack.frames
-    return names
+    names = list(stacks)
+    return [frame_name(names[number], index) for number, index in spread(list(stacks.values()), most)]
 
 
 def frame_brick(stack: Stack, index: int, noise: NoiseModel, name: str = "") -> Brick:

@@ -1,14 +1,14 @@
 """Level and spread of a series of frames: what the stretch needs, measured once on the training stacks."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skydenoise.errors import SettingsError
-from skydenoise.frames.stack import Stack
+from skydenoise.frames.stack import Stack, spread
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import noise_levels
 
@@ -41,7 +41,7 @@ def measure_scale(stacks: Sequence[Stack], bands: tuple[str, ...], scales: int =
     """
     for stack in stacks:
         check_channels(stack, bands)
-    samples = [_sample(stack.read(index)) for stack, index in _spread(stacks, FRAMES)]
+    samples = [_sample(stacks[number].read(index)) for number, index in spread(stacks, FRAMES)]
     white = np.ones((len(bands), 1, 1))
     level, rms = [], []
     for channel, band in enumerate(bands):
@@ -64,15 +64,6 @@ def check_channels(stack: Stack, bands: Sequence[str]) -> None:
             f"survey.bands: {len(bands)} names ({', '.join(bands)}) for {stack.path}, whose frames have "
             f"{stack.channels} channels (its axes are {stack.axes.text}, lengths {stack.axes.shape})"
         )
-
-
-def _spread(stacks: Sequence[Stack], count: int) -> Iterable[tuple[Stack, int]]:
-    """At most `count` frames of the series of all stacks, evenly spread."""
-    ends = np.cumsum([stack.frames for stack in stacks])
-    total = int(ends[-1])
-    for place in np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int)):
-        number = int(np.searchsorted(ends, place, side="right"))
-        yield stacks[number], int(place - (ends[number - 1] if number else 0))
 
 
 def _sample(frame: Array) -> Array:

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,21 @@ def open_stack(path: Path, *, dataset: str = "", axes: str = "") -> Iterator[Sta
         if dtype.kind not in "uifb":
             raise SettingsError(f"{path}: pixels of type {dtype}: whole or real numbers are needed")
         yield Stack(path, found, dtype, opened.dataset, opened.pixels)
+
+
+def spread(stacks: Sequence[Stack], most: int | None = None) -> list[tuple[int, int]]:
+    """Frames of all stacks, taken as one series: (number of the stack, index in it), in order.
+
+    most : if there are more, so many of them, evenly spread
+    """
+    ends = np.cumsum([stack.frames for stack in stacks])
+    total = int(ends[-1])
+    places = np.arange(total)
+    if most is not None and total > most:
+        places = np.linspace(0, total - 1, most).round().astype(int)
+    numbers = np.searchsorted(ends, places, side="right")
+    firsts = ends - [stack.frames for stack in stacks]
+    return [(int(number), int(place - firsts[number])) for number, place in zip(numbers, places, strict=True)]
 
 
 def one_line(error: BaseException) -> str:

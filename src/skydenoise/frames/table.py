@@ -1,4 +1,4 @@
-"""Stacks among the rows of `survey.files`, and the settings that they need; all refusals come from here."""
+"""Stacks among the rows of `survey.files`; light enough to import while Snakemake parses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -7,9 +7,6 @@ from pathlib import Path
 from skydenoise.errors import SettingsError
 from skydenoise.foreign.rows import ForeignImage
 from skydenoise.frames.formats import output_suffix, suffix_of
-from skydenoise.frames.scale import check_channels
-from skydenoise.frames.stack import open_stack
-from skydenoise.settings import PatchSettings, PredictSettings, TrainSettings
 
 OF_STACKS = ("brick", "band", "image", "hdu", "axes", "dataset")
 """Columns that have a meaning for a stack; it has no band, though."""
@@ -73,58 +70,8 @@ def _stack_file(table: Path, row: ForeignImage) -> StackFile:
     return StackFile(row.image, dataset, row.axes)
 
 
-def check_settings(train: TrainSettings, predict: PredictSettings, mosaics: Mapping[str, object]) -> None:
-    """Refuse what frames cannot have: their noise is not measured, and they lie nowhere on the sky.
-
-    Raises
-    ------
-    SettingsError : with the key and what to set
-    """
-    if train.objective != "identity":
-        raise SettingsError(
-            f"train.objective: {train.objective} needs the measured noise of a sky; for stacks of frames set "
-            "identity (and model.skips: false)"
-        )
-    if predict.recover.enabled:
-        raise SettingsError(
-            "predict.recover: true needs the measured noise of a sky; for stacks of frames set false"
-        )
-    if mosaics:
-        raise SettingsError(f"mosaics.{next(iter(mosaics))}: frames of stacks have no place on the sky")
-
-
 def check_names(table: Path, stacks: Mapping[str, StackFile], wanted: Sequence[str]) -> None:
     """Raise SettingsError if a brick of the table of bricks is not among the stacks."""
     for name in wanted:
         if name not in stacks:
             raise SettingsError(f"{table}: there is no stack {name}, only {', '.join(stacks)}")
-
-
-def check_files(
-    stacks: Mapping[str, StackFile],
-    purposes: Mapping[str, Sequence[str]],
-    bands: Sequence[str],
-    patches: PatchSettings,
-    predict: PredictSettings,
-) -> None:
-    """Open every stack that is used, and refuse what the settings cannot do with it.
-
-    purposes : "train" and "predict" -> names of stacks
-
-    Raises
-    ------
-    SettingsError : other channels than `bands`, frames smaller than a patch or a tile, no such dataset, axes
-        that do not fit
-    StepError : a file is missing or damaged
-    """
-    least = {"train": ("patches.size", patches.size), "predict": ("predict.tile", predict.tile)}
-    for name in dict.fromkeys(name for names in purposes.values() for name in names):
-        file = stacks[name]
-        with open_stack(file.path, dataset=file.dataset, axes=file.axes) as stack:
-            check_channels(stack, bands)
-            height, width = stack.shape
-            for purpose, (key, size) in least.items():
-                if name in purposes[purpose] and min(stack.shape) < size:
-                    raise SettingsError(
-                        f"{key}: {size} is more than the frames of {file.path} have, {height}x{width} (y, x)"
-                    )

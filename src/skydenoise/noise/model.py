@@ -6,9 +6,11 @@ the width of the point spread function, its correlation, by a percent or so at t
 """
 
 import itertools
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -122,6 +124,11 @@ class NoiseModel:
             scale_error=tuple(content.get("scale_error", ())),
             level=tuple(content.get("level", ())),
         )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Model in a JSON file that holds what `to_json` gave."""
+        return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
 
     def sigma(self, invvar: Array) -> Array:
         """Rms noise of each pixel, nanomaggies, float32.

@@ -42,7 +42,7 @@ def read_data(folder: Path) -> Data:
 
 def read_noise(folder: Path) -> NoiseModel:
     """Level and rms that `write_data` wrote."""
-    return NoiseModel.from_json(json.loads((folder / NOISE).read_text(encoding="utf-8")))
+    return NoiseModel.read(folder / NOISE)
 
 
 def save_array(path: Path, array: Array) -> None:

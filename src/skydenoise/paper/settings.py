@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from skydenoise.errors import SettingsError
-from skydenoise.settings import Architecture, PatchSettings, PredictSettings, TrainSettings
+from skydenoise.settings import (
+    Architecture,
+    PatchSettings,
+    PredictSettings,
+    TrainSettings,
+    check_without_noise,
+)
 
 
 def _above_zero(settings: object, experiment: str, keys: str) -> None:
@@ -179,12 +185,4 @@ class Variant:
     predict: PredictSettings
 
     def __post_init__(self) -> None:
-        if self.train.objective != "identity" or self.train.loss == "flux":
-            raise SettingsError(
-                f"train: objective {self.train.objective!r} with loss {self.train.loss!r} needs measured "
-                "noise; the paper's experiments take objective identity and loss l1 or l2"
-            )
-        if self.predict.recover.enabled:
-            raise SettingsError(
-                "predict.recover: it needs measured noise; the paper's experiments take false"
-            )
+        check_without_noise(self.train, self.predict)
