@@ -1,11 +1,14 @@
-"""A job that holds a GPU and cannot use it says so."""
+"""A job that holds a GPU and cannot use it says so; kernels are fused only where they can be compiled."""
 
+import importlib.util
 import logging
+import sysconfig
+from pathlib import Path
 
 import pytest
 import torch
 
-from skydenoise.device import cuda_usable
+from skydenoise.device import can_compile, cuda_usable
 
 
 @pytest.fixture
@@ -31,3 +34,27 @@ def test_without_a_gpu_there_is_nothing_to_say(
 ) -> None:
     assert not cuda_usable(environment)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("missing", ["triton", "compiler", "headers"])
+def test_kernels_are_compiled_only_where_all_is_there(
+    missing: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = {"triton", "compiler", "headers"}
+    assert can_compile_with(here, monkeypatch, tmp_path)
+    assert not can_compile_with(here - {missing}, monkeypatch, tmp_path)
+
+
+def can_compile_with(found: set[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> bool:
+    """`can_compile` on a machine that has these."""
+    (folder / "bin").mkdir(exist_ok=True)
+    compiler, headers = folder / "bin/gcc", folder / "Python.h"
+    for name, file in (("compiler", compiler), ("headers", headers)):
+        file.unlink(missing_ok=True)
+        if name in found:
+            file.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(folder / "bin"))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(folder))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name in found else None)
+    return can_compile()

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from skydenoise.noise import NoiseModel
-from skydenoise.train.objective import NoiseSource, Pair, patch_seeds, recorrupted_pair, turn
+from skydenoise.train.objective import NoiseSource, Pair, patch_seeds, recorrupted_pair, turn, turn_each
 
 CPU = torch.device("cpu")
 
@@ -63,6 +63,12 @@ def test_eight_orientations_all_different_and_shared_by_input_and_target() -> No
     assert torch.equal(pair.target, 2 * pair.source)
     assert torch.equal(pair.sigma, 3 * pair.source)
     assert torch.equal(pair.source[1], turn(image, 6))
+
+
+def test_a_batch_is_turned_as_its_images_are_each_by_its_own_number() -> None:
+    images = torch.randn(8, 3, 5, 5, generator=torch.Generator().manual_seed(1))
+    one_by_one = torch.stack([turn(image, k) for k, image in enumerate(images)])
+    assert torch.equal(turn_each(images, range(8)), one_by_one)
 
 
 def test_seeds_depend_on_seed_epoch_and_patch_alone() -> None:

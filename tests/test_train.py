@@ -21,6 +21,7 @@ from skydenoise.model import Network, load_model
 from skydenoise.noise import NoiseModel
 from skydenoise.settings import Architecture, TrainSettings
 from skydenoise.train.checkpoint import CHECKPOINT, TrainState
+from skydenoise.train.course import Course
 from skydenoise.train.loop import TrainJob, initial_state, learning_rate, train
 from skydenoise.train.ranks import Ranks, join_ranks
 from skydenoise.train.snapshots import snapshots
@@ -258,6 +259,20 @@ def test_what_does_not_go_together_is_refused_before_the_first_step(
 
 def test_a_job_survives_the_command_line(job: TrainJob) -> None:
     assert TrainJob.from_json(job.to_json()) == job
+
+
+@pytest.mark.parametrize("loss", ["l1", "l2", "flux"])
+def test_the_loss_is_one_graph_that_can_be_fused(job: TrainJob, loss: str) -> None:
+    course = Course(replace(job, settings=replace(SHORT, loss=loss)), Ranks(0, 1, torch.device("cpu")))
+    network = Network(TINY)
+    patches, image, sigma = next(course.batches(0))
+    pair = course.pair(patches, image, sigma, 0)
+    as_one_graph = torch.compile(course.loss, backend="eager", fullgraph=True)  # raises at a break
+    torch.testing.assert_close(as_one_graph(network, pair), course.loss(network, pair))
+
+
+def test_nothing_is_fused_on_a_cpu(job: TrainJob) -> None:
+    assert not Course(job, Ranks(0, 1, torch.device("cpu"))).fuses
 
 
 def test_learning_rate_rises_then_falls() -> None:

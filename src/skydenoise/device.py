@@ -1,10 +1,14 @@
-"""Whether torch can use a GPU."""
+"""What torch can use on this machine."""
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
+import shutil
+import sysconfig
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
@@ -27,3 +31,10 @@ def cuda_usable(environment: Mapping[str, str] = os.environ) -> bool:
             reason,
         )
     return usable
+
+
+def can_compile() -> bool:
+    """Whether torch.compile can make kernels for a GPU: with Triton, a C compiler and Python's headers."""
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    compiler = shutil.which(os.environ.get("CC", "")) or shutil.which("gcc") or shutil.which("clang")
+    return importlib.util.find_spec("triton") is not None and compiler is not None and headers.exists()

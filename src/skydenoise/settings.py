@@ -92,6 +92,7 @@ class TrainSettings:
     ema_decay : of the exponential moving average of the weights, which is what is saved
     validation : fraction of the patches that is held out
     precision : "auto" (bfloat16 on a GPU, float32 on a CPU), "float32" or "bfloat16"
+    fuse : on a GPU, let torch.compile fuse the operations between convolutions
     checkpoint_minutes : at most this long between checkpoints
     snapshots : epochs between models that are kept beside the last one; 0 keeps none
     seed : of initial weights, order, flips and noise
@@ -108,6 +109,7 @@ class TrainSettings:
     ema_decay: float = 0.999
     validation: float = 0.05
     precision: str = "auto"
+    fuse: bool = True
     checkpoint_minutes: float = 10.0
     snapshots: int = 0
     seed: int = 0

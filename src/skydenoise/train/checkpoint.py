@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from skydenoise.atomic import atomic_path
 from skydenoise.model import Network
@@ -61,8 +62,8 @@ class TrainState:
         self.optimizer.step()
         self.step += 1
         decay = min(decay, (1 + self.step) / (10 + self.step))
-        for name, value in self.network.named_parameters():
-            self.average[name].lerp_(value, 1 - decay)
+        move = get_ema_multi_avg_fn(decay)  # all weights at once: on a GPU each would start a kernel
+        move(list(self.average.values()), list(self.network.parameters()), self.step)
 
     def end_epoch(self, epoch_steps: int, validation: float | None, rate: float) -> None:
         """Add the row of the epoch that ends with this step."""
@@ -114,9 +115,13 @@ class TrainState:
         with torch.no_grad():
             for name, value in _part(tensors, "average.").items():
                 self.average[name].copy_(value)
+        parameters = list(self.network.parameters())
         slots: dict[int, dict[str, Any]] = {}
         for name, value in _part(tensors, "optimizer.").items():
             number, slot = name.split(".")
+            parameter = parameters[int(number)]
+            if value.shape == parameter.shape:  # a moment; fused steps want its strides
+                value = torch.empty_like(parameter, requires_grad=False).copy_(value)
             slots.setdefault(int(number), {})[slot] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from skydenoise import __version__
+from skydenoise.device import can_compile
 from skydenoise.errors import SettingsError
 from skydenoise.model import ModelDescription, Network
 from skydenoise.noise import NoiseModel
@@ -50,7 +52,7 @@ class Course:
     def __init__(self, job: TrainJob, ranks: Ranks) -> None:
         self.job, self.ranks, settings = job, ranks, job.settings
         patches = PatchSet.open(job.patches)
-        noise = NoiseModel.from_json(json.loads(job.noise.read_text(encoding="utf-8")))
+        noise = NoiseModel.read(job.noise)
         check_possible(job, patches, noise, ranks.world)
         self.noise = noise
         self.stretch = Stretch(tuple(job.softening * sigma for sigma in noise.sigma_sky), noise.level)
@@ -73,16 +75,22 @@ class Course:
 
     def batches(self, done: int) -> Iterator[tuple[Array, Tensor, Tensor]]:
         """Yield this rank's share of each step's patches, image and sigma, from step `done` on."""
-        return self.feed.batches(self._share(step) for step in range(done, self.steps))
+        return self.feed.batches(self._shares(done))
 
-    def _share(self, step: int) -> Array:
-        """Numbers of this rank's patches in a step; each epoch has an order of its own."""
-        epoch, batch = divmod(step, self.epoch_steps)
+    def _shares(self, done: int) -> Iterator[Array]:
+        """Numbers of this rank's patches in each step from `done` on; each epoch has an order of its own."""
         size = self.job.settings.batch_size
-        order = np.random.default_rng([self.job.settings.seed, epoch]).permutation(self.training)
         share = size // self.ranks.world
-        first = batch * size + self.ranks.rank * share
-        return order[first : first + share]
+        order = self._order(done // self.epoch_steps)
+        for step in range(done, self.steps):
+            epoch, batch = divmod(step, self.epoch_steps)
+            if batch == 0:
+                order = self._order(epoch)
+            first = batch * size + self.ranks.rank * share
+            yield order[first : first + share]
+
+    def _order(self, epoch: int) -> Array:
+        return np.random.default_rng([self.job.settings.seed, epoch]).permutation(self.training)
 
     def pair(self, patches: Array, image: Tensor, sigma: Tensor, epoch: int) -> Pair:
         """Input and target of these patches in an epoch, in a random orientation."""
@@ -92,6 +100,25 @@ class Course:
             return identity_pair(image, sigma).oriented(orientations)
         unit_noise = self.noise_source.draw(seeds)  # (n, band, y, x)
         return recorrupted_pair(image, sigma, unit_noise, settings.recorruption).oriented(orientations)
+
+    def loss(self, network: Callable[[Tensor], tuple[Tensor, ...]], pair: Pair) -> Tensor:
+        """Loss of a network, (), in the precision of the settings."""
+        with self.autocast():
+            outputs = network(self.stretch.forward(pair.source))  # (n, band, y / 2**k, x / 2**k) each
+        return self.criterion(outputs, pair)
+
+    def loss_of(self, network: nn.Module) -> Callable[[Pair], Tensor]:
+        """`loss` of this network; where the settings say so its kernels are fused (torch.compile).
+
+        Compiled for full batches alone: validation, whose last batch is smaller, takes `loss`.
+        """
+        loss = partial(self.loss, network)
+        return torch.compile(loss, dynamic=False) if self.fuses else loss
+
+    @property
+    def fuses(self) -> bool:
+        """Whether the settings ask for fused kernels, and this device and machine can make them."""
+        return self.job.settings.fuse and self.ranks.device.type == "cuda" and can_compile()
 
     def autocast(self) -> torch.autocast:
         """The precision of the network: bfloat16 on a GPU unless the settings say otherwise."""
@@ -107,12 +134,11 @@ class Course:
         mine = self.held_out[self.ranks.rank :: self.ranks.world]
         size = self.job.settings.batch_size
         groups = (mine[first : first + size] for first in range(0, len(mine), size))
+        average = partial(functional_call, state.network, state.average)
         total = torch.zeros((), device=self.ranks.device)
         for patches, image, sigma in self.feed.batches(groups):
             pair = self.pair(patches, image, sigma, VALIDATION_EPOCH)
-            with self.autocast():
-                outputs = functional_call(state.network, state.average, self.stretch.forward(pair.source))
-            total += len(patches) * self.criterion(outputs, pair)
+            total += len(patches) * self.loss(average, pair)
         return float(self.ranks.mean(total)) * self.ranks.world / len(self.held_out)
 
     def description(self, state: TrainState) -> ModelDescription:

@@ -12,6 +12,7 @@ import time
 
 import torch
 from torch import nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 from tqdm import tqdm
 
 from skydenoise.errors import StepError
@@ -49,27 +50,27 @@ def train(job: TrainJob) -> None:
             logger.info("training on %s: step %d of %d", ranks, state.step, course.steps)
             clear_snapshots(job.model, later_than=state.step // course.epoch_steps)
         network = course.distributed(state.network)
+        loss_of = course.loss_of(network)
         curve = Curve(job.log, job.tensorboard, state.step) if ranks.rank == 0 else None
         bar = tqdm(total=course.steps, initial=state.step, unit="step", disable=ranks.rank > 0 or None)
         saved, start = time.monotonic(), time.monotonic() - state.seconds
         for patches, image, sigma in course.batches(state.step):
             rate = learning_rate(state.step, course.steps, job.settings)
             pair = course.pair(patches, image, sigma, state.step // course.epoch_steps)
-            with course.autocast():
-                outputs = network(course.stretch.forward(pair.source))  # (n, band, y / 2**k, x / 2**k) each
-            loss = course.criterion(outputs, pair)
+            loss = loss_of(pair)
             state.optimizer.zero_grad()
             loss.backward()
             norm = nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)  # the same on every rank
-            if not math.isfinite(float(norm)):
+            stopping = torch.full_like(norm, float(sigterm.is_set()))
+            signals = ranks.mean(torch.stack([loss.detach(), norm, stopping]))
+            mean_loss, norm, stop = signals.tolist()  # once a step: a GPU idles until it has an answer
+            if not math.isfinite(norm):
                 raise StepError(
                     f"train: loss or gradient is not finite at step {state.step + 1} of {course.steps}, "
                     f"learning rate {rate:.3g}; lower train.learning_rate, or look for wild pixels "
                     "in the patches"
                 )
             state.update(rate, job.settings.ema_decay)
-            signals = torch.stack([loss.detach(), loss.new_tensor(float(sigterm.is_set()))])
-            mean_loss, stop = ranks.mean(signals).tolist()
             state.loss_sum += mean_loss
             state.seconds = time.monotonic() - start
             bar.update()
@@ -108,7 +109,10 @@ def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:
         torch.manual_seed(job.settings.seed)
         network = Network(job.architecture)
     network.to(ranks.device)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=job.settings.weight_decay)
+    on_gpu = ranks.device.type == "cuda"
+    if on_gpu:
+        convert_conv2d_weight_memory_format(network, torch.channels_last)  # what tensor cores take
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=job.settings.weight_decay, fused=on_gpu)
     return TrainState(network, optimizer)
 
 

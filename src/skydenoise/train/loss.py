@@ -53,9 +53,8 @@ class Criterion:
             source, target = pool(pair.source, counts, k), pool(pair.target, counts, k)
             softening = self.softening_sigma * pool(pair.sigma, counts, k)
             flux = decode(output, self.stretch.forward(source), self.stretch)
-            scale = torch.hypot(softening, self.stretch.centred(source)).clamp(
-                min=1e-30
-            )  # above 0 also where nothing counts
+            scale = torch.hypot(softening, self.stretch.centred(source))
+            scale = scale.clamp(min=1e-30)  # above 0 also where nothing counts
             return ((flux - target) / scale).square()
         difference = output - pool(self.stretch.forward(pair.target), counts, k)
         return difference.abs() if self.kind == "l1" else difference.square()
