@@ -21,6 +21,7 @@ from skydenoise import starlet
 from skydenoise.brick import read_denoised
 from skydenoise.fill import fill
 from skydenoise.predict.denoise import apply_network
+from skydenoise.settings import TrainSettings
 from skydenoise.simulate import BANDS
 from skydenoise.tiles import window
 
@@ -122,7 +123,7 @@ def test_a_training_step_moves_the_weights(inputs, tmp_path):
     inputs = replace(inputs, results=tmp_path)
     assert pytest.approx(1.9e6, rel=0.02) == training.PAPER_PIXELS
     training.prepare(inputs)
-    run = training.ours(inputs, "cpu", 2, "float32")
+    run = training.ours(inputs, "cpu", TrainSettings(batch_size=2))
     state = next(cell.cell_contents for cell in run.__closure__ if hasattr(cell.cell_contents, "optimizer"))
     before = [parameter.clone() for parameter in state.network.parameters()]
     run()

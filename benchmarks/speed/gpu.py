@@ -19,9 +19,20 @@ from benchmarks.speed.limits import limits
 from benchmarks.speed.prediction import parts, peers, pipeline, safety
 from benchmarks.speed.scales import FULL, QUICK, TINY, Scale
 from benchmarks.speed.table import keep, show, versions
-from benchmarks.speed.training import PAPER_PIXELS, training
+from benchmarks.speed.training import ON_GPU, PAPER_PIXELS, loss_curves, training
 
-BATCHES = (16, 64, 256)
+ON_GPU_SCALE = replace(
+    FULL,
+    repetitions=2,
+    chunks=(1, 2),
+    ranks=(2, 8),
+    batches=(16, 64),
+    steps=20,
+    peer_batches=(4, 16),
+    matrix=8192,
+    stream=4096,
+)
+CURVES = ("bfloat16, fused", "float32")
 DR8_PATCHES = 12_288 * 136
 """Patches of 256 x 256 x 3 that the paper's DR8 training sees."""
 
@@ -31,10 +42,14 @@ def measure(scale: Scale, device: str) -> Iterator[dict[str, Any]]:
     yield versions() | {"device": torch.cuda.get_device_name() if device == "cuda" else "cpu"}
     with tempfile.TemporaryDirectory() as folder:
         inputs = make_inputs(Path(folder), scale)
-        for part in (limits, parts, peers, pipeline, safety):
-            yield from part(inputs, device)
-        for row in training(inputs, device, ("float32", "bfloat16")):
+        yield from limits(inputs, device)
+        for row in training(inputs, device, ON_GPU):
             yield row | against_paper(row, scale.patch)
+        for part in (peers, pipeline):
+            yield from part(inputs, device)
+        yield from loss_curves(inputs, device, {name: ON_GPU[name] for name in CURVES})
+        for part in (parts, safety):
+            yield from part(inputs, device)
 
 
 def against_paper(row: dict[str, Any], patch: int) -> dict[str, float]:
@@ -59,12 +74,14 @@ def main() -> None:
     if arguments.tiny:
         show(measure(TINY, "cpu"))
         return
-    scale = replace(QUICK if arguments.quick else FULL, batches=BATCHES[:2] if arguments.quick else BATCHES)
+    scale = replace(ON_GPU_SCALE, edge=QUICK.edge, ranks=()) if arguments.quick else ON_GPU_SCALE
     rows = []
-    for row in measure(scale, "cuda"):
-        rows.append(row)
-        show([row])
-    keep(f"speed-gpu{'-quick' * arguments.quick}", "python -m benchmarks.speed.gpu", rows)
+    try:
+        for row in measure(scale, "cuda"):
+            rows.append(row)
+            show([row])
+    finally:  # time on a GPU is dear: what was measured before an interrupt is kept
+        keep(f"speed-gpu{'-quick' * arguments.quick}", "python -m benchmarks.speed.gpu", rows)
 
 
 if __name__ == "__main__":

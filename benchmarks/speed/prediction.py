@@ -233,8 +233,9 @@ def pipeline(inputs: Inputs, device: str = "cpu") -> list[Row]:
     for bricks in inputs.scale.chunks:
         rows.append(_pipeline_row(inputs, device, bricks, ranks=1))
     most = max(inputs.scale.chunks)
-    if most > 1 and cores() > 1 and device == "cpu":
-        rows.append(_pipeline_row(inputs, device, most, ranks=2))
+    for ranks in inputs.scale.ranks:
+        if most > 1 and cores() >= ranks:
+            rows.append(_pipeline_row(inputs, device, max(most, ranks), ranks))
     return rows
 
 

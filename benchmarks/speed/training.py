@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from skydenoise.simulate import BANDS
 from skydenoise.stretch import Stretch
 from skydenoise.train.course import Course
 from skydenoise.train.job import TrainJob
-from skydenoise.train.loop import LARGEST_GRADIENT, initial_state
+from skydenoise.train.loop import LARGEST_GRADIENT, initial_state, train
 from skydenoise.train.loss import Criterion
 from skydenoise.train.objective import Pair, recorrupted_pair
 from skydenoise.train.ranks import Ranks
@@ -35,15 +36,29 @@ PAPER_PIXELS = 12_288 * 256**2 * 136 / (16 * 3600)
 """Pixels (of three bands) per second of the paper's training: 12,288 patches, 136 epochs, 16 hours."""
 
 
+FLOAT32 = {"float32": TrainSettings(precision="float32", fuse=False)}
+"""Our trainings that are timed on a CPU."""
+
+ON_GPU = {
+    "bfloat16, fused": TrainSettings(precision="bfloat16"),
+    "bfloat16": TrainSettings(precision="bfloat16", fuse=False),
+    "float32": TrainSettings(precision="float32", fuse=False),
+}
+"""Our trainings that are timed on a GPU, the default first."""
+
+
 def training(
-    inputs: Inputs, device: str = "cpu", precisions: tuple[str, ...] = ("float32",)
+    inputs: Inputs, device: str = "cpu", trainings: dict[str, TrainSettings] = FLOAT32
 ) -> list[dict[str, Any]]:
-    """Patches per second by batch size, ours and the plain loop's."""
+    """Patches per second by batch size, ours (the first of `trainings` is what others are held against) and
+    the plain loop's.
+    """
     prepare(inputs)
     rows = []
     for batch in inputs.scale.batches:
         candidates: dict[str, Any] = {
-            f"skydenoise, {precision}": (ours, (inputs, device, batch, precision)) for precision in precisions
+            f"skydenoise, {name}": (ours, (inputs, device, replace(settings, batch_size=batch)))
+            for name, settings in trainings.items()
         }
         candidates["DataLoader loop, float32"] = (plain, (inputs, device, batch))
         timings = take_turns_apart(candidates, inputs.scale.repetitions)
@@ -57,46 +72,66 @@ def training(
                     "spread": round(timing.spread, 3),
                     "mpixel_per_s": round(rate * inputs.scale.patch**2 / 1e6, 3),
                     "memory_mib": round(timing.memory_mib),
-                    **times_slower(timing, timings[f"skydenoise, {precisions[-1]}"]),
+                    **times_slower(timing, timings[next(iter(candidates))]),
                 }
             )
+    return rows
+
+
+def loss_curves(inputs: Inputs, device: str, trainings: dict[str, TrainSettings]) -> list[dict[str, Any]]:
+    """Loss of the same short training by each of `trainings`: mean over its last epoch, and on patches held
+    out; every one sees the same patches and noise in the same order from the same weights.
+    """
+    prepare(inputs)
+    rows = []
+    for name, settings in trainings.items():
+        long_enough = replace(settings, batch_size=inputs.scale.batches[0], epochs=12, validation=0.1)
+        job = job_of(inputs, long_enough)
+        train(job)
+        made = read_description(job.model / "model.json").provenance
+        rows.append(
+            {
+                "part": "loss of a short training",
+                "what": name,
+                "steps": made["steps"],
+                "loss": round(float(made["loss"]), 6),
+                "held_out": round(float(made["validation"]), 6),
+            }
+        )
     return rows
 
 
 def prepare(inputs: Inputs) -> None:
     """Cut patches from the first brick, and write the noise beside them."""
     patches = inputs.results / "patches"
-    count = 2 * max(inputs.scale.batches)
+    count = 8 * max(inputs.scale.batches)
     settings = PatchSettings(size=inputs.scale.patch, count=count, min_coverage=0.1)
     cut_patches(list(inputs.names[:1]), partial(read_brick, inputs.cache, bands=BANDS), settings, patches)
     write_json(inputs.results / "noise.json", read_description(inputs.model / "model.json").noise.to_json())
 
 
-def job_of(inputs: Inputs, batch: int, precision: str) -> TrainJob:
-    """The default training on the patches of this benchmark."""
-    settings = TrainSettings(batch_size=batch, epochs=10**6, validation=0, precision=precision)
+def job_of(inputs: Inputs, settings: TrainSettings) -> TrainJob:
+    """A training on the patches of this benchmark."""
     paths = (inputs.results / name for name in ("patches", "noise.json", "trained", "log.csv", "tensorboard"))
     patches, noise, model, log, tensorboard = paths
     return TrainJob(patches, noise, model, log, tensorboard, Architecture(), settings, softening=10)
 
 
-def ours(inputs: Inputs, device: str, batch: int, precision: str) -> Run:
+def ours(inputs: Inputs, device: str, settings: TrainSettings) -> Run:
     """Steps as `train.loop` takes them, without its log and checkpoints."""
     reuse_freed_memory()
-    job = job_of(inputs, batch, precision)
+    job = job_of(inputs, replace(settings, epochs=10**6, validation=0))
     ranks = Ranks(0, 1, torch.device(device))
     course, state = Course(job, ranks), initial_state(job, ranks)
-    coming = course.batches(0)
+    loss_of, coming = course.loss_of(state.network), course.batches(0)
 
     def run() -> None:
         for patches, image, sigma in itertools.islice(coming, inputs.scale.steps):
-            pair = course.pair(patches, image, sigma, 0)
-            with course.autocast():
-                outputs = state.network(course.stretch.forward(pair.source))
-            loss = course.criterion(outputs, pair)
+            loss = loss_of(course.pair(patches, image, sigma, 0))
             state.optimizer.zero_grad()
             loss.backward()
-            float(torch.nn.utils.clip_grad_norm_(state.network.parameters(), LARGEST_GRADIENT))
+            norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), LARGEST_GRADIENT)
+            torch.stack([loss.detach(), norm]).tolist()
             state.update(1e-4, job.settings.ema_decay)
 
     return run
