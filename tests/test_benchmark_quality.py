@@ -28,9 +28,9 @@ from skydenoise.bricks_table import read_bricks_table
 from skydenoise.model import Network
 from skydenoise.model.model import ModelDescription, save_model
 from skydenoise.noise import NoiseModel
+from skydenoise.noise.levels import noise_levels
 from skydenoise.patches import PatchSet
 from skydenoise.settings import Architecture, PredictSettings, RecoverSettings
-from skydenoise.starlet import noise_levels
 from skydenoise.stretch import Stretch
 
 SIZE, SIGMA = 72, 0.01

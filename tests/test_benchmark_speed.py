@@ -116,7 +116,9 @@ def test_the_network_stays_below_the_limit_of_the_machine(inputs):
 
 def test_scipy_s_starlet_is_ours():
     image = np.random.default_rng(0).normal(size=(40, 50)).astype(np.float32)
-    np.testing.assert_allclose(kernels.scipy_starlet(image, 3), starlet.transform(image, 3), atol=1e-6)
+    np.testing.assert_allclose(
+        kernels.scipy_starlet(image, 3), starlet.transform(torch.from_numpy(image), 3), atol=1e-6
+    )
 
 
 def test_a_training_step_moves_the_weights(inputs, tmp_path):

@@ -34,7 +34,7 @@ from skydenoise.evaluate.search.matched import (
 )
 from skydenoise.evaluate.search.searchfield import Search, search_field, searches
 from skydenoise.noise import NoiseModel
-from skydenoise.starlet import noise_levels
+from skydenoise.noise.levels import noise_levels
 
 BANDS = ("g", "r")
 SIZE = 420

@@ -14,7 +14,7 @@ from skydenoise.evaluate.search.detection import detect
 from skydenoise.evaluate.search.dual import above, measure_detected, with_dual
 from skydenoise.evaluate.search.matched import moffats
 from skydenoise.noise import NoiseModel
-from skydenoise.starlet import noise_levels
+from skydenoise.noise.levels import noise_levels
 
 SIZE = 600
 SIGMA = 0.01

@@ -25,7 +25,7 @@ from skydenoise.evaluate.plots import injection_plot
 from skydenoise.evaluate.psf import measure_fwhm, star_widths
 from skydenoise.evaluate.tables import write_table
 from skydenoise.noise import NoiseModel
-from skydenoise.starlet import noise_levels
+from skydenoise.noise.levels import noise_levels
 
 BANDS = ("g", "r", "z")
 SIZE, SIGMA = 256, (0.01, 0.02, 0.05)

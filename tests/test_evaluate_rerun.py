@@ -14,6 +14,7 @@ from skydenoise.evaluate.again import rerun
 from skydenoise.evaluate.again.rerun import Cutout, evaluate_denoiser, inject_many
 from skydenoise.model import ModelDescription
 from skydenoise.noise import NoiseModel
+from skydenoise.noise.levels import noise_levels
 from skydenoise.predict.denoise import Denoiser, restore
 from skydenoise.settings import (
     Architecture,
@@ -22,7 +23,6 @@ from skydenoise.settings import (
     PredictSettings,
     RecoverSettings,
 )
-from skydenoise.starlet import noise_levels
 from skydenoise.stretch import Stretch
 
 BANDS, SIGMA, SIZE = ("g", "r"), (0.01, 0.02), 200

@@ -12,8 +12,8 @@ from skydenoise.brick.rawbrick import write_raw
 from skydenoise.evaluate import evaluate_residual
 from skydenoise.evaluate.residual import residual_sums, residual_table
 from skydenoise.noise import NoiseModel
+from skydenoise.noise.levels import noise_levels
 from skydenoise.settings import OutputSettings
-from skydenoise.starlet import noise_levels
 
 SIZE, SIGMA = 256, 0.01
 

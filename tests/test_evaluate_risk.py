@@ -9,7 +9,7 @@ from scipy import ndimage, stats
 from skydenoise.brick import Brick
 from skydenoise.evaluate.again.risk import risk_sums, risk_table
 from skydenoise.noise import NoiseModel
-from skydenoise.starlet import noise_levels
+from skydenoise.noise.levels import noise_levels
 from skydenoise.stein import STRENGTH, squared_error
 
 SIZE, SIGMA, SCALE = 256, 0.01, 0.9

@@ -15,7 +15,7 @@ from skydenoise.evaluate.again.overlaps import (
 )
 from skydenoise.evaluate.again.seams import border_pairs, seam_sums, seam_table
 from skydenoise.noise import NoiseModel
-from skydenoise.starlet import noise_levels
+from skydenoise.noise.levels import noise_levels
 from skydenoise.tiles import TileGrid, axis_origins
 
 SIZE, SIGMA, TILE, OVERLAP = 400, 0.01, 64, 16

@@ -13,7 +13,7 @@ from skydenoise.evaluate.psf import star_shape
 from skydenoise.evaluate.scene import Scene
 from skydenoise.evaluate.stars import star_shapes, star_table
 from skydenoise.noise import NoiseModel
-from skydenoise.starlet import noise_levels
+from skydenoise.noise.levels import noise_levels
 
 BANDS = ("g", "r")
 SIZE = 240

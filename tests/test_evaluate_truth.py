@@ -27,8 +27,8 @@ from skydenoise.evaluate.pixels import coverage_sums, coverage_table, pixel_sums
 from skydenoise.evaluate.scene import Scene, measured_pixels
 from skydenoise.evaluate.smoothing import WIDTHS, best_widths, smooth
 from skydenoise.noise import NoiseModel
+from skydenoise.noise.levels import noise_levels
 from skydenoise.settings import OutputSettings
-from skydenoise.starlet import noise_levels
 
 BANDS = ("g", "r")
 SIZE = 200

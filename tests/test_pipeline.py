@@ -16,10 +16,10 @@ from skydenoise.layout import coadd_file, raw_file
 from skydenoise.manifest import read_manifest
 from skydenoise.model import ModelDescription, Network, save_model
 from skydenoise.noise import NoiseModel
+from skydenoise.noise.levels import noise_levels
 from skydenoise.predict import Denoiser, load_denoiser, predict_bricks
 from skydenoise.predict.calibrate import calibrate_model
 from skydenoise.settings import Architecture, OutputSettings, PredictSettings, RecoverSettings
-from skydenoise.starlet import noise_levels
 from skydenoise.stretch import Stretch
 
 BANDS = ("g", "r")

@@ -10,10 +10,10 @@ from skydenoise.brick import Brick, flag_bit
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.model import ModelDescription
 from skydenoise.noise import NoiseModel
+from skydenoise.noise.levels import noise_levels
 from skydenoise.predict import Denoiser, denoise_brick
 from skydenoise.predict.uncertainty import Curve, UncertaintyModel
 from skydenoise.settings import Architecture, PredictSettings, RecoverSettings
-from skydenoise.starlet import noise_levels
 from skydenoise.stretch import Stretch
 
 BANDS = ("g", "r", "z")

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
+from skydenoise.noise.levels import noise_levels
 from skydenoise.recover import find_support, recover
 from skydenoise.settings import RecoverSettings
-from skydenoise.starlet import noise_levels
 
 SETTINGS = RecoverSettings()
 DECAM, BASS = (0.11, 0.02, 0.01), (0.60, 0.35, 0.00)  # correlation at lags (0,1), (1,1), (0,2)
@@ -189,7 +190,8 @@ def test_the_finest_scale_follows_the_sharpness():
     shape = (1, 200, 200)
     _, levels = drawn_noise(DECAM, shape, seed=0)
     sharp, broad = stars(shape, 3e3, [(60, 60)]), 3e3 * stars(shape, 1, [(140, 140)], fwhm=30.0, beta=4)
-    finest = find_support(sharp + broad, np.ones(shape, np.float32), levels, SETTINGS)
+    finest = find_support(torch.from_numpy(sharp + broad), torch.ones(shape), levels, SETTINGS)
+    assert finest.dtype == np.uint8
     assert finest[0, 60, 60] == 0
     assert 2 <= finest[0, 140, 140] < SETTINGS.scales
     assert finest[0, 5, 190] == SETTINGS.scales

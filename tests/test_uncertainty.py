@@ -13,6 +13,7 @@ from skydenoise.brick import Brick
 from skydenoise.errors import BrickError, StepError
 from skydenoise.model import ModelDescription
 from skydenoise.noise import NoiseModel
+from skydenoise.noise.levels import noise_levels
 from skydenoise.predict.calibrate import calibrate, random_cutouts
 from skydenoise.predict.denoise import Denoiser, restore
 from skydenoise.predict.uncertainty import (
@@ -27,7 +28,6 @@ from skydenoise.predict.uncertainty import (
     with_empty_sky,
 )
 from skydenoise.settings import Architecture, PredictSettings, RecoverSettings
-from skydenoise.starlet import noise_levels
 from skydenoise.stretch import Stretch
 
 BANDS = ("g", "r")

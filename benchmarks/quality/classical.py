@@ -12,6 +12,7 @@ from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from skydenoise import starlet
@@ -57,13 +58,12 @@ def starlet_threshold(
     image, sigma = filled(brick, noise)
     result = np.empty_like(image)
     for band, levels in enumerate(noise.levels):
-        variance = np.square(sigma[band])
-        *details, smooth_plane = starlet.planes(image[band], len(thresholds))
+        variance = torch.from_numpy(sigma[band]).square()
+        *details, smooth_plane = starlet.planes(torch.from_numpy(image[band]), len(thresholds))
         for scale, (detail, threshold) in enumerate(zip(details, thresholds, strict=True)):
             variance = starlet.smooth(variance, 2**scale)
-            limit = np.float32(threshold * levels[scale]) * np.sqrt(variance)
-            smooth_plane += np.where(np.abs(detail) > limit, detail, 0)
-        result[band] = smooth_plane
+            smooth_plane += detail * (detail.abs() > threshold * levels[scale] * variance.sqrt())
+        result[band] = smooth_plane.numpy()
     return result
 
 

@@ -9,7 +9,7 @@ Peers that are not installed (pip install '.[speed]') are left out.
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from benchmarks.speed.limits import limits
 from benchmarks.speed.overhead import overhead
 from benchmarks.speed.prediction import parts, peers, pipeline, safety
 from benchmarks.speed.scales import FULL, QUICK, Scale
-from benchmarks.speed.table import keep, show, versions
+from benchmarks.speed.table import keep, versions
 from benchmarks.speed.training import training
 
-PARTS: dict[str, Callable[[Inputs], list[dict[str, Any]]]] = {
+PARTS: dict[str, Callable[[Inputs], Iterable[dict[str, Any]]]] = {
     "limits": limits,
     "parts": parts,
     "peers": peers,
@@ -60,12 +60,9 @@ def main() -> None:
         repetitions=arguments.repetitions or scale.repetitions,
         chunks=tuple(arguments.chunks or scale.chunks),
     )
-    rows = []
-    for row in measure(scale, arguments.parts):
-        rows.append(row)
-        show([row])
     command = " ".join(["python -m benchmarks.speed.cpu", *sys.argv[1:]])
-    keep(arguments.name or f"speed-cpu{'-quick' * arguments.quick}", command, rows)
+    name = arguments.name or f"speed-cpu{'-quick' * arguments.quick}"
+    keep(name, command, measure(scale, arguments.parts))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import ndimage, signal
 
 from benchmarks.speed.inputs import Inputs
@@ -74,7 +75,7 @@ def kernels(inputs: Inputs) -> list[dict[str, Any]]:
 
 def _starlets(band: np.ndarray) -> dict[str, Run]:
     candidates: dict[str, Run] = {
-        "skydenoise": lambda: starlet.transform(band, SCALES),
+        "skydenoise": lambda: starlet.transform(torch.from_numpy(band), SCALES),
         "scipy.ndimage.correlate1d": lambda: scipy_starlet(band, SCALES),
     }
     if importlib.util.find_spec("pywt"):

@@ -132,6 +132,17 @@ def peers(inputs: Inputs, device: str = "cpu") -> list[Row]:
     ]
 
 
+def tiles_at_once(inputs: Inputs, device: str = "cpu") -> list[Row]:
+    """Network and blend of one brick against the number of tiles in one pass through the network."""
+    batches = (inputs.settings.batch_tiles, *inputs.scale.own_batches)
+    timings = take_turns_apart(
+        {f"{batch} tiles at once": (ours, (inputs, device, batch)) for batch in batches},
+        inputs.scale.repetitions,
+    )
+    default = next(iter(timings.values()))
+    return [against("network + blend", name, timing, default) for name, timing in timings.items()]
+
+
 def against(part: str, name: str, timing: Timing, best: Timing) -> Row:
     """A row of the table: `timing` beside ours."""
     row: Row = {
@@ -145,9 +156,11 @@ def against(part: str, name: str, timing: Timing, best: Timing) -> Row:
     return row | times_slower(timing, best)
 
 
-def ours(inputs: Inputs, device: str) -> Run:
-    """Network and blend as a job does them."""
+def ours(inputs: Inputs, device: str, batch: int | None = None) -> Run:
+    """Network and blend as a job does them; `batch` tiles at once, None for the default."""
     denoiser, _ = timed_denoiser(inputs, device)
+    if batch is not None:
+        denoiser = replace(denoiser, settings=replace(denoiser.settings, batch_tiles=batch))
     brick = inputs.brick()
     return lambda: apply_network(brick.image, brick, denoiser)
 

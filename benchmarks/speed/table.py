@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,6 +33,15 @@ def show(rows: Iterable[dict[str, Any]]) -> None:
         print(f"{row['part']:<24} {row['what']:<52} {numbers}", flush=True)
 
 
-def keep(name: str, command: str, rows: list[dict[str, Any]]) -> None:
-    """Write benchmarks/results/<name>.json."""
-    print(f"written to benchmarks/results/{write_results(name, command, rows).name}")
+def keep(name: str, command: str, measured: Iterable[dict[str, Any]]) -> None:
+    """Show rows as they come, and write benchmarks/results/<name>.json.
+
+    After an interrupt or an error, too, with the rows that there are: time on a GPU is dear.
+    """
+    start, rows = time.monotonic(), []
+    try:
+        for row in measured:
+            rows.append(row | {"at_s": round(time.monotonic() - start, 1)})
+            show(rows[-1:])
+    finally:
+        print(f"written to benchmarks/results/{write_results(name, command, rows).name}")

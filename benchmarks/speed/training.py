@@ -49,12 +49,11 @@ ON_GPU = {
 
 def training(
     inputs: Inputs, device: str = "cpu", trainings: dict[str, TrainSettings] = FLOAT32
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Patches per second by batch size, ours (the first of `trainings` is what others are held against) and
     the plain loop's.
     """
     prepare(inputs)
-    rows = []
     for batch in inputs.scale.batches:
         candidates: dict[str, Any] = {
             f"skydenoise, {name}": (ours, (inputs, device, replace(settings, batch_size=batch)))
@@ -64,41 +63,34 @@ def training(
         timings = take_turns_apart(candidates, inputs.scale.repetitions)
         for name, timing in timings.items():
             rate = batch * inputs.scale.steps / timing.median
-            rows.append(
-                {
-                    "part": f"training, batch {batch}",
-                    "what": name,
-                    "patches_per_s": round(rate, 2),
-                    "spread": round(timing.spread, 3),
-                    "mpixel_per_s": round(rate * inputs.scale.patch**2 / 1e6, 3),
-                    "memory_mib": round(timing.memory_mib),
-                    **times_slower(timing, timings[next(iter(candidates))]),
-                }
-            )
-    return rows
+            yield {
+                "part": f"training, batch {batch}",
+                "what": name,
+                "patches_per_s": round(rate, 2),
+                "spread": round(timing.spread, 3),
+                "mpixel_per_s": round(rate * inputs.scale.patch**2 / 1e6, 3),
+                "memory_mib": round(timing.memory_mib),
+                **times_slower(timing, timings[next(iter(candidates))]),
+            }
 
 
-def loss_curves(inputs: Inputs, device: str, trainings: dict[str, TrainSettings]) -> list[dict[str, Any]]:
+def loss_curves(inputs: Inputs, trainings: dict[str, TrainSettings]) -> Iterator[dict[str, Any]]:
     """Loss of the same short training by each of `trainings`: mean over its last epoch, and on patches held
     out; every one sees the same patches and noise in the same order from the same weights.
     """
     prepare(inputs)
-    rows = []
     for name, settings in trainings.items():
         long_enough = replace(settings, batch_size=inputs.scale.batches[0], epochs=12, validation=0.1)
         job = job_of(inputs, long_enough)
         train(job)
         made = read_description(job.model / "model.json").provenance
-        rows.append(
-            {
-                "part": "loss of a short training",
-                "what": name,
-                "steps": made["steps"],
-                "loss": round(float(made["loss"]), 6),
-                "held_out": round(float(made["validation"]), 6),
-            }
-        )
-    return rows
+        yield {
+            "part": "loss of a short training",
+            "what": name,
+            "steps": made["steps"],
+            "loss": round(float(made["loss"]), 6),
+            "held_out": round(float(made["validation"]), 6),
+        }
 
 
 def prepare(inputs: Inputs) -> None:

@@ -15,7 +15,9 @@ spread out of the footprint. All of this is linear in flux once it is known whic
 """
 
 import numpy as np
+import torch
 from scipy import ndimage
+from torch import Tensor
 
 from skydenoise import starlet
 from skydenoise.settings import RecoverSettings
@@ -27,6 +29,7 @@ _SHARP = 4.0
 """Sigma of a pixel above which what a pass leaves is put back as it is; 3 adds noise, 5 leaves flat cores."""
 
 
+@torch.inference_mode()
 def recover(
     image: np.ndarray,
     network: np.ndarray,
@@ -34,16 +37,16 @@ def recover(
     usable: np.ndarray,
     levels: np.ndarray,
     settings: RecoverSettings,
-    threads: int | None = None,
+    device: str = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Add the significant part of (image - network) to the network's image.
 
     image, network : (band, y, x) float32, nanomaggies
     sigma : (band, y, x) float32, noise of a pixel of `image`, nanomaggies; 0 where there is no data
     usable : (band, y, x) bool; other pixels count as residual 0, never matter and keep the network's value
-    levels : (band, scales) rms of the starlet coefficients of unit-variance noise (`starlet.noise_levels`)
+    levels : (band, scales) rms of the starlet coefficients of unit-variance noise (`noise.levels`)
     settings : scales and thresholds
-    threads : None for as many as the process may use
+    device : where to do it; regions are labelled on the CPU anyway
 
     Returns (restored (band, y, x) float32 nanomaggies, recovered (band, y, x) bool: True exactly where
     restored differs from network). Raises ValueError if shapes disagree or a level is not positive.
@@ -57,25 +60,25 @@ def recover(
         raise ValueError(
             f"noise levels {levels.tolist()} for {image.shape[0]} bands, {settings.scales} scales"
         )
-    restored = network.astype(np.float32)
     if not settings.enabled:
-        return restored, np.zeros(image.shape, bool)
-    residual = np.subtract(image, network, dtype=np.float32)
-    residual[~usable] = 0
-    finest = find_support(residual, np.where(usable, sigma, np.float32(0)), levels, settings, threads)
+        return network.astype(np.float32), np.zeros(image.shape, bool)
+    restored = torch.tensor(network, dtype=torch.float32, device=device)
+    unusable = torch.from_numpy(~usable).to(device)
+    residual = torch.tensor(image, dtype=torch.float32, device=device).sub_(restored)
+    residual.masked_fill_(unusable, 0)
+    noise = torch.tensor(sigma, dtype=torch.float32, device=device).masked_fill_(unusable, 0)
+    finest = find_support(residual, noise, levels, settings)
     finest[~usable] = settings.scales
+    before = restored.clone()
     for band, support in enumerate(finest):
         if (support < settings.scales).any():
-            restored[band] += _restore(residual[band], sigma[band], support, settings, threads)
-    return restored, restored != network
+            where = torch.from_numpy(support).to(device)
+            restored[band] += _restore(residual[band], noise[band], where, settings)
+    return restored.cpu().numpy(), (restored != before).cpu().numpy()
 
 
 def find_support(
-    residual: np.ndarray,
-    sigma: np.ndarray,
-    levels: np.ndarray,
-    settings: RecoverSettings,
-    threads: int | None = None,
+    residual: Tensor, sigma: Tensor, levels: np.ndarray, settings: RecoverSettings
 ) -> np.ndarray:
     """Find where the residual is significant, and how finely.
 
@@ -87,64 +90,50 @@ def find_support(
     """
     finest = np.full(residual.shape, settings.scales, np.uint8)
     footprint = np.zeros(residual.shape, bool)
-    smoothed, variance = list(residual), [np.square(band) for band in sigma]
+    significance, agrees = torch.empty_like(residual), torch.empty_like(residual, dtype=torch.bool)
+    smoothed, variance = list(residual), [band.square() for band in sigma]
     for scale, threshold in enumerate(settings.threshold):
-        significance, agrees = [], []
-        for band in range(len(residual)):
-            fine, coarse = smoothed[band], starlet.smooth(smoothed[band], 2**scale, threads)
-            variance[band] = starlet.smooth(variance[band], 2**scale, threads)
-            noise = np.sqrt(variance[band]) * np.float32(levels[band, scale])
-            detail = fine - coarse
-            agrees.append((np.abs(fine) > settings.growth * noise) & ((fine > 0) == (detail > 0)))
-            significance.append(np.divide(detail, noise, out=np.zeros_like(detail), where=noise > 0))
-            smoothed[band] = coarse
-        joint = _joint_seeds(significance, threshold)
-        for band, value in enumerate(significance):
-            np.abs(value, out=value)
+        for band, fine in enumerate(smoothed):
+            smoothed[band] = starlet.smooth(fine, 2**scale)
+            variance[band] = starlet.smooth(variance[band], 2**scale)
+            for rows in starlet.strips(fine):
+                detail = fine[rows] - smoothed[band][rows]
+                noise = variance[band][rows].sqrt().mul_(float(levels[band, scale]))
+                agrees[band, rows] = fine[rows].abs() > settings.growth * noise
+                agrees[band, rows] &= (fine[rows] > 0) == (detail > 0)
+                significance[band, rows] = detail.div_(noise).masked_fill_(noise <= 0, 0)
+        joint = significance.sum(0).abs_() > threshold * len(significance) ** 0.5
+        for band, value in enumerate(significance.abs_()):
             region = _grow(value > settings.growth, joint | (value > threshold))
-            footprint[band] |= region & agrees[band]
-            finest[band][region & (finest[band] > scale)] = scale
+            footprint[band] |= region & agrees[band].cpu().numpy()
+            np.minimum(finest[band], np.where(region, np.uint8(scale), np.uint8(255)), out=finest[band])
     finest[~footprint] = settings.scales
     return finest
 
 
-def _joint_seeds(significance: list[np.ndarray], threshold: float) -> np.ndarray:
-    """Where the sum over bands is above the threshold, in units of its noise (independent in each band)."""
-    total = significance[0].copy()
-    for value in significance[1:]:
-        total += value
-    return np.abs(total, out=total) > threshold * np.sqrt(len(significance))
-
-
-def _grow(candidates: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Regions of candidates (8-connected) that hold a seed."""
-    labels, count = ndimage.label(candidates, np.ones((3, 3)))
+def _grow(candidates: Tensor, seeds: Tensor) -> np.ndarray:
+    """Regions of candidates (8-connected) that hold a seed; on the CPU, which has a way to label them."""
+    labels, count = ndimage.label(candidates.cpu().numpy(), np.ones((3, 3)))
     kept = np.zeros(count + 1, bool)
-    kept[labels[seeds & candidates]] = True
+    kept[labels[(seeds & candidates).cpu().numpy()]] = True
     kept[0] = False
     return kept[labels]
 
 
-def _restore(
-    residual: np.ndarray,
-    sigma: np.ndarray,
-    finest: np.ndarray,
-    settings: RecoverSettings,
-    threads: int | None,
-) -> np.ndarray:
+def _restore(residual: Tensor, sigma: Tensor, finest: Tensor, settings: RecoverSettings) -> Tensor:
     """Spread the residual (y, x) of each pixel of the footprint by the kernel of its scale; 0 outside.
 
     `finest` is refined: on a steep flank the fine coefficients cross zero and miss that detail was spread too
     widely. What a pass leaves above _SHARP sigma is sharp.
     """
     footprint = finest < settings.scales
-    restored = np.zeros_like(residual)
+    restored = torch.zeros_like(residual)
     for _ in range(_PASSES):
         left = residual - restored
-        spread = left * (finest == settings.scales - 1)
+        spread = left * (finest == settings.scales - 1).float()  # a product of two kinds of numbers is slow
         for scale in range(settings.scales - 2, -1, -1):
-            spread = starlet.smooth(spread, 2**scale, threads)
-            spread += left * (finest == scale)
-        restored += spread * footprint
-        finest[footprint & (np.abs(residual - restored) > _SHARP * sigma)] = 0
+            spread = starlet.smooth(spread, 2**scale)
+            spread.addcmul_(left, (finest == scale).float())
+        restored.addcmul_(spread, footprint.float())
+        finest.masked_fill_(footprint & ((residual - restored).abs_() > _SHARP * sigma), 0)
     return restored

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import torch
 from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_cdt
@@ -105,8 +106,8 @@ def _neighbours(normal: NDArray, where: Mask, lag: int, axis: int) -> tuple[Mask
 def _clear_planes(normal: NDArray, measured: Mask, scales: int) -> Iterable[tuple[NDArray, Mask]]:
     """Detail planes of the normalised residual, each with the pixels that depend on measured ones alone."""
     distance = distance_transform_cdt(np.pad(measured, 1), metric="chessboard")[1:-1, 1:-1]
-    for scale, plane in zip(range(scales), planes(normal, scales), strict=False):
-        yield plane, distance > reach(scale + 1)
+    for scale, plane in zip(range(scales), planes(torch.from_numpy(normal), scales), strict=False):
+        yield plane.numpy(), distance > reach(scale + 1)
 
 
 def _ratio_of_sums(sums: Array) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skydenoise.errors import SettingsError
 from skydenoise.frames.stack import Stack, spread
 from skydenoise.noise import NoiseModel
-from skydenoise.starlet import noise_levels
+from skydenoise.noise.levels import noise_levels
 
 _log = logging.getLogger(__name__)
 

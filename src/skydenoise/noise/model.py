@@ -19,8 +19,8 @@ from scipy import fft
 
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.noise.correlation import autocorrelation, power_spectrum, valid_correlation
+from skydenoise.noise.levels import noise_levels
 from skydenoise.noise.sky import empty_sky
-from skydenoise.starlet import noise_levels
 
 if TYPE_CHECKING:
     from skydenoise.brick import Brick

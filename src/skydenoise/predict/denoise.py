@@ -164,7 +164,9 @@ def restore(brick: Brick, denoiser: Denoiser) -> tuple[Array, Array, Array]:
     settings = denoiser.settings.recover
     if not settings.enabled:
         return network_image, np.zeros(usable.shape, dtype=bool), noise_sigma
-    image, recovered = recover(brick.image, network_image, noise_sigma, usable, noise.levels, settings)
+    image, recovered = recover(
+        brick.image, network_image, noise_sigma, usable, noise.levels, settings, denoiser.device
+    )
     return image, recovered, noise_sigma
 
 
