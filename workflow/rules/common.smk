@@ -266,13 +266,13 @@ def evaluation_products():
 
 
 def frame_products():
-    """Denoised stacks of frames, a picture of each, and the training curve."""
+    """Denoised stacks of frames, a picture of each, and the curve of a training."""
     made = [
         f"{RESULTS}/frames/{name}{end}"
         for name in BRICKS["predict"]
         for end in (STACKS[name].suffix, ".png")
     ]
-    return made + [rules.training_curve.output]
+    return made + ([] if PRETRAINED else [rules.training_curve.output])
 
 
 def products():
