@@ -28,7 +28,7 @@ survey: {source: simulation}
 simulation: {size: 320, seed: 11, bricks: 2}
 patches: {size: 32, count: 96, shard_patches: 64}
 model: {levels: 3, width: 4, bottleneck: 8, outputs: 2}
-train: {epochs: 24, batch_size: 8, checkpoint_minutes: 0.02}
+train: {epochs: 24, batch_size: 8, checkpoint_minutes: 0.005}
 predict: {tile: 64, overlap: 16}
 evaluate: {injections: 20}
 """

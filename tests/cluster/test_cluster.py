@@ -12,6 +12,7 @@ import yaml
 
 from skydenoise.earlier_run import OWNER
 from skydenoise.layout import coadd_file
+from skydenoise.train.checkpoint import CHECKPOINT
 
 from .conftest import ENVIRONMENT, REPOSITORY, Folder, until
 
@@ -25,6 +26,12 @@ GPU_RULE = re.compile("(train|calibrate|predict|evaluate_denoiser)(_wildcards.*)
 def training_log(folder: Folder) -> str:
     log = folder.path / "results/tiny/logs/train.log"
     return log.read_text() if log.exists() else ""
+
+
+def until_checkpoint(folder: Folder) -> None:
+    """Wait until a training could go on after its process was killed."""
+    checkpoint = folder.path / MODEL.replace("model.safetensors", CHECKPOINT)
+    until(lambda: checkpoint.exists() or None, "the first checkpoint")
 
 
 def losses(folder: Folder) -> np.ndarray:
@@ -107,7 +114,7 @@ def test_a_job_killed_for_memory_returns_with_more(untrained: Folder) -> None:
 def test_a_node_that_goes_down_loses_nothing_but_time(untrained: Folder) -> None:
     run = untrained.start(*TRAIN)
     job = untrained.running("train")
-    until(lambda: "epoch" in training_log(untrained) or None, "the first epoch")
+    until_checkpoint(untrained)
     node = ["scontrol", "update", f"nodename={job.nodes}"]
     subprocess.run([*node, "state=down", "reason=test"], check=True)
     subprocess.run([*node, "state=resume"], check=False)  # it may have come back by itself
@@ -140,7 +147,7 @@ def test_a_rank_that_dies_ends_the_job_and_the_next_goes_on(untrained: Folder) -
     settings = {"slurm_partition": "gpu", "mpi": "srun", "nodes": 2, "tasks": 2}
     run = untrained.start(*TRAIN, *set_resources(settings), "--set-threads", "train=2")
     first = untrained.running("train")
-    until(lambda: "epoch" in training_log(untrained) or None, "the first epoch")
+    until_checkpoint(untrained)
     ranks_of(first.number)[1].kill()
     untrained.finish(run)
     mine = [job for job in untrained.jobs("train") if job.number >= first.number]
