@@ -77,7 +77,13 @@ def test_a_table_is_read_with_paths_relative_to_it(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("brick\tband\n", "column image is missing"),
-        ("brick\timage\nx\ta.fits\n", "column band is missing"),
+        ("brick\timage\nx\ta.fits\n", "a.fits: column band is missing or empty; or, if this is a stack"),
+        ("brick\tband\timage\nx\t\ta.fits\n", "column band is missing or empty"),
+        (
+            "brick\timage\nx\ta.emd\n",
+            "a.emd is of no known kind; known are images of the sky (FITS) and",
+        ),
+        ("brick\tband\timage\nx\tr\ta.emd\n", "a.emd is of no known kind"),
         ("brick\timage\nx\ta.tif\nx\tb.tif\n", "stack x is listed twice"),
         ("brick\tband\timage\tunit\n", "unknown column unit"),
         ("brick\tband\timage\n../x\tr\ta.fits\n", "'../x' is not of the form"),

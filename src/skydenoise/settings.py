@@ -246,6 +246,13 @@ def check_bands(bands: tuple[str, ...]) -> None:
     _require(len(set(bands)) == len(bands), f"survey.bands: {', '.join(bands)} names a band twice")
 
 
+def check_frames(key: str, size: int, what: str, shape: tuple[int, int]) -> None:
+    """Raise SettingsError if frames of `shape`, (y, x), are smaller than a patch or tile, set by `key`."""
+    if size > min(shape):
+        height, width = shape
+        raise SettingsError(f"{key}: {size} is more than {what} have, {height}x{width} (y, x)")
+
+
 def check_without_noise(train: TrainSettings, predict: PredictSettings) -> None:
     """Refuse what needs the measured noise of a sky, where there is none: frames of stacks, experiments.
 

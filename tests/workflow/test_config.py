@@ -8,6 +8,12 @@ import pytest
 
 from .conftest import clone
 
+BARE = """
+model: {skips: false}
+train: {objective: identity, loss: l1}
+predict: {recover: false}
+"""
+
 
 def variants(text: str) -> str:
     """Settings of an experiment of the paper with these variants."""
@@ -44,6 +50,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (variants("{a: {model: {width: 0}}}"), "paper.variants.a: model.width: 0 is less than"),
         (variants("{a: {predict: {tile: 40}}}"), "paper.variants.a: predict.tile: 40 is not a multiple"),
         (variants("{a: {}}"), "paper.variants.a: train.objective: recorrupted needs the measured noise"),
+        (
+            variants("{a: {}}, glyphs: {font: no.ttf}"),
+            "paper.glyphs.font: there is no no.ttf (apt-get",
+        ),
+        (
+            variants("{a: {}}, glyphs: {size: 32}") + BARE,
+            "paper.variants.a: patches.size: 128 is more than the frames of the experiment have, 32x32",
+        ),
+        (
+            "paper: {experiment: tribolium, variants: {a: {}}, tribolium: {path: nowhere}}",
+            "paper.tribolium.path: nowhere is not there; unpack CARE's Tribolium data set to it",
+        ),
         (variants("{a: {}}, glyphs: {fond: x}"), "paper.glyphs.fond: there is no such key, only count"),
     ],
 )

@@ -115,7 +115,12 @@ def test_a_stack_that_is_done_is_passed_over_and_another_trains_nothing(
         ({}, "third", "", "stacks.tsv: there is no stack third, only first, second, tiny"),
         ({"mosaics": {"all": {"bricks": "all"}}}, "first", "", "mosaics.all: frames of stacks have no place"),
         ({}, "first", "sky\tg\tsky.fits\t\n", "first is a stack of frames, sky is an image of the sky"),
-        ({}, "lost", "lost\t\tlost.mrc\t\n", "lost.mrc: there is no such file"),
+        (
+            {},
+            "lost",
+            "lost\t\tlost.mrc\t\n",
+            "lost.mrc: there is no such file; mend it, or say no to",
+        ),
         ({}, "first", "odd\t\todd.npy\tJy\n", "stack odd: column units is for images of the sky"),
     ],
 )

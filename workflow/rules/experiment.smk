@@ -17,7 +17,10 @@ def variant_settings(name, overrides):
         content[section] = config[section] | values
     try:
         check_schema(content)
-        return Variant(*network_settings(content, PLAN.channels))
+        variant = Variant(*network_settings(content, PLAN.channels))
+        if FRAMES.shape is not None:
+            variant.check_frames(FRAMES.shape)
+        return variant
     except SettingsError as error:
         raise SettingsError(f"paper.variants.{name}: {error}") from None
 
@@ -29,6 +32,8 @@ if "paper" in config:
     PLAN = PLANS[EXPERIMENT]
     try:
         FRAMES = PLAN.settings(**config["paper"][EXPERIMENT])
+        if workflow.is_main_process:
+            FRAMES.check_files()
         VARIANTS = {
             name: variant_settings(name, overrides)
             for name, overrides in config["paper"]["variants"].items()

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from skydenoise import layout
 from skydenoise.errors import SettingsError
-from skydenoise.frames.formats import is_frames_only
+from skydenoise.frames.formats import SUFFIXES, is_frames_only
+
+SKIES = re.compile(r".+\.(fits|fit|fts)(\.(fz|gz|bz2|z))?", re.IGNORECASE)
+"""Names of files with images of the sky."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def read_table(path: Path) -> list[ForeignImage]:
 
     Raises
     ------
-    SettingsError : an unknown or missing column, a wrong name or number, a band listed twice
+    SettingsError : an unknown or missing column, a wrong name or number, a file of no known kind, a band
+        listed twice
     """
     known = {field.name for field in fields(ForeignImage)}
     with path.open(newline="", encoding="utf-8") as stream:
@@ -109,7 +113,21 @@ def _row(table: Path, row: dict[str, str]) -> ForeignImage:
         cells.get("dataset", ""),
     )
     if not found.is_stack:
-        if "band" not in cells:
-            raise SettingsError(f"{table}: column band is missing")
-        layout.check_band_name(found.band)
+        _check_sky(table, found)
     return found
+
+
+def _check_sky(table: Path, row: ForeignImage) -> None:
+    """Refuse a row that names neither a stack nor an image of the sky."""
+    where = f"{table}: brick {row.brick}: {row.image}"
+    if not SKIES.fullmatch(row.image.name):
+        raise SettingsError(
+            f"{where} is of no known kind; known are images of the sky (FITS) and stacks of frames "
+            f"({', '.join(SUFFIXES)})"
+        )
+    if not row.band:
+        raise SettingsError(
+            f"{where}: column band is missing or empty; or, if this is a stack of frames, column axes "
+            "(such as nyx)"
+        )
+    layout.check_band_name(row.band)

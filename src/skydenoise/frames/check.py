@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from skydenoise.errors import SettingsError
+from skydenoise.errors import StepError
 from skydenoise.frames.scale import check_channels
 from skydenoise.frames.stack import open_stack
 from skydenoise.frames.table import StackFile
-from skydenoise.settings import PatchSettings, PredictSettings
+from skydenoise.settings import PatchSettings, PredictSettings, check_frames
 
 
 def check_files(
@@ -26,14 +26,16 @@ def check_files(
         that do not fit
     StepError : a file is missing or damaged
     """
-    least = {"train": ("patches.size", patches.size), "predict": ("predict.tile", predict.tile)}
     for name in dict.fromkeys(name for names in purposes.values() for name in names):
         file = stacks[name]
-        with open_stack(file.path, dataset=file.dataset, axes=file.axes) as stack:
-            check_channels(stack, bands)
-            height, width = stack.shape
-            for purpose, (key, size) in least.items():
-                if name in purposes[purpose] and min(stack.shape) < size:
-                    raise SettingsError(
-                        f"{key}: {size} is more than the frames of {file.path} have, {height}x{width} (y, x)"
-                    )
+        try:
+            with open_stack(file.path, dataset=file.dataset, axes=file.axes) as stack:
+                check_channels(stack, bands)
+                shape = stack.shape
+        except StepError as error:
+            raise StepError(f"{error}; mend it, or say no to stack {name} in the table of bricks") from None
+        frames = f"the frames of {file.path}"
+        if name in purposes["train"]:
+            check_frames("patches.size", patches.size, frames, shape)
+        if name in purposes["predict"]:
+            check_frames("predict.tile", predict.tile, frames, shape)

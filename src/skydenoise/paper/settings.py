@@ -4,8 +4,9 @@ To add an experiment: its settings here, as a frozen dataclass whose defaults ar
 `paper.<experiment>`), a line in PLANS, and its room in `catalogue.EXPERIMENTS`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from skydenoise.errors import SettingsError
 from skydenoise.settings import (
@@ -13,8 +14,21 @@ from skydenoise.settings import (
     PatchSettings,
     PredictSettings,
     TrainSettings,
+    check_frames,
     check_without_noise,
 )
+
+
+class FrameSettings:
+    """Settings of an experiment's data."""
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """(y, x) of a frame; None if only its file says."""
+        raise NotImplementedError
+
+    def check_files(self) -> None:
+        """Raise SettingsError with the remedy if a file of the user's is missing; most need none."""
 
 
 def _above_zero(settings: object, experiment: str, keys: str) -> None:
@@ -24,7 +38,7 @@ def _above_zero(settings: object, experiment: str, keys: str) -> None:
 
 
 @dataclass(frozen=True)
-class GlyphSettings:
+class GlyphSettings(FrameSettings):
     """The glyphs of Figs 4 and 5.
 
     font : TrueType file or collection
@@ -36,9 +50,22 @@ class GlyphSettings:
     count: int = 0
     size: int = 64
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(y, x) of a frame."""
+        return self.size, self.size
+
+    def check_files(self) -> None:
+        """Raise SettingsError with the remedy if the font is missing."""
+        if not Path(self.font).is_file():
+            raise SettingsError(
+                f"paper.glyphs.font: there is no {self.font} "
+                "(apt-get install fonts-wqy-zenhei, or set the key to the font's place)"
+            )
+
 
 @dataclass(frozen=True)
-class StemSettings:
+class StemSettings(FrameSettings):
     """The simulated STEM series of Fig. 3.
 
     frames : how many
@@ -81,9 +108,14 @@ class StemSettings:
                 f"of {self.size} pixels"
             )
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(y, x) of a frame."""
+        return self.size, self.size
+
 
 @dataclass(frozen=True)
-class LatticeSettings:
+class LatticeSettings(FrameSettings):
     """The large lattice of Figs 7 and 8: two kinds of columns, as in SmCo; light ones in close pairs.
 
     frames, size : how many, and their edge in pixels
@@ -117,9 +149,14 @@ class LatticeSettings:
                 f"pixels (four sigmas of the probe) and below an eighth of a frame"
             )
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(y, x) of a frame."""
+        return self.size, self.size
+
 
 @dataclass(frozen=True)
-class TriboliumSettings:
+class TriboliumSettings(FrameSettings):
     """The beetle embryos of Fig. 6: CARE's public data set, or a stand-in of the same shape.
 
     path : folder of the unpacked data set (Weigert et al. 2018), or one noisy stack; empty: the stand-in
@@ -147,17 +184,30 @@ class TriboliumSettings:
     def __post_init__(self) -> None:
         _above_zero(self, "tribolium", "slices height width nuclei peak background gain")
 
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """(y, x) of a frame of the stand-in; None for the data set."""
+        return None if self.path else (self.height, self.width)
+
+    def check_files(self) -> None:
+        """Raise SettingsError with the remedy if the data set is missing."""
+        if self.path and not Path(self.path).expanduser().exists():
+            raise SettingsError(
+                f"paper.tribolium.path: {self.path} is not there; unpack CARE's Tribolium data set to it, or "
+                "leave the key empty for a stand-in"
+            )
+
 
 @dataclass(frozen=True)
 class Plan:
     """What the workflow has to know of an experiment before it starts.
 
-    settings : class of the settings of its data
+    settings : makes the settings of its data of their keys
     figures : names; figure-<name>.png each
     channels : of its images
     """
 
-    settings: type[Any]
+    settings: Callable[..., FrameSettings]
     figures: tuple[str, ...]
     channels: int = 1
 
@@ -186,3 +236,8 @@ class Variant:
 
     def __post_init__(self) -> None:
         check_without_noise(self.train, self.predict)
+
+    def check_frames(self, shape: tuple[int, int]) -> None:
+        """Raise SettingsError if frames of (y, x) pixels are smaller than a patch or a tile."""
+        check_frames("patches.size", self.patches.size, "the frames of the experiment", shape)
+        check_frames("predict.tile", self.predict.tile, "the frames of the experiment", shape)
