@@ -51,7 +51,7 @@ def test_zones_follow_their_rules(scene):
     galaxy = brightest_galaxies(brick, denoised.image, sigma, 3)
     assert (galaxy["y"][0], galaxy["x"][0]) == pytest.approx(GALAXY, abs=0.5)
     zones = {zone.title: zone for zone in choose_zones(brick, denoised.image, sigma, size=60)}
-    assert list(zones) == ["brightest galaxy", "faint field", "largest saturated or bad area"]
+    assert list(zones) == ["brightest unmasked galaxy", "faint field", "largest saturated or bad area"]
     field = zones["faint field"].window
     assert denoised.image[1][field].max() < 30 * SIGMA
     assert brick.usable[(slice(None), *field)].all()

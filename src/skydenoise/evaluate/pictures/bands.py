@@ -38,7 +38,7 @@ class _Column:
 def band_figure(
     brick: Brick, raw: Image, denoised: Denoised, path: Path, title: str = "", credit: str = ""
 ) -> None:
-    """Draw the whole brick, then the zones that `choose_zones` finds; each raw, and restored below it.
+    """Draw the whole brick, then the zones that `choose_zones` finds in its input; each raw above restored.
 
     Columns are the colour composite (of three or more bands) and each band in grey, in units of its noise;
     a column has one scale.
@@ -49,7 +49,7 @@ def band_figure(
     """
     sigma = sky_noise(brick)
     colours = composite(denoised.image, sigma)
-    zones = choose_zones(brick, denoised.image, sigma)
+    zones = choose_zones(brick, brick.image, sigma)  # the same ones, however it was restored
     columns = _columns(brick.bands, {"raw": raw, "restored": denoised.image}, colours, sigma)
     height, width = brick.shape
     heights = [PANEL * float(np.clip(height / width, 0.3, 2.5))] * 2 + [PANEL] * 2 * len(zones)

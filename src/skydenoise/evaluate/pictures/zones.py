@@ -120,12 +120,12 @@ def saturated_star(brick: Brick, size: int) -> Zone | None:
 def choose_zones(brick: Brick, image: Image, sigma_sky: tuple[float, ...], size: int = 160) -> list[Zone]:
     """Brightest galaxy, faint field and saturated star of a brick, as far as it has them.
 
-    image : denoised, (band, y, x), nanomaggies
+    image : in which sources are looked for, (band, y, x), nanomaggies
     sigma_sky : noise of a sky pixel per band, nanomaggies
     size : edge of a zone, pixels
     """
     galaxies = [
-        _centred("brightest galaxy", galaxy["y"], galaxy["x"], size, brick.shape)
+        _centred("brightest unmasked galaxy", galaxy["y"], galaxy["x"], size, brick.shape)
         for galaxy in brightest_galaxies(brick, image, sigma_sky, 1)
     ]
     star = saturated_star(brick, size)
