@@ -52,7 +52,7 @@ TOYS = {
     },
     "tribolium": {
         "paper": {
-            "peers": [],
+            "peers": ["Noise2Self"],
             "tribolium": {"slices": 4, "height": 128, "width": 96, "nuclei": 10},
             "variants": {"channels_64": {}, "channels_4": None},
         },
@@ -141,10 +141,11 @@ def test_projections_of_the_stand_in_are_compared(tribolium):
     assert is_picture(tribolium / "figure-projection.png")
     assert -1 <= row(tribolium, "channels_64")["ssim"] <= 1
     assert row(tribolium, "channels_64")["seconds"] > 0
+    assert -1 <= row(tribolium, "Noise2Self")["ssim"] <= 1
     assert "stand-in" in (tribolium / "summary.txt").read_text()
 
 
-@pytest.mark.parametrize("experiment", sorted(TOYS))
+@pytest.mark.parametrize("experiment", ["glyphs", *sorted(TOYS)])
 def test_the_small_presets_can_be_planned(experiment, tmp_path, snakemake):
     files = [f"config/paper/{experiment}.yaml", f"config/paper/small/{experiment}.yaml"]
     done = snakemake(clone(tmp_path / "run"), "--dry-run", "--configfile", *files, "--", "paper")
