@@ -30,7 +30,7 @@ def training_log(folder: Folder) -> str:
 
 def until_checkpoint(folder: Folder) -> None:
     """Wait until a training could go on after its process was killed."""
-    checkpoint = folder.path / MODEL.replace("model.safetensors", CHECKPOINT)
+    checkpoint = (folder.path / MODEL).with_name(CHECKPOINT)
     until(lambda: checkpoint.exists() or None, "the first checkpoint")
 
 

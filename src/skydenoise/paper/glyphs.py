@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from skydenoise.errors import StepError
 from skydenoise.paper.experiment import Data
-from skydenoise.paper.settings import GlyphSettings
+from skydenoise.paper.settings import FONT_REMEDY, GlyphSettings
 
 Array = NDArray[Any]
 
@@ -62,10 +62,7 @@ def open_font(path: Path, size: int) -> ImageFont.FreeTypeFont:
     try:
         return ImageFont.truetype(str(path), size)
     except OSError as error:
-        raise StepError(
-            f"paper.glyphs.font: {path} cannot be read: {error} "
-            "(apt-get install fonts-wqy-zenhei, or set the key to the font's place)"
-        ) from None
+        raise StepError(f"paper.glyphs.font: {path} cannot be read: {error} ({FONT_REMEDY})") from None
 
 
 def draw_glyphs(

@@ -1,6 +1,6 @@
 """What can be set for the paper's experiments; light enough to import while Snakemake parses.
 
-To add an experiment: its settings here, as a frozen dataclass whose defaults are the schema's (section
+To add an experiment: its FrameSettings here, as a frozen dataclass whose defaults are the schema's (section
 `paper.<experiment>`), a line in PLANS, and its room in `catalogue.EXPERIMENTS`.
 """
 
@@ -18,6 +18,8 @@ from skydenoise.settings import (
     check_without_noise,
 )
 
+FONT_REMEDY = "apt-get install fonts-wqy-zenhei, or set the key to the font's place"
+
 
 class FrameSettings:
     """Settings of an experiment's data."""
@@ -31,6 +33,20 @@ class FrameSettings:
         """Raise SettingsError with the remedy if a file of the user's is missing; most need none."""
 
 
+class SquareFrames(FrameSettings):
+    """Settings of frames that are square.
+
+    size : their edge, pixels
+    """
+
+    size: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(y, x) of a frame."""
+        return self.size, self.size
+
+
 def _above_zero(settings: object, experiment: str, keys: str) -> None:
     for key in keys.split():
         if not getattr(settings, key) > 0:
@@ -38,7 +54,7 @@ def _above_zero(settings: object, experiment: str, keys: str) -> None:
 
 
 @dataclass(frozen=True)
-class GlyphSettings(FrameSettings):
+class GlyphSettings(SquareFrames):
     """The glyphs of Figs 4 and 5.
 
     font : TrueType file or collection
@@ -50,22 +66,14 @@ class GlyphSettings(FrameSettings):
     count: int = 0
     size: int = 64
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(y, x) of a frame."""
-        return self.size, self.size
-
     def check_files(self) -> None:
         """Raise SettingsError with the remedy if the font is missing."""
         if not Path(self.font).is_file():
-            raise SettingsError(
-                f"paper.glyphs.font: there is no {self.font} "
-                "(apt-get install fonts-wqy-zenhei, or set the key to the font's place)"
-            )
+            raise SettingsError(f"paper.glyphs.font: there is no {self.font} ({FONT_REMEDY})")
 
 
 @dataclass(frozen=True)
-class StemSettings(FrameSettings):
+class StemSettings(SquareFrames):
     """The simulated STEM series of Fig. 3.
 
     frames : how many
@@ -108,14 +116,9 @@ class StemSettings(FrameSettings):
                 f"of {self.size} pixels"
             )
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(y, x) of a frame."""
-        return self.size, self.size
-
 
 @dataclass(frozen=True)
-class LatticeSettings(FrameSettings):
+class LatticeSettings(SquareFrames):
     """The large lattice of Figs 7 and 8: two kinds of columns, as in SmCo; light ones in close pairs.
 
     frames, size : how many, and their edge in pixels
@@ -148,11 +151,6 @@ class LatticeSettings(FrameSettings):
                 f"paper.patch_size.cell: {list(self.cell)} is not [height, width], above {4 * self.probe:g} "
                 f"pixels (four sigmas of the probe) and below an eighth of a frame"
             )
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(y, x) of a frame."""
-        return self.size, self.size
 
 
 @dataclass(frozen=True)
