@@ -15,11 +15,13 @@ import yaml
 from astropy.io import fits
 from matplotlib.figure import Figure as Canvas
 
-from benchmarks.quality import classical, learned, ours, report
+from benchmarks.quality import classical, noise2self, noise2void, ours, report
 from benchmarks.quality.__main__ import Scale, judged, measure_all
 from benchmarks.quality.bar import BAR, Line, Verdict, judge, within
 from benchmarks.quality.curves import draw, draw_curves
 from benchmarks.quality.figures import Figure, Figures
+from benchmarks.quality.learned import learn
+from benchmarks.quality.lesson import Lesson, sky_lesson
 from benchmarks.quality.methods import PRODUCT, REPOSITORY, Entrants, add_ours
 from benchmarks.quality.rerun import Remembering, Workload
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
@@ -148,30 +150,40 @@ def test_noise2self_never_sees_the_pixel_it_predicts():
     def network(tiles):
         return (tiles,)
 
-    before, after = (learned.apply_noise2self(network, each) for each in (u, other))
+    before, after = (noise2self.apply_network(network, each) for each in (u, other))
     np.testing.assert_array_equal(before[:, 40, 50], after[:, 40, 50])
     assert np.abs(after - before)[:, 39:42, 49:52].max() > 10
 
 
 def test_the_grids_of_noise2self_cover_every_pixel_once():
-    together = sum(learned.phases((8, 9), phase) for phase in range(learned.GRID**2))
+    together = sum(noise2self.phases((8, 9), phase) for phase in range(noise2self.GRID**2))
     assert torch.equal(together, torch.ones(8, 9))
 
 
-def test_noise2self_trains_for_its_time_and_removes_noise():
-    noise = noise_model()
+def lesson_of(noise: NoiseModel, seconds: float) -> Lesson:
     images = SIGMA * noise.draw((32, 3, 32, 32), np.random.default_rng(2))
     patches = PatchSet((images,), (np.full_like(images, SIGMA**-2),), np.array(["a"] * 32))
-    method = learned.train_noise2self(learned.make_lesson(patches, noise, 0.3, seed=1), SMALL)
+    description = ModelDescription(SMALL, noise.bands, Stretch((10 * SIGMA,) * 3), noise)
+    return replace(sky_lesson(patches, description, seconds, seed=1, device="cpu"), network=SMALL)
+
+
+def test_noise2self_trains_for_its_time_removes_noise_and_is_kept(tmp_path):
+    lesson = lesson_of(noise_model(), 0.3)
     u = np.random.default_rng(3).standard_normal((3, 128, 128)).astype(np.float32) * SIGMA
+    method, how = learn("Noise2Self", lesson, tmp_path)
     restored = method(brick_of(u))
     assert restored.shape == u.shape
     assert restored.std() < 0.5 * SIGMA
+    kept, again = learn("Noise2Self", lesson, tmp_path)
+    assert again == how
+    np.testing.assert_array_equal(kept(brick_of(u)), restored)
+    _, other = learn("Noise2Self", replace(lesson, seconds=0.05), tmp_path)
+    assert (other["seconds"], other["patches"], other["patch"]) == (0.05, 32, 32)
 
 
 def test_the_stand_in_for_torchvision_goes_again():
     before = sys.modules.get("torchvision")
-    with learned.torchvision_to_hand():
+    with noise2void.torchvision_to_hand():
         assert "torchvision" in sys.modules
     if before is None:
         assert "torchvision" not in sys.modules or hasattr(sys.modules["torchvision"], "ops")
@@ -199,7 +211,6 @@ def test_our_rows_are_the_network_bare_and_with_recover(model):
 
 
 def test_settings_are_those_of_the_measured_uncertainty(model):
-    assert ours.train_seconds(model) == ours.TRAIN_SECONDS
     settings = PredictSettings(tile=64, overlap=16, recover=RecoverSettings(growth=2.5))
     conditions = ours.load_denoiser(model, settings, "cpu").conditions
     (model / "uncertainty.json").write_text(json.dumps({"conditions": conditions}))

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality.learned import frames_lesson, train_noise2self
+from benchmarks.quality.learned import learn
+from benchmarks.quality.lesson import frames_lesson
 from skydenoise.errors import SettingsError
 from skydenoise.model import load_model
 from skydenoise.paper.experiment import Data
@@ -118,8 +119,9 @@ def test_a_peer_learns_beside_a_model_from_its_patches_and_in_its_stretch(frames
     lesson = frames_lesson(folder / "patches", folder / "model/model.json", BARE, seed=1)
     assert lesson.seconds == load_model(folder / "model")[1].provenance["seconds"]
     assert lesson.stretch.offset == read_noise(frames).level
-    assert (len(lesson.patches), lesson.tile, lesson.width) == (9, 16, TINY.width)
-    method = train_noise2self(replace(lesson, seconds=0.05))
+    assert (len(lesson.patches), lesson.tile, lesson.network.width) == (9, 16, TINY.width)
+    assert lesson.batch == SHORT.batch_size
+    method, _ = learn("Noise2Self", replace(lesson, seconds=0.05), frames / "kept")
     denoise_last(frames, 2, method, frames / "peer.npy")
     images = np.load(frames / "peer.npy")
     assert images.shape == (2, 1, 16, 16)

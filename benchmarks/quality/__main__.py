@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import RESULTS
-from benchmarks.quality import measure, ours, report, rerun
+from benchmarks.quality import measure, report, rerun
 from benchmarks.quality.bar import Verdict, judge
 from benchmarks.quality.curves import draw_curves
 from benchmarks.quality.figures import Figure, Figures
+from benchmarks.quality.learned import LEARNERS
 from benchmarks.quality.methods import (
     PRODUCT,
     REPOSITORY,
@@ -25,7 +26,7 @@ from benchmarks.quality.methods import (
     add_learned,
     add_ours,
 )
-from benchmarks.quality.sky import Sky, make_sky, sky_settings
+from benchmarks.quality.sky import SEEDS, Sky, make_sky, sky_settings
 from skydenoise.evaluate.scene import Image, Method
 from skydenoise.predict.denoise import denoise_brick
 
@@ -73,7 +74,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--train-seconds",
         type=float,
-        help=f"of each learned peer; default: what the model took, {ours.TRAIN_SECONDS} without one",
+        help="of each learned peer; default: what the model took",
     )
     parser.add_argument(
         "--training",
@@ -93,6 +94,15 @@ def arguments() -> argparse.Namespace:
         default=REPOSITORY / "results/quality_cache",
         help="simulated bricks are kept here",
     )
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        default=REPOSITORY / "results/quality_peers",
+        help="learned peers are kept in a folder <noise> of this one, and not trained again",
+    )
+    parser.add_argument(
+        "--train-peers", nargs="*", choices=LEARNERS, help="train these learned peers, or all, and stop"
+    )
     parser.add_argument("--device", default="auto", help="of networks: auto, cpu, cuda")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--markdown", type=Path, help="print the tables of this JSON file as markdown")
@@ -103,22 +113,33 @@ def arguments() -> argparse.Namespace:
 def enter(options: argparse.Namespace, sky: Sky) -> Entrants:
     """Everything that is compared; the learned peers unless it has to be quick."""
     entrants = Entrants()
-    model = options.model or REPOSITORY / f"models/{options.noise}"
     add_classical(entrants, sky, quick=options.quick)
     if options.quick:
         entrants.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
     else:
-        training = Training(
-            config=HERE / f"{options.noise}.yaml",
-            results=options.training or REPOSITORY / f"results/quality_{options.noise}",
-            cache=options.cache,
-            seconds=options.train_seconds or ours.train_seconds(model),
-            seed=sky.settings.seed,
-            device=options.device,
-        )
-        add_learned(entrants, sky, training)
-    add_ours(entrants, model, options.identity, options.device)
+        add_learned(entrants, training_of(options))
+    add_ours(entrants, model_of(options), options.identity, options.device)
     return entrants
+
+
+def model_of(options: argparse.Namespace) -> Path:
+    """Folder of the model that is judged."""
+    model: Path = options.model or REPOSITORY / f"models/{options.noise}"
+    return model
+
+
+def training_of(options: argparse.Namespace) -> Training:
+    """How the learned peers are trained."""
+    return Training(
+        config=HERE / f"{options.noise}.yaml",
+        results=options.training or REPOSITORY / f"results/quality_{options.noise}",
+        model=model_of(options),
+        cache=options.cache,
+        peers=options.peers / options.noise,
+        seed=SEEDS[options.noise],
+        seconds=options.train_seconds,
+        device=options.device,
+    )
 
 
 def restore_all(sky: Sky, methods: dict[str, Method]) -> tuple[dict[str, list[Image]], list[Figure]]:
@@ -192,6 +213,11 @@ def main(say: Callable[[str], None] = print) -> None:
         draw_curves(options.curves, options.curves.with_suffix(".png"))
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    if options.train_peers is not None:
+        peers = Entrants()
+        add_learned(peers, training_of(options), options.train_peers or LEARNERS)
+        say("\n".join(peers.notes))
+        return
     scale = QUICK if options.quick else FULL
     sky = make_sky(
         sky_settings(options.noise, options.bricks or scale.bricks, options.size or scale.size), options.cache

@@ -1,12 +1,15 @@
 """All rows of the table: the peers that are installed, and our models that are there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.quality import classical, learned, ours
+from benchmarks.quality import classical, ours
+from benchmarks.quality.learned import LEARNERS, learn
+from benchmarks.quality.lesson import Lesson, sky_lesson, training_patches
 from benchmarks.quality.sky import Sky
 from skydenoise.evaluate.scene import Method
+from skydenoise.model.model import DESCRIPTION, read_description
 
 REPOSITORY = Path(__file__).parents[2]
 BARE, PRODUCT = "bare network", "denoised"
@@ -47,31 +50,48 @@ class Training:
 
     config : of the run whose patches they see
     results : folder of that run; the patches are cut anew if it has none
+    model : folder of the model that it made, beside which they learn
     cache : folder for what is made
-    seconds : of each training
+    peers : folder that keeps them
+    seconds : of each training; None: as long as the model took
     seed : of all that is random
     device : auto, cpu, cuda
     """
 
     config: Path
     results: Path
+    model: Path
     cache: Path
-    seconds: float
+    peers: Path
     seed: int
+    seconds: float | None = None
     device: str = "auto"
 
+    def lesson(self) -> Lesson:
+        """What all of them learn from."""
+        patches = training_patches(self.config, self.results, self.cache)
+        model = read_description(self.model / DESCRIPTION)
+        seconds = self.seconds or float(model.provenance["seconds"])
+        return sky_lesson(patches, model, seconds, self.seed, self.device)
 
-def add_learned(entrants: Entrants, sky: Sky, training: Training) -> None:
-    """Train and add the learned peers."""
-    patches = learned.training_patches(training.config, training.results, training.cache)
-    lesson = learned.make_lesson(patches, sky.noise, training.seconds, training.seed, training.device)
-    for peer, learn in learned.LEARNERS.items():
+
+def add_learned(entrants: Entrants, training: Training, peers: Iterable[str] = LEARNERS) -> None:
+    """Add the learned peers, trained now unless they are kept."""
+    if not ours.has_model(training.model):
+        missing = f"no model in {_shown(training.model)}, beside which they learn"
+        entrants.notes.append(f"{', '.join(LEARNERS)} left out: {missing}")
+        return
+    lesson = training.lesson()
+    for peer in peers:
         try:
-            entrants.methods[peer] = learn(lesson)
+            entrants.methods[peer], how = learn(peer, lesson, training.peers / peer)
         except ImportError as error:
             entrants.notes.append(f"{peer} left out: {error} (see docs/fidelity.md)")
         else:
-            entrants.notes.append(f"{peer}: trained for {training.seconds:g} s on {len(patches)} patches")
+            entrants.notes.append(
+                f"{peer}: trained for {how['seconds']:g} s, {how['steps']} steps of {how['batch']} of "
+                f"{how['patches']} patches, on {how['machine']}"
+            )
 
 
 def add_ours(entrants: Entrants, model: Path, identity: Path, device: str = "auto") -> None:

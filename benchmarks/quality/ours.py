@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skydenoise.brick import Brick
 from skydenoise.evaluate.scene import Image
-from skydenoise.model.model import DESCRIPTION, WEIGHTS, read_description
+from skydenoise.model.model import DESCRIPTION, WEIGHTS
 from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
 from skydenoise.settings import PredictSettings, RecoverSettings
 
@@ -25,17 +25,6 @@ class Restorer:
 def has_model(folder: Path) -> bool:
     """Whether there are weights and their description."""
     return (folder / WEIGHTS).exists() and (folder / DESCRIPTION).exists()
-
-
-TRAIN_SECONDS = 900
-"""Of learned peers where no model says how long it took itself."""
-
-
-def train_seconds(folder: Path) -> float:
-    """How long the model in `folder` was trained, seconds."""
-    if not has_model(folder):
-        return TRAIN_SECONDS
-    return float(read_description(folder / DESCRIPTION).provenance.get("seconds", TRAIN_SECONDS))
 
 
 def product_settings(folder: Path) -> PredictSettings:

@@ -30,7 +30,7 @@ ON_GPU_SCALE = replace(
     batches=(16, 64),
     steps=20,
     peer_batches=(4, 16),
-    own_batches=(64, 256),
+    own_batches=(128, 16, 64, 512),
     matrix=8192,
     stream=4096,
 )
@@ -81,6 +81,10 @@ def main() -> None:
     parser.add_argument(
         "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these, in this order"
     )
+    parser.add_argument("--repetitions", type=int, default=ON_GPU_SCALE.repetitions, help="of each candidate")
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=ON_GPU_SCALE.batches, help="of the trainings"
+    )
     arguments = parser.parse_args()
     if arguments.tiny:
         show(measure(TINY, arguments.parts, "cpu"))
@@ -89,7 +93,9 @@ def main() -> None:
         raise SystemExit(
             "speed: there is no GPU here, so its table is not yet measured (--tiny tries the code)"
         )
-    scale = replace(ON_GPU_SCALE, edge=QUICK.edge, ranks=()) if arguments.quick else ON_GPU_SCALE
+    scale = replace(ON_GPU_SCALE, repetitions=arguments.repetitions, batches=tuple(arguments.batches))
+    if arguments.quick:
+        scale = replace(scale, edge=QUICK.edge, ranks=())
     command = " ".join(["python -m benchmarks.speed.gpu", *sys.argv[1:]])
     name = arguments.name or f"speed-gpu{'-quick' * arguments.quick}"
     keep(name, command, measure(scale, arguments.parts, "cuda"))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.inputs import Inputs
@@ -23,7 +26,7 @@ def limits(inputs: Inputs, device: str = "cpu") -> list[dict[str, Any]]:
     before_network = rates()
     denoiser, clock = timed_denoiser(inputs, device)
     brick, tile = inputs.brick(), inputs.scale.tile
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+    with FlopCounterMode(display=False) as counter, layers_counted(denoiser.network) as layers:
         denoiser.network(torch.zeros(1, 3, tile, tile, device=device))
     grid = TileGrid(*brick.shape, tile, inputs.scale.overlap)
     operations = counter.get_total_flops() * len(grid.origins)
@@ -37,6 +40,7 @@ def limits(inputs: Inputs, device: str = "cpu") -> list[dict[str, Any]]:
     seconds = sorted(taken)[len(taken) // 2]
     # again, and the better: a limit that a busy moment lowered is none
     bandwidth, matrix = map(max, before_network, rates())
+    by_layers = 4 * sum(layers) * len(grid.origins) / bandwidth
     part = "limits"
     return [
         {"part": part, "what": "memory bandwidth of a copy, GB/s", "value": round(bandwidth / 1e9, 1)},
@@ -47,9 +51,32 @@ def limits(inputs: Inputs, device: str = "cpu") -> list[dict[str, Any]]:
          "value": round(len(grid.origins) * tile**2 / (grid.height * grid.width), 3)},
         {"part": part, "what": "least seconds by operations", "value": round(operations / matrix, 3)},
         {"part": part, "what": "least seconds by bytes", "value": round(moved / bandwidth, 4)},
+        {"part": part, "what": "least seconds by bytes, layer by layer", "value": round(by_layers, 4)},
         {"part": part, "what": "seconds of the network", "value": round(seconds, 3)},
-        {"part": part, "what": "share of the limit", "value": round(operations / matrix / seconds, 3)},
+        {"part": part, "what": "share of the limit by operations",
+         "value": round(operations / matrix / seconds, 3)},
+        {"part": part, "what": "share of the limit, layer by layer",
+         "value": round(max(by_layers, operations / matrix) / seconds, 3)},
     ]  # fmt: skip
+
+
+@contextmanager
+def layers_counted(network: nn.Module) -> Iterator[list[int]]:
+    """Without gradients: a list that gets the numbers which each convolution reads and writes, weights aside.
+
+    Where layers run one after the other these must move at the least, even if all between them were fused.
+    """
+    moved: list[int] = []
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        moved.append(inputs[0].numel() + output.numel())
+
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    hooks = [module.register_forward_hook(count) for module in convolutions]
+    with torch.inference_mode():
+        yield moved
+    for hook in hooks:
+        hook.remove()
 
 
 def memory_bandwidth(megabytes: int, device: str) -> float:

@@ -99,7 +99,10 @@ def parts(inputs: Inputs, device: str = "cpu") -> list[Row]:
         taken["blend"][-1] -= clock.taken - before
         sigma = noise.sigma(brick.invvar)
         settings = denoiser.settings.recover
-        part("recover", partial(recover, brick.image, image, sigma, brick.usable, noise.levels, settings))
+        part(
+            "recover",
+            partial(recover, brick.image, image, sigma, brick.usable, noise.levels, settings, device),
+        )
         denoised = denoise_brick(brick, denoiser)
         part("write", partial(write_brick, inputs.results, brick, denoised, OUTPUT, {"key": "x"}))
     total = sum(np.median(each[1:], axis=0)[1] for each in taken.values())
@@ -133,8 +136,8 @@ def peers(inputs: Inputs, device: str = "cpu") -> list[Row]:
 
 
 def tiles_at_once(inputs: Inputs, device: str = "cpu") -> list[Row]:
-    """Network and blend of one brick against the number of tiles in one pass through the network."""
-    batches = (inputs.settings.batch_tiles, *inputs.scale.own_batches)
+    """Network and blend of one brick against the number of tiles in one pass, all held against the first."""
+    batches = inputs.scale.own_batches
     timings = take_turns_apart(
         {f"{batch} tiles at once": (ours, (inputs, device, batch)) for batch in batches},
         inputs.scale.repetitions,

@@ -15,7 +15,7 @@ class Scale:
     patch, batches, steps : edge and batch sizes of the training, and its timed steps
     kernel_edge : pixels along the edge of the image for recover and the transforms
     dry_runs : numbers of bricks of a dry run
-    peer_batches, own_batches : tiles at a time, for MONAI, and for us beside the default
+    peer_batches, own_batches : tiles at a time, for MONAI, and for us
     matrix, stream : edge of the matrices, and MB of the arrays, for the limits of the machine
     """
 
@@ -31,7 +31,7 @@ class Scale:
     patch: int = 256
     ranks: tuple[int, ...] = (2,)
     peer_batches: tuple[int, ...] = (1, 4, 16)
-    own_batches: tuple[int, ...] = (4,)
+    own_batches: tuple[int, ...] = (4, 16)
     matrix: int = 2048
     stream: int = 256
 

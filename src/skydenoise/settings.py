@@ -172,20 +172,26 @@ class PredictSettings:
     """How a brick is denoised.
 
     tile, overlap : edge of a tile and pixels shared by neighbouring tiles
-    batch_tiles : tiles in one pass through the network
+    batch_tiles : tiles in one pass through the network; "auto" is few on a CPU and many on a GPU
     low_coverage : a pixel whose invvar is below this fraction of its band's median is flagged LOWCOV
     recover : see RecoverSettings
     """
 
     tile: int = 128
     overlap: int = 32
-    batch_tiles: int = 16
+    batch_tiles: int | str = "auto"
     low_coverage: float = 0.25
     recover: RecoverSettings = RecoverSettings()
 
     def __post_init__(self) -> None:
         _require(self.tile >= 1, f"predict.tile: {self.tile} is below 1")
-        _require(self.batch_tiles >= 1, f"predict.batch_tiles: {self.batch_tiles} is below 1")
+        if isinstance(self.batch_tiles, str):
+            _require(
+                self.batch_tiles == "auto",
+                f"predict.batch_tiles: {self.batch_tiles!r} is no number and not 'auto'",
+            )
+        else:
+            _require(self.batch_tiles >= 1, f"predict.batch_tiles: {self.batch_tiles} is below 1")
         _require(
             0 <= self.overlap < self.tile,
             f"predict.overlap: {self.overlap} is not in the range [0, {self.tile}) of a tile of {self.tile}",

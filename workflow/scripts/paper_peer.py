@@ -1,11 +1,13 @@
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
 
 sys.path.insert(0, str(Path(snakemake.scriptdir).resolve().parents[1]))
 
-from benchmarks.quality.learned import LEARNERS, frames_lesson
+from benchmarks.quality.learned import learn
+from benchmarks.quality.lesson import frames_lesson
 from skydenoise.joblog import job_log
 from skydenoise.paper.restore import finish_peer, leave_out_peer
 
@@ -14,9 +16,10 @@ with job_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     lesson = frames_lesson(Path(given.patches).parent, Path(given.description), params.settings, params.seed)
     folder = Path(snakemake.output.about).parent
-    try:
-        method = LEARNERS[snakemake.wildcards.peer](lesson)
-    except ImportError as error:
-        leave_out_peer(folder, str(error))
-    else:
-        finish_peer(folder.parent, folder, method, lesson.seconds)
+    with tempfile.TemporaryDirectory() as kept:
+        try:
+            method, _ = learn(snakemake.wildcards.peer, lesson, Path(kept))
+        except ImportError as error:
+            leave_out_peer(folder, str(error))
+        else:
+            finish_peer(folder.parent, folder, method, lesson.seconds)

@@ -36,6 +36,10 @@ UNCERTAINTY_FILE = "uncertainty.json"
 STRIP_ROWS = 256
 """Rows unstretched at a time."""
 
+TILES_ON_CPU, TILES_ON_GPU = 4, 128
+"""In one pass through the network: what stays in a CPU's caches, and what keeps a GPU busy between the starts
+of its kernels (docs/performance.md)."""
+
 
 @dataclass(frozen=True)
 class Denoiser:
@@ -82,6 +86,13 @@ class Denoiser:
             "recover": asdict(settings.recover) if settings.recover.enabled else False,
         }
         return json.dumps(content, sort_keys=True)
+
+    @property
+    def batch_tiles(self) -> int:
+        """Tiles in one pass through the network."""
+        if isinstance(self.settings.batch_tiles, int):
+            return self.settings.batch_tiles
+        return TILES_ON_CPU if self.device == "cpu" else TILES_ON_GPU
 
     @property
     def key(self) -> str:
@@ -205,7 +216,7 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
     )
     result = blender.result
     with torch.inference_mode():
-        for origins in batches(tiles_with_data(brick, blender.grid), settings.batch_tiles):
+        for origins in batches(tiles_with_data(brick, blender.grid), denoiser.batch_tiles):
             tiles = stretch.forward(cut_tiles(flux, origins, settings.tile))  # (n, band, tile, tile)
             finest = denoiser.network(tiles.contiguous(memory_format=torch.channels_last))[0]
             blender.add(origins, finest)

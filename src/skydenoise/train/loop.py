@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -31,8 +32,10 @@ LARGEST_GRADIENT = 1.0
 """Norm to which a larger gradient is cut."""
 
 
-def train(job: TrainJob) -> None:
+def train(job: TrainJob, make_course: Callable[[TrainJob, Ranks], Course] = Course) -> None:
     """Train, or go on training; every rank calls it, rank 0 writes.
+
+    make_course : brings patches, pairs and loss; for experiments that train on others
 
     Raises
     ------
@@ -40,7 +43,7 @@ def train(job: TrainJob) -> None:
     StepError : the loss is not finite; or SIGTERM came, and a checkpoint was left
     """
     with join_ranks() as ranks, sigterm_noted() as sigterm:
-        course = Course(job, ranks)
+        course = make_course(job, ranks)
         state = initial_state(job, ranks)
         checkpoint = job.model / CHECKPOINT
         state.load(checkpoint, course.fingerprint)

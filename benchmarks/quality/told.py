@@ -1,0 +1,87 @@
+"""The floor: our network trained with the truth of its patches as target, which no survey has.
+
+    python -m benchmarks.quality.told results/quality_decam results/quality_told
+
+trains as the finished run in the first folder did, on its patches and for as many steps, and leaves a model
+in the second. Its error is what this network could reach on these bricks if their noise misled it in nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from astropy.table import Table
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skydenoise.evaluate.scene import read_truth
+from skydenoise.model import read_description
+from skydenoise.patches import POSITIONS
+from skydenoise.settings import TrainSettings
+from skydenoise.train.course import Course
+from skydenoise.train.job import TrainJob
+from skydenoise.train.loop import train
+from skydenoise.train.objective import Pair, patch_seeds
+from skydenoise.train.ranks import Ranks
+
+
+class ToldCourse(Course):
+    """A course whose targets are the truth, and whose inputs are the noisy patches as they are."""
+
+    def __init__(self, job: TrainJob, ranks: Ranks, run: Path) -> None:
+        super().__init__(job, ranks)
+        edge = self.feed.patches.shape[-1]
+        self.truth = torch.from_numpy(truth_patches(run, job.patches, self.noise.bands, edge)).to(
+            ranks.device
+        )
+
+    def pair(self, patches: NDArray[np.int64], image: Tensor, sigma: Tensor, epoch: int) -> Pair:
+        """Noisy patches and their truth, in a random orientation."""
+        _, orientations = patch_seeds(self.job.settings.seed, epoch, patches.tolist())
+        target = self.truth[torch.as_tensor(patches, device=self.truth.device)]
+        return Pair(image, target, sigma).oriented(orientations)
+
+
+def truth_patches(run: Path, patches: Path, bands: Iterable[str], edge: int) -> NDArray[np.float32]:
+    """Noise-free patches at the positions of the noisy ones, (n, band, y, x), nanomaggies."""
+    positions = Table.read(patches / POSITIONS, format="ascii.ecsv")
+    cut = None
+    for name in np.unique(positions["brick"]):
+        image, _ = read_truth(run, str(name), list(bands))
+        cut = np.empty((len(positions), len(image), edge, edge), np.float32) if cut is None else cut
+        for number in np.flatnonzero(positions["brick"] == name):
+            y, x = positions["y"][number], positions["x"][number]
+            cut[number] = image[:, y : y + edge, x : x + edge]
+    assert cut is not None, f"{patches / POSITIONS} is empty"
+    return cut
+
+
+def job_like(run: Path, model: Path) -> TrainJob:
+    """The training that made the model of `run`, to leave another in `model`."""
+    made = read_description(run / "model/model.json")
+    settings = TrainSettings(**json.loads(str(made.provenance["settings"])))
+    patches, noise = run / "patches", run / "patches/noise.json"
+    softening = made.stretch.softening[0] / made.noise.sigma_sky[0]
+    about: dict[str, str | int | float] = {"target": "the truth"}
+    log, tensorboard = model / "training.csv", model / "tensorboard"
+    return TrainJob(patches, noise, model, log, tensorboard, made.architecture, settings, softening, about)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train our network on the truth, as a run trained without.")
+    parser.add_argument("run", type=Path, help="folder of a finished run on simulated bricks")
+    parser.add_argument("model", type=Path, help="folder for the model")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    train(job_like(arguments.run, arguments.model), partial(ToldCourse, run=arguments.run))
+
+
+if __name__ == "__main__":
+    main()
