@@ -144,6 +144,6 @@ def test_results_name_machine_versions_and_date(tmp_path, monkeypatch, capsys):
 def test_the_settings_measured_are_the_defaults_and_peers_are_optional():
     assert (FULL.edge, FULL.tile, FULL.overlap, FULL.patch) == (3600, 128, 32, 256)
     assert set(cpu.PARTS) == {
-        "limits", "parts", "peers", "pipeline", "safety", "kernels", "training", "overhead",
+        "limits", "parts", "tiles", "peers", "pipeline", "safety", "kernels", "training", "overhead",
     }  # fmt: skip
     assert Path(importlib.util.find_spec("benchmarks.speed.gpu").origin).is_file()

@@ -104,6 +104,7 @@ def arguments() -> argparse.Namespace:
         "--train-peers", nargs="*", choices=LEARNERS, help="train these learned peers, or all, and stop"
     )
     parser.add_argument("--device", default="auto", help="of networks: auto, cpu, cuda")
+    parser.add_argument("--name", help="of the JSON file; default: quality-<noise>, quick: -quick after it")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--markdown", type=Path, help="print the tables of this JSON file as markdown")
     parser.add_argument("--curves", type=Path, help="draw the curves of this JSON file, as a PNG beside it")
@@ -242,7 +243,7 @@ def main(say: Callable[[str], None] = print) -> None:
             for name, each in entrants.restorers.items()
         },
     }
-    name = f"quality-{options.noise}" + ("-quick" if options.quick else "")
+    name = options.name or f"quality-{options.noise}" + ("-quick" if options.quick else "")
     path = report.write(name, about, entrants.notes, figures, verdicts, options.output)
     say(f"written to {path}")
 

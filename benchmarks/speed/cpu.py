@@ -18,7 +18,7 @@ from benchmarks.speed.inputs import Inputs, make_inputs
 from benchmarks.speed.kernels import kernels
 from benchmarks.speed.limits import limits
 from benchmarks.speed.overhead import overhead
-from benchmarks.speed.prediction import parts, peers, pipeline, safety
+from benchmarks.speed.prediction import parts, peers, pipeline, safety, tiles_at_once
 from benchmarks.speed.scales import FULL, QUICK, Scale
 from benchmarks.speed.table import keep, versions
 from benchmarks.speed.training import training
@@ -26,6 +26,7 @@ from benchmarks.speed.training import training
 PARTS: dict[str, Callable[[Inputs], Iterable[dict[str, Any]]]] = {
     "limits": limits,
     "parts": parts,
+    "tiles": tiles_at_once,
     "peers": peers,
     "pipeline": pipeline,
     "safety": safety,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -243,16 +243,14 @@ def _loaded(folder: Path, device: str, fast: bool) -> Any:
 # ---------------------------------------------------------------- many bricks
 
 
-def pipeline(inputs: Inputs, device: str = "cpu") -> list[Row]:
+def pipeline(inputs: Inputs, device: str = "cpu") -> Iterator[Row]:
     """Bricks per second and the share of time in which the network is busy: against bricks, against ranks."""
-    rows = []
     for bricks in inputs.scale.chunks:
-        rows.append(_pipeline_row(inputs, device, bricks, ranks=1))
+        yield _pipeline_row(inputs, device, bricks, ranks=1)
     most = max(inputs.scale.chunks)
     for ranks in inputs.scale.ranks:
         if most > 1 and cores() >= ranks:
-            rows.append(_pipeline_row(inputs, device, max(most, ranks), ranks))
-    return rows
+            yield _pipeline_row(inputs, device, max(most, ranks), ranks)
 
 
 def _pipeline_row(inputs: Inputs, device: str, bricks: int, ranks: int) -> Row:
