@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,15 +25,20 @@ from benchmarks.quality.lesson import Lesson, sky_lesson
 from benchmarks.quality.methods import PRODUCT, REPOSITORY, Entrants, add_ours
 from benchmarks.quality.rerun import Remembering, Workload
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
-from skydenoise.brick import Brick
+from benchmarks.quality.told import ToldCourse, job_like, truth_patches
+from skydenoise.atomic import write_json
+from skydenoise.brick import Brick, read_brick
 from skydenoise.bricks_table import read_bricks_table
 from skydenoise.model import Network
-from skydenoise.model.model import ModelDescription, save_model
+from skydenoise.model.model import ModelDescription, read_description, save_model
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
-from skydenoise.patches import PatchSet
-from skydenoise.settings import Architecture, PredictSettings, RecoverSettings
+from skydenoise.patches import PatchSet, cut_patches
+from skydenoise.settings import Architecture, PatchSettings, PredictSettings, RecoverSettings, TrainSettings
+from skydenoise.simulate import BANDS, SimulationSettings, brick_names
+from skydenoise.simulate.survey import simulate_brick
 from skydenoise.stretch import Stretch
+from skydenoise.train.loop import train
 
 SIZE, SIGMA = 72, 0.01
 FOLDER = Path(classical.__file__).parent
@@ -164,12 +169,13 @@ def lesson_of(noise: NoiseModel, seconds: float) -> Lesson:
     images = SIGMA * noise.draw((32, 3, 32, 32), np.random.default_rng(2))
     patches = PatchSet((images,), (np.full_like(images, SIGMA**-2),), np.array(["a"] * 32))
     description = ModelDescription(SMALL, noise.bands, Stretch((10 * SIGMA,) * 3), noise)
-    return replace(sky_lesson(patches, description, seconds, seed=1, device="cpu"), network=SMALL)
+    lesson = sky_lesson(patches, description, seconds, seed=1, device="cpu")
+    return replace(lesson, network=SMALL, tile=32, overlap=8)
 
 
 def test_noise2self_trains_for_its_time_removes_noise_and_is_kept(tmp_path):
     lesson = lesson_of(noise_model(), 0.3)
-    u = np.random.default_rng(3).standard_normal((3, 128, 128)).astype(np.float32) * SIGMA
+    u = np.random.default_rng(3).standard_normal((3, 48, 48)).astype(np.float32) * SIGMA
     method, how = learn("Noise2Self", lesson, tmp_path)
     restored = method(brick_of(u))
     assert restored.shape == u.shape
@@ -179,6 +185,27 @@ def test_noise2self_trains_for_its_time_removes_noise_and_is_kept(tmp_path):
     np.testing.assert_array_equal(kept(brick_of(u)), restored)
     _, other = learn("Noise2Self", replace(lesson, seconds=0.05), tmp_path)
     assert (other["seconds"], other["patches"], other["patch"]) == (0.05, 32, 32)
+
+
+def test_a_network_is_told_the_truth_of_its_patches(tmp_path):
+    survey = SimulationSettings(size=128, bricks=1, missing=0, seed=3)
+    (name,) = brick_names(survey)
+    simulate_brick(name, survey, tmp_path / "survey", tmp_path)
+    read = partial(read_brick, tmp_path / "survey" / survey.release / survey.region / "coadd", bands=BANDS)
+    cut_patches([name], read, PatchSettings(size=16, count=8), tmp_path / "patches")
+    noisy, invvar = PatchSet.open(tmp_path / "patches").get(range(8))
+    truth = truth_patches(tmp_path, tmp_path / "patches", BANDS, 16)
+    assert np.median(np.abs((noisy - truth) * np.sqrt(invvar))[invvar > 0]) == pytest.approx(0.674, abs=0.05)
+    settings = TrainSettings(epochs=1, batch_size=4, validation=0)
+    noise = noise_model()
+    made = {"settings": json.dumps(asdict(settings))}
+    description = ModelDescription(SMALL, noise.bands, Stretch((10 * SIGMA,) * 3), noise, made)
+    save_model(tmp_path / "model", Network(SMALL), description)
+    write_json(tmp_path / "patches/noise.json", noise.to_json())
+    train(job_like(tmp_path, tmp_path / "told"), partial(ToldCourse, run=tmp_path))
+    told = read_description(tmp_path / "told/model.json")
+    assert (told.provenance["target"], told.provenance["steps"]) == ("the truth", 2)
+    assert told.stretch.softening == pytest.approx((10 * SIGMA,) * 3)
 
 
 def test_the_stand_in_for_torchvision_goes_again():

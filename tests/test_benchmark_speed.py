@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from benchmarks import machine
 from benchmarks.speed import cpu, kernels, limits, measure, prediction, training
@@ -112,6 +113,14 @@ def test_the_network_stays_below_the_limit_of_the_machine(inputs):
     assert rows["operations of the network, kflop per pixel of a tile"] == pytest.approx(88.8, abs=0.1)
     assert rows["pixels of tiles per pixel of the brick"] == pytest.approx(16 * TILE**2 / EDGE**2, abs=1e-3)
     assert rows["memory bandwidth of a copy, GB/s"] > 0
+
+
+def test_what_each_convolution_reads_and_writes_is_counted():
+    network = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.Conv2d(5, 2, 2, stride=2))
+    with limits.layers_counted(network) as moved:
+        network(torch.zeros(1, 3, 4, 4))
+    network(torch.zeros(1, 3, 4, 4))
+    assert moved == [3 * 16 + 5 * 16, 5 * 16 + 2 * 4]
 
 
 def test_scipy_s_starlet_is_ours():

@@ -54,6 +54,12 @@ def denoiser_of(network, **settings):
     return Denoiser(network, description, PredictSettings(**settings))
 
 
+def test_as_many_tiles_go_through_at_once_as_suit_the_device():
+    automatic = denoiser_of(Identity(), batch_tiles="auto")
+    assert automatic.batch_tiles < replace(automatic, device="cuda:1").batch_tiles
+    assert denoiser_of(Identity(), batch_tiles=7).batch_tiles == 7
+
+
 def brick_of(shape=(70, 90), seed=0):
     image = np.random.default_rng(seed).normal(0, SIGMA, (3, *shape)).astype(np.float32)
     invvar = np.full_like(image, SIGMA**-2)

@@ -57,6 +57,7 @@ NAN = float("nan")
         (PredictSettings, "predict.overlap", 128),
         (PredictSettings, "predict.overlap", -1),
         (PredictSettings, "predict.batch_tiles", 0),
+        (PredictSettings, "predict.batch_tiles", "many"),
         (PredictSettings, "predict.low_coverage", 1.0),
         (OutputSettings, "output.compression", "jpeg"),
         (OutputSettings, "output.step", 0.0),
