@@ -3,19 +3,23 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from benchmarks.quality.figures import Figure
-from benchmarks.quality.methods import PRODUCT
+from benchmarks.quality.methods import BARE, IDENTITY_BARE, PRODUCT
 from skydenoise.evaluate.pictures.draw import save_figure
-from skydenoise.evaluate.plots import style
+from skydenoise.evaluate.plots import PALETTE, style
 
 SMEAR = 0.03
 """Methods lie side by side, by this share of the distance of two bins."""
 LIMITS = {"flux_bias": (-0.2, 0.75), "dual_bias": (-0.7, 0.25)}
 """Of the ordinate, mag; what is beyond is not drawn."""
+LEFT_OUT = (BARE, IDENTITY_BARE)
+"""They lie under the curves of the same networks with `recover`."""
+OURS = {"linewidth": 2.0, "zorder": 3, **style(len(PALETTE) - 1)}
 
 
 def draw_curves(source: Path, path: Path) -> None:
@@ -53,7 +57,8 @@ def draw(axes: Axes, figures: Sequence[Figure], measure: str, band: str) -> None
     """One panel: a series per method, bins at equal distances in the order of their lower borders."""
     here = [each for each in figures if (each.measure, each.band) == (measure, band)]
     places = sorted({lower_border(each) for each in here})
-    methods = in_order_of(here, measure, lambda each: each.method)
+    methods = [each for each in in_order_of(here, measure, lambda each: each.method) if each not in LEFT_OUT]
+    peers = [method for method in methods if method != PRODUCT]
     low, high = LIMITS[measure]
     for number, method in enumerate(methods):
         points = sorted(
@@ -62,11 +67,18 @@ def draw(axes: Axes, figures: Sequence[Figure], measure: str, band: str) -> None
         points = [point for point in points if low < point[1] < high]
         x = [places.index(at) + SMEAR * (number - len(methods) / 2) for at, _, _ in points]
         values, errors = [value for _, value, _ in points], [error for _, _, error in points]
-        strong = {"linewidth": 2.0, "zorder": 3} if method == PRODUCT else {"linewidth": 0.8}
-        axes.errorbar(x, values, errors, label=method, markersize=4, **style(number), **strong)
+        look = OURS if method == PRODUCT else peer_style(peers.index(method))
+        axes.errorbar(x, values, errors, label=method, markersize=4, **look)
     axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes.set_ylim(low, high)
     axes.set_xticks(range(len(places)), [f"{at:g}" for at in places], fontsize=8)
+
+
+def peer_style(number: int) -> dict[str, Any]:
+    """Line and marker of a peer; black is ours, and from the second round of colours on lines are dashed."""
+    colours = len(PALETTE) - 1
+    again = {"linestyle": "--", "markerfacecolor": "none"} if number >= colours else {}
+    return {"linewidth": 0.8, **style(number % colours), **again}
 
 
 def in_order_of(figures: Sequence[Figure], measure: str, key: Callable[[Figure], str]) -> list[str]:
