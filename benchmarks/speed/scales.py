@@ -31,7 +31,7 @@ class Scale:
     patch: int = 256
     ranks: tuple[int, ...] = (2,)
     peer_batches: tuple[int, ...] = (1, 4, 16)
-    own_batches: tuple[int, ...] = (4, 16)
+    own_batches: tuple[int, ...] = (8, 4, 16)
     matrix: int = 2048
     stream: int = 256
 

@@ -36,7 +36,7 @@ UNCERTAINTY_FILE = "uncertainty.json"
 STRIP_ROWS = 256
 """Rows unstretched at a time."""
 
-TILES_ON_CPU, TILES_ON_GPU = 4, 128
+TILES_ON_CPU, TILES_ON_GPU = 8, 128
 """In one pass through the network: what stays in a CPU's caches, and what keeps a GPU busy between the starts
 of its kernels (docs/performance.md)."""
 
