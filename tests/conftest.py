@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from skydenoise.paper.settings import FONT_REMEDY, GlyphSettings
+
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -18,6 +20,15 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real survey pixels: {folder} is no folder (set SKYDENOISE_REAL_DATA)")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def glyph_font() -> Path:
+    """The font of the paper's glyphs; the test is skipped where it is absent."""
+    font = Path(GlyphSettings().font)
+    if not font.is_file():
+        pytest.skip(f"there is no {font} ({FONT_REMEDY})")
+    return font
 
 
 @contextmanager

@@ -20,7 +20,7 @@ TWELVE = GlyphSettings(count=12)
 
 
 @pytest.fixture(scope="module")
-def data() -> Data:
+def data(glyph_font: Path) -> Data:
     return simulate(TWELVE, np.random.default_rng(0))
 
 
@@ -72,6 +72,7 @@ def test_a_missing_font_is_named_with_the_remedy() -> None:
         simulate(replace(TWELVE, font="nowhere.ttc"), np.random.default_rng(0))
 
 
+@pytest.mark.usefixtures("glyph_font")
 def test_blank_glyphs_are_dropped_and_too_few_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """U+3000 is a blank of full width."""
     monkeypatch.setattr(glyphs, "CODE_POINTS", (0x3000, 0x4E00, 0x4E8C))

@@ -15,9 +15,9 @@ predict: {recover: false}
 """
 
 
-def variants(text: str) -> str:
-    """Settings of an experiment of the paper with these variants."""
-    return f"paper: {{experiment: glyphs, variants: {text}}}"
+def variants(text: str, glyphs: str = "font: Snakefile") -> str:
+    """Settings of an experiment of the paper with these variants; while planning, any file is a font."""
+    return f"paper: {{experiment: glyphs, variants: {text}, glyphs: {{{glyphs}}}}}"
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +51,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (variants("{a: {predict: {tile: 40}}}"), "paper.variants.a: predict.tile: 40 is not a multiple"),
         (variants("{a: {}}"), "paper.variants.a: train.objective: recorrupted needs the measured noise"),
         (
-            variants("{a: {}}, glyphs: {font: no.ttf}"),
+            variants("{a: {}}", "font: no.ttf"),
             "paper.glyphs.font: there is no no.ttf (apt-get",
         ),
         (
-            variants("{a: {}}, glyphs: {size: 32}") + BARE,
+            variants("{a: {}}", "font: Snakefile, size: 32") + BARE,
             "paper.variants.a: patches.size: 128 is more than the frames of the experiment have, 32x32",
         ),
         (
             "paper: {experiment: tribolium, variants: {a: {}}, tribolium: {path: nowhere}}",
             "paper.tribolium.path: nowhere is not there; unpack CARE's Tribolium data set to it",
         ),
-        (variants("{a: {}}, glyphs: {fond: x}"), "paper.glyphs.fond: there is no such key, only count"),
+        (variants("{a: {}}", "fond: x"), "paper.glyphs.fond: there is no such key, only count"),
     ],
 )
 def test_impossible_settings_are_refused(
@@ -80,8 +80,13 @@ def test_impossible_settings_are_refused(
 @pytest.mark.workflow
 @pytest.mark.parametrize("name", ["config", "demo", "dr8_paper", "paper/glyphs", "paper/dr8"])
 def test_shipped_configurations_are_possible(
-    name: str, folder: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]]
+    name: str,
+    folder: Path,
+    snakemake: Callable[..., subprocess.CompletedProcess[str]],
+    request: pytest.FixtureRequest,
 ) -> None:
+    if name == "paper/glyphs":
+        request.getfixturevalue("glyph_font")
     snakemake(folder, "--dry-run", "--quiet", "--configfile", f"config/{name}.yaml")
 
 

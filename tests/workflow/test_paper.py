@@ -20,6 +20,7 @@ predict: {tile: 32}
 
 
 @pytest.mark.workflow
+@pytest.mark.usefixtures("glyph_font")
 def test_the_glyphs_are_run_by_one_target(
     tmp_path: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -146,7 +146,9 @@ def test_projections_of_the_stand_in_are_compared(tribolium):
 
 
 @pytest.mark.parametrize("experiment", ["glyphs", *sorted(TOYS)])
-def test_the_small_presets_can_be_planned(experiment, tmp_path, snakemake):
+def test_the_small_presets_can_be_planned(experiment, tmp_path, snakemake, request):
+    if experiment == "glyphs":
+        request.getfixturevalue("glyph_font")
     files = [f"config/paper/{experiment}.yaml", f"config/paper/small/{experiment}.yaml"]
     done = snakemake(clone(tmp_path / "run"), "--dry-run", "--configfile", *files, "--", "paper")
     assert "paper_report" in done.stdout
