@@ -369,7 +369,17 @@ def test_training_sees_other_skies_than_the_test(name):
     rows = read_bricks_table(FOLDER / Path(config["bricks"]).name)
     assert sum(row.train for row in rows) >= 10
     assert config["simulation"]["seed"] not in SEEDS.values()
-    assert config["patches"]["size"] == 64
+
+
+@pytest.mark.parametrize("name", ["decam", "bass", "identity"])
+def test_the_shipped_models_were_trained_by_their_configurations(name):
+    config = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    made = read_description(REPOSITORY / f"models/{name}/model.json")
+    settings = json.loads(made.provenance["settings"])
+    assert {key: settings[key] for key in config["train"]} == config["train"]
+    assert made.provenance["patches"] == round(0.95 * config["patches"]["count"])
+    assert made.architecture.skips == config.get("model", {}).get("skips", True)
+    assert (REPOSITORY / f"models/{name}/model.safetensors").stat().st_size < 8e6
 
 
 def test_every_figure_of_a_small_sky_is_measured(tmp_path, model):
