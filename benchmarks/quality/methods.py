@@ -53,8 +53,8 @@ class Training:
     model : folder of the model that it made, beside which they learn
     cache : folder for what is made
     peers : folder that keeps them
-    seconds : of each training; None: as long as the model took
     seed : of all that is random
+    seconds : of each training; None: as long as the model took
     device : auto, cpu, cuda
     """
 
