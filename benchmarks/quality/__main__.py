@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +89,11 @@ def arguments() -> argparse.Namespace:
         "--size", type=int, help=f"edge of a brick, pixels; default {FULL.size}, quick: {QUICK.size}"
     )
     parser.add_argument(
+        "--cutouts",
+        type=int,
+        help=f"run again; default {FULL.workload.cutouts}, quick: {QUICK.workload.cutouts}",
+    )
+    parser.add_argument(
         "--cache",
         type=Path,
         default=REPOSITORY / "results/quality_cache",
@@ -109,6 +114,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, help="print the tables of this JSON file as markdown")
     parser.add_argument("--curves", type=Path, help="draw the curves of this JSON file, as a PNG beside it")
     return parser.parse_args()  # fmt: skip
+
+
+def scale_of(options: argparse.Namespace) -> Scale:
+    """Quick or full, with what the command line says otherwise."""
+    scale = QUICK if options.quick else FULL
+    return replace(
+        scale,
+        bricks=options.bricks or scale.bricks,
+        size=options.size or scale.size,
+        workload=replace(scale.workload, cutouts=options.cutouts or scale.workload.cutouts),
+    )
 
 
 def enter(options: argparse.Namespace, sky: Sky) -> Entrants:
@@ -219,10 +235,8 @@ def main(say: Callable[[str], None] = print) -> None:
         add_learned(peers, training_of(options), options.train_peers or LEARNERS)
         say("\n".join(peers.notes))
         return
-    scale = QUICK if options.quick else FULL
-    sky = make_sky(
-        sky_settings(options.noise, options.bricks or scale.bricks, options.size or scale.size), options.cache
-    )
+    scale = scale_of(options)
+    sky = make_sky(sky_settings(options.noise, scale.bricks, scale.size), options.cache)
     entrants = enter(options, sky)
     figures = measure_all(sky, entrants, scale)
     verdicts = judged(entrants, figures)
