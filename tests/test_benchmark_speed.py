@@ -41,7 +41,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory) -> Inputs:
-    scale = replace(TINY, edge=EDGE, tile=TILE, overlap=OVERLAP, chunks=(2,))
+    scale = replace(TINY, edge=EDGE, tile=TILE, overlap=OVERLAP, chunks=(1, 2))
     return make_inputs(tmp_path_factory.mktemp("speed"), scale)
 
 
@@ -100,12 +100,13 @@ def test_every_part_of_a_brick_is_timed(inputs):
     assert fill(inputs.brick().image, inputs.brick().usable).shape == (3, EDGE, EDGE)
 
 
-def test_a_chunk_is_denoised_and_says_how_long_the_network_took(inputs):
-    seconds = prediction.chunk(inputs, "cpu", inputs.names, 1)()
-    assert seconds > 0
-    (folder,) = inputs.results.glob("*-2-1")
-    for name in inputs.names:
-        assert read_denoised(folder, name, BANDS).image.shape == (3, EDGE, EDGE)
+def test_a_job_says_how_many_bricks_it_does_and_how_busy_the_network_is(inputs, monkeypatch):
+    monkeypatch.setattr(prediction, "cores", lambda: 1)
+    (one, two) = prediction.pipeline(inputs)
+    assert [one["what"], two["what"]] == ["1 bricks, 1 processes", "2 bricks, 1 processes"]
+    for row in (one, two):
+        assert 0 < row["network_busy"] < 1
+        assert row["bricks_per_hour"] > 3600 / row["seconds"]
 
 
 def test_the_network_stays_below_the_limit_of_the_machine(inputs):

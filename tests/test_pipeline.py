@@ -3,6 +3,8 @@
 import errno
 import logging
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,14 +19,17 @@ from skydenoise.manifest import read_manifest
 from skydenoise.model import ModelDescription, Network, save_model
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
-from skydenoise.predict import Denoiser, load_denoiser, predict_bricks
+from skydenoise.predict import Chunk, Denoiser, crew_for, load_denoiser, pipeline, predict_bricks
 from skydenoise.predict.calibrate import calibrate_model
+from skydenoise.predict.pipeline import GPU_MEMORY_MIB, MEMORY_MIB, MOST_PROCESSES
+from skydenoise.processes import Crew
 from skydenoise.settings import Architecture, OutputSettings, PredictSettings, RecoverSettings
 from skydenoise.stretch import Stretch
 
 BANDS = ("g", "r")
 SIGMA = 0.01
 LOSSLESS = OutputSettings("lossless")
+TINY = Architecture(bands=2, levels=2, width=4, bottleneck=4, outputs=2, skips=False)
 NAMES = ["1410m032", "1411m032", "1412m032", "1413m032"]
 
 
@@ -83,8 +88,12 @@ def survey(tmp_path):
 
 
 def predict(survey, denoiser=None, names=NAMES, output=LOSSLESS):
+    return predict_by(lambda: denoiser or denoiser_of(), survey, names, output, Crew(1, 1))
+
+
+def predict_by(load, survey, names, output, crew):
     cache, root, _ = survey
-    entries = predict_bricks(names, cache, root, denoiser or denoiser_of(), output, root / "chunk.tsv")
+    entries = predict_bricks(names, Chunk(cache, root, load, output), root / "chunk.tsv", crew)
     listed = sorted((replace(entry, seconds=0.0) for entry in entries), key=lambda entry: entry.brick)
     assert [replace(entry, seconds=0.0) for entry in read_manifest(root / "chunk.tsv")] == listed
     return {entry.brick: entry for entry in entries}
@@ -271,9 +280,8 @@ def test_full_disks_and_quotas_are_told_from_other_errors(survey, number):
 def test_a_saved_model_is_calibrated_and_predicts_with_its_uncertainty(survey, tmp_path):
     cache, root, _ = survey
     description = denoiser_of().description
-    architecture = Architecture(bands=2, levels=2, width=4, bottleneck=4, outputs=2, skips=False)
     torch.manual_seed(0)
-    save_model(tmp_path / "model", Network(architecture), replace(description, architecture=architecture))
+    save_model(tmp_path / "model", Network(TINY), replace(description, architecture=TINY))
     settings = PredictSettings(tile=32, overlap=8)
     measured = calibrate_model(tmp_path / "model", NAMES[:2], cache, settings, seed=1, device="cpu")
     denoiser = load_denoiser(tmp_path / "model", settings, "cpu")
@@ -286,10 +294,51 @@ def test_a_saved_model_is_calibrated_and_predicts_with_its_uncertainty(survey, t
         load_denoiser(tmp_path / "model", replace(settings, overlap=16), "cpu")
 
 
+def test_bricks_side_by_side_are_those_of_one_process(survey, tmp_path, caplog):
+    cache, root, _ = survey
+    description = replace(denoiser_of().description, architecture=TINY)
+    torch.manual_seed(0)
+    save_model(tmp_path / "model", Network(TINY), description)
+    load = partial(load_denoiser, tmp_path / "model", PredictSettings(tile=32, overlap=8), "cpu")
+    truncated(cache, NAMES[2])
+    one = predict_by(load, survey, NAMES, LOSSLESS, Crew(1, 1))
+    content = {path: path.read_bytes() for path in times(root)}
+    for path in content:
+        path.unlink()
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "skydenoise"):
+        two = predict_by(load, survey, NAMES, LOSSLESS, Crew(2, 2))
+    assert {path: path.read_bytes() for path in times(root)} == content
+    assert [replace(entry, seconds=0.0) for entry in two.values()] == [
+        replace(entry, seconds=0.0) for entry in one.values()
+    ]
+    assert caplog.text.count("no maskbits file") == 3
+    assert f"skipped: brick {NAMES[2]}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("threads", "memory", "processes"),
+    [(1, 10**6, 1), (4, 0, 1), (4, 3 * MEMORY_MIB, 3), (3, 4 * MEMORY_MIB, 3), (1024, 10**9, MOST_PROCESSES)],
+)
+def test_there_are_as_many_processes_as_threads_and_memory_allow(monkeypatch, threads, memory, processes):
+    monkeypatch.setattr(pipeline.psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 50))
+    monkeypatch.setattr(pipeline, "cuda_usable", lambda: False)
+    assert crew_for(threads, memory) == Crew(processes, threads)
+
+
+def test_memory_that_others_use_is_not_counted_on(monkeypatch):
+    free = 2 * MEMORY_MIB << 20
+    monkeypatch.setattr(pipeline.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    monkeypatch.setattr(pipeline, "cuda_usable", lambda: False)
+    assert crew_for(8, 10**6).processes == 2
+    monkeypatch.setattr(pipeline, "cuda_usable", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (GPU_MEMORY_MIB << 20, 1 << 40))
+    assert crew_for(8, 10**6).processes == 1
+
+
 def test_a_brick_that_cannot_be_read_is_left_out_of_the_calibration(survey, tmp_path, caplog):
     description = denoiser_of().description
-    architecture = Architecture(bands=2, levels=2, width=4, bottleneck=4, outputs=2, skips=False)
-    save_model(tmp_path / "model", Network(architecture), replace(description, architecture=architecture))
+    save_model(tmp_path / "model", Network(TINY), replace(description, architecture=TINY))
     settings = PredictSettings(tile=32, overlap=8, recover=RecoverSettings(False))
     no_band(survey[0], NAMES[0])
     calibrate_model(tmp_path / "model", NAMES[:2], survey[0], settings, seed=1, device="cpu")

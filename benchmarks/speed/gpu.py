@@ -25,8 +25,8 @@ from benchmarks.speed.training import ON_GPU, PAPER_PIXELS, loss_curves, trainin
 ON_GPU_SCALE = replace(
     FULL,
     repetitions=2,
-    chunks=(1, 2),
-    ranks=(2, 8),
+    chunks=(1, 32),
+    processes=(8,),
     batches=(16, 64),
     steps=20,
     peer_batches=(4, 16),
@@ -95,7 +95,7 @@ def main() -> None:
         )
     scale = replace(ON_GPU_SCALE, repetitions=arguments.repetitions, batches=tuple(arguments.batches))
     if arguments.quick:
-        scale = replace(scale, edge=QUICK.edge, ranks=())
+        scale = replace(scale, edge=QUICK.edge, chunks=(1, 2), processes=())
     command = " ".join(["python -m benchmarks.speed.gpu", *sys.argv[1:]])
     name = arguments.name or f"speed-gpu{'-quick' * arguments.quick}"
     keep(name, command, measure(scale, arguments.parts, "cuda"))

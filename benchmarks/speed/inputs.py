@@ -51,7 +51,7 @@ class Inputs:
 def make_inputs(folder: Path, scale: Scale) -> Inputs:
     """Write as many fpacked bricks as `scale` has use for, and a model, to `folder`."""
     cell = simulated_cell(folder / "simulation")
-    names = tuple(f"{1410 + number}m032" for number in range(max(*scale.chunks, *scale.ranks)))
+    names = tuple(f"{1410 + number}m032" for number in range(max(scale.chunks)))
     inputs = Inputs(folder / "cache", folder / "model", folder / "results", names, scale)
     first, *others = names
     write_raw(inputs.cache, replace(enlarged(cell, scale.edge), name=first), OutputSettings())

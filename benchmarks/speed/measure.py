@@ -136,23 +136,6 @@ def _peak_mib() -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def together(
-    candidates: Mapping[str, tuple[Callable[..., Run], tuple[Any, ...]]],
-) -> tuple[float, dict[str, Any]]:
-    """Wall seconds of all candidates at once, each in a process that is set up; and what each returns."""
-    with ExitStack() as stack:
-        workers = {
-            name: stack.enter_context(_worker(setup, arguments))
-            for name, (setup, arguments) in candidates.items()
-        }
-        for worker in workers.values():
-            worker.submit(cores).result()  # its process is set up
-        start = time.perf_counter()
-        coming = {name: worker.submit(_result) for name, worker in workers.items()}
-        results = {name: each.result() for name, each in coming.items()}
-        return time.perf_counter() - start, results
-
-
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,7 +26,6 @@ from benchmarks.speed.measure import (
     take_turns,
     take_turns_apart,
     times_slower,
-    together,
 )
 from skydenoise.allocator import reuse_freed_memory
 from skydenoise.brick import read_brick, write_brick
@@ -32,8 +33,9 @@ from skydenoise.digest import file_digest, joint_digest
 from skydenoise.fill import fill
 from skydenoise.layout import coadd_file, raw_file
 from skydenoise.model import for_inference, load_model
-from skydenoise.predict import Denoiser, denoise_brick, load_denoiser, predict_bricks
+from skydenoise.predict import Chunk, Denoiser, denoise_brick, load_denoiser, predict_bricks
 from skydenoise.predict.denoise import apply_network
+from skydenoise.processes import Crew
 from skydenoise.recover import recover
 from skydenoise.settings import OutputSettings
 from skydenoise.simulate import BANDS
@@ -46,11 +48,12 @@ OUTPUT = OutputSettings()
 
 
 class Timed(nn.Module):
-    """A network that adds up the seconds it takes."""
+    """A network that adds up the seconds it takes, and writes their sum to a file if it is given one."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, file: Path | None = None) -> None:
         super().__init__()
-        self.network, self.taken = network, np.zeros(2)  # wall and processor seconds
+        self.network, self.file = network, file
+        self.taken = np.zeros(2)  # wall and processor seconds
 
     def forward(self, u: Tensor) -> tuple[Tensor, ...]:
         """As the network."""
@@ -59,6 +62,8 @@ class Timed(nn.Module):
         if u.is_cuda:
             torch.cuda.synchronize()
         self.taken += now() - start
+        if self.file is not None:
+            self.file.write_text(str(self.taken[0]))
         return outputs
 
 
@@ -244,40 +249,46 @@ def _loaded(folder: Path, device: str, fast: bool) -> Any:
 
 
 def pipeline(inputs: Inputs, device: str = "cpu") -> Iterator[Row]:
-    """Bricks per second and the share of time in which the network is busy: against bricks, against ranks."""
+    """A job's bricks per hour and the share of its cores that the network keeps busy.
+
+    Against the number of bricks, one process for each core; then most bricks in fewer processes.
+    """
     for bricks in inputs.scale.chunks:
-        yield _pipeline_row(inputs, device, bricks, ranks=1)
-    most = max(inputs.scale.chunks)
-    for ranks in inputs.scale.ranks:
-        if most > 1 and cores() >= ranks:
-            yield _pipeline_row(inputs, device, max(most, ranks), ranks)
+        yield _pipeline_row(inputs, device, bricks, cores())
+    for processes in inputs.scale.processes:
+        if processes < cores():
+            yield _pipeline_row(inputs, device, max(inputs.scale.chunks), processes)
 
 
-def _pipeline_row(inputs: Inputs, device: str, bricks: int, ranks: int) -> Row:
-    names = inputs.names[:bricks]
-    candidates = {str(rank): (chunk, (inputs, device, names[rank::ranks], ranks)) for rank in range(ranks)}
-    seconds, results = together(candidates)
-    busy = sum(results.values())
+def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> Row:
+    crew = Crew(processes, cores())
+    processes, _ = crew.share(bricks)
+    root = inputs.results / f"{bricks}-in-{processes}"
+    clocks = root / "clocks"
+    clocks.mkdir(parents=True)
+    job = Chunk(inputs.cache, root, partial(clocked_denoiser, inputs, device, clocks), OUTPUT)
+    begun = time.time()
+    predict_bricks(inputs.names[:bricks], job, root / "chunk.tsv", crew)
+    seconds = time.time() - begun
+    start = min(file.stat().st_mtime for file in clocks.glob("*.begun")) - begun
+    busy = sum(float(file.read_text()) for file in clocks.glob("*.network"))
+    shutil.rmtree(root)
     return {
         "part": "prediction, pipeline",
-        "what": f"{bricks} bricks, {ranks} ranks",
+        "what": f"{bricks} bricks, {processes} processes",
         "seconds": round(seconds, 2),
-        "bricks_per_hour": round(3600 * bricks / seconds, 1),
-        "network_busy": round(busy / ranks / seconds, 3),
+        "start_s": round(start, 2),
+        "bricks_per_hour": round(3600 * bricks / (seconds - start), 1),
+        "network_busy": round(busy / processes / (seconds - start), 3),
     }
 
 
-def chunk(inputs: Inputs, device: str, names: tuple[str, ...], ranks: int) -> Run:
-    """A job over `names`; returns the seconds of the network."""
-    torch.set_num_threads(max(1, cores() // ranks))
-    denoiser, clock = timed_denoiser(inputs, device)
-    root = inputs.results / f"{len(inputs.names)}-{names[0]}-{len(names)}-{ranks}"
-
-    def run() -> float:
-        predict_bricks(names, inputs.cache, root, denoiser, OUTPUT, root / "chunk.tsv")
-        return float(clock.taken[0])
-
-    return run
+def clocked_denoiser(inputs: Inputs, device: str, clocks: Path) -> Denoiser:
+    """The denoiser of a process, which leaves in a folder when it was made and how long its network works."""
+    denoiser, network = timed_denoiser(inputs, device)
+    network.file = clocks / f"{os.getpid()}.network"
+    (clocks / f"{os.getpid()}.begun").touch()
+    return denoiser
 
 
 # ---------------------------------------------------------------- safety

@@ -11,7 +11,7 @@ class Scale:
     tile, overlap : as in PredictSettings
     repetitions : of each candidate, taken in turn
     chunks : numbers of bricks in one run of the pipeline
-    ranks : numbers of processes that share the most of `chunks`, or a brick each
+    processes : numbers of them that the most of `chunks` are shared among, beside one for each core
     patch, batches, steps : edge and batch sizes of the training, and its timed steps
     kernel_edge : pixels along the edge of the image for recover and the transforms
     dry_runs : numbers of bricks of a dry run
@@ -29,7 +29,7 @@ class Scale:
     tile: int = 128
     overlap: int = 32
     patch: int = 256
-    ranks: tuple[int, ...] = (2,)
+    processes: tuple[int, ...] = (1,)
     peer_batches: tuple[int, ...] = (1, 4, 16)
     own_batches: tuple[int, ...] = (8, 4, 16)
     matrix: int = 2048

@@ -8,7 +8,7 @@ out  <results>/coadd/<AAA>/<brick>/skydenoise-<brick>-{image,sigma}-<band>.fits.
 
 
 rule predict:
-    """One chunk: the model is loaded once; reading and writing go on while the network works."""
+    """One chunk, several bricks at a time: as many processes as threads, if memory is enough."""
     input:
         **MODEL,
         fetched=f"{RESULTS}/fetch/predict-{{chunk}}.tsv",
@@ -23,7 +23,8 @@ rule predict:
         GPU_ENVIRONMENT
     threads: WHOLE_MACHINE
     resources:
-        mem_mb=growing(4000),
+        # of 3600 x 3600 pixels in three bands; 16 processes at most (predict/pipeline.py)
+        mem_mb=lambda wildcards, threads, attempt: attempt * 2500 * min(threads, 16),
         runtime=growing(480),
     params:
         cache=CACHE,

@@ -1,17 +1,17 @@
+from functools import partial
 from pathlib import Path
 
-import torch
-
-from skydenoise.allocator import reuse_freed_memory
 from skydenoise.joblog import job_log
 from skydenoise.manifest import finished
-from skydenoise.predict import load_denoiser, predict_bricks
+from skydenoise.predict import Chunk, crew_for, load_denoiser, predict_bricks
 
-with job_log(snakemake.log[0]):
-    reuse_freed_memory()
-    params = snakemake.params
-    torch.set_num_threads(snakemake.threads)
-    denoiser = load_denoiser(Path(snakemake.input.weights).parent, params.settings)
-    names = finished([snakemake.input.fetched])
-    manifest = Path(snakemake.output.manifest)
-    predict_bricks(names, params.cache, params.root, denoiser, params.output, manifest)
+# the processes that share the bricks import this file anew
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        params = snakemake.params
+        load = partial(load_denoiser, Path(snakemake.input.weights).parent, params.settings)
+        chunk = Chunk(params.cache, params.root, load, params.output)
+        crew = crew_for(snakemake.threads, snakemake.resources.mem_mb)
+        predict_bricks(
+            finished([snakemake.input.fetched]), chunk, Path(snakemake.output.manifest), crew
+        )

@@ -1,10 +1,10 @@
-"""Prediction: the composition for one brick, and the overlapped pipeline for many.
+"""Prediction: the composition for one brick, and chunks of many, several at a time.
 
 `denoise` does one brick, `pipeline` a chunk; `uncertainty` gives each pixel its sigma,
 `calibrate` measures it.
 """
 
 from skydenoise.predict.denoise import Denoiser, denoise_brick, load_denoiser
-from skydenoise.predict.pipeline import predict_bricks
+from skydenoise.predict.pipeline import Chunk, crew_for, predict_bricks
 
-__all__ = ["Denoiser", "denoise_brick", "load_denoiser", "predict_bricks"]
+__all__ = ["Chunk", "Denoiser", "crew_for", "denoise_brick", "load_denoiser", "predict_bricks"]

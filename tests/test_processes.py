@@ -1,0 +1,131 @@
+"""Items are shared among processes; what they log comes back, and none is left behind."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import psutil
+import pytest
+
+from skydenoise.errors import SettingsError, StepError
+from skydenoise.processes import Crew, each
+
+log = logging.getLogger("skydenoise.tests")
+PAIR = Crew(2, 4)
+threads = 0
+
+
+def prepare(count):
+    global threads
+    threads = count
+
+
+def square(number):
+    log.info("item %d", number)
+    if number == 3:
+        try:
+            raise ValueError("odd")
+        except ValueError:
+            log.exception("item 3 is")
+    return number**2, os.getpid(), threads
+
+
+def touch(path):
+    path.touch()
+    time.sleep(0.2)
+    if path.name == "0":
+        raise SettingsError("no such thing")
+
+
+def die(_):
+    os._exit(7)
+
+
+def warn(number):
+    warnings.warn(f"beware of {number}", UserWarning, stacklevel=1)
+
+
+def sleep(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("items", "threads", "share"), [(8, 4, (2, 2)), (1, 4, (1, 4)), (0, 4, (1, 4)), (2, 1, (2, 1))]
+)
+def test_threads_are_shared_by_as_many_processes_as_there_is_work_for(items, threads, share):
+    assert Crew(2, threads).share(items) == share
+
+
+def test_one_process_is_this_one():
+    ((item, (result, process, count)),) = each(square, [4], PAIR, prepare)
+    assert (item, result, process, count) == (4, 16, os.getpid(), 4)
+
+
+def test_results_and_messages_come_back(caplog):
+    with caplog.at_level(logging.INFO, "skydenoise"):
+        results = dict(each(square, range(6), PAIR, prepare))
+    assert {item: result for item, (result, *_) in results.items()} == {n: n**2 for n in range(6)}
+    assert os.getpid() not in {process for _, process, _ in results.values()}
+    assert {count for *_, count in results.values()} == {2}
+    assert sorted(r.message for r in caplog.records if "item" in r.message and r.levelname == "INFO") == [
+        f"item {n}" for n in range(6)
+    ]
+    (failure,) = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert failure.message.startswith("item 3 is\nTraceback")
+    assert failure.message.endswith("ValueError: odd")
+
+
+def test_warnings_come_back(caplog):
+    list(each(warn, [1, 2], Crew(2, 1), lambda_free_prepare))
+    assert sum("beware of" in record.message for record in caplog.records) == 2
+
+
+def lambda_free_prepare(_):
+    warnings.simplefilter("always")  # these tests run with warnings as errors, and so do their processes
+
+
+def test_an_error_ends_it_and_the_rest_is_not_begun(tmp_path):
+    paths = [tmp_path / str(number) for number in range(12)]
+    with pytest.raises(SettingsError, match="no such thing"):
+        list(each(touch, paths, PAIR, prepare))
+    assert len(list(tmp_path.iterdir())) < len(paths)
+
+
+def test_a_process_that_dies_is_told_in_one_line():
+    with pytest.raises(StepError, match="one of 2 processes died, perhaps for lack of memory") as caught:
+        list(each(die, [1, 2], PAIR, prepare))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_outlives_the_first(tmp_path, end):
+    code = (
+        "from pathlib import Path; from tests.test_processes import each, sleep, prepare, PAIR\n"
+        f"if __name__ == '__main__': list(each(sleep, [Path({str(tmp_path)!r})] * 2, PAIR, prepare))"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    root = Path(__file__).parent.parent
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
+    parent = subprocess.Popen(
+        [sys.executable, script], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    found = wait_for(lambda: [int(p.name) for p in tmp_path.iterdir() if p.name.isdigit()], 2)
+    os.kill(parent.pid, end)
+    parent.wait(20)
+    wait_for(lambda: [pid for pid in found if not psutil.pid_exists(pid)], 2)
+
+
+def wait_for(look, count, seconds=30):
+    """What `look` gives, once there are so many."""
+    until = time.monotonic() + seconds
+    while len(found := look()) < count:
+        assert time.monotonic() < until, found
+        time.sleep(0.05)
+    return found
