@@ -28,6 +28,9 @@ _PASSES = 2
 _SHARP = 4.0
 """Sigma of a pixel above which what a pass leaves is put back as it is; 3 adds noise, 5 leaves flat cores."""
 
+_NO_NOISE = 1e-30
+"""Nanomaggies; in place of 0, where there is no data and the residual is 0, too."""
+
 
 @torch.inference_mode()
 def recover(
@@ -62,19 +65,21 @@ def recover(
         )
     if not settings.enabled:
         return network.astype(np.float32), np.zeros(image.shape, bool)
-    restored = torch.tensor(network, dtype=torch.float32, device=device)
     unusable = torch.from_numpy(~usable).to(device)
-    residual = torch.tensor(image, dtype=torch.float32, device=device).sub_(restored)
-    residual.masked_fill_(unusable, 0)
-    noise = torch.tensor(sigma, dtype=torch.float32, device=device).masked_fill_(unusable, 0)
+    base = torch.as_tensor(network, dtype=torch.float32, device=device)
+    residual = (torch.as_tensor(image, dtype=torch.float32, device=device) - base).masked_fill_(unusable, 0)
+    noise = torch.as_tensor(sigma, dtype=torch.float32, device=device).masked_fill(unusable, 0)
     finest = find_support(residual, noise, levels, settings)
     finest[~usable] = settings.scales
-    before = restored.clone()
+    restored = base.clone()
     for band, support in enumerate(finest):
-        if (support < settings.scales).any():
-            where = torch.from_numpy(support).to(device)
-            restored[band] += _restore(residual[band], noise[band], where, settings)
-    return restored.cpu().numpy(), (restored != before).cpu().numpy()
+        where = np.flatnonzero(support < settings.scales)
+        if where.size:
+            scale = torch.from_numpy(support.reshape(-1)[where]).to(device)
+            places = torch.from_numpy(where).to(device)
+            put_back = _restore(residual[band], noise[band].reshape(-1)[places], places, scale, settings)
+            restored[band].view(-1)[places] += put_back
+    return restored.cpu().numpy(), (restored != base).cpu().numpy()
 
 
 def find_support(
@@ -90,50 +95,69 @@ def find_support(
     """
     finest = np.full(residual.shape, settings.scales, np.uint8)
     footprint = np.zeros(residual.shape, bool)
-    significance, agrees = torch.empty_like(residual), torch.empty_like(residual, dtype=torch.bool)
+    significance, candidates = torch.empty_like(residual), torch.empty_like(residual, dtype=torch.bool)
     smoothed, variance = list(residual), [band.square() for band in sigma]
     for scale, threshold in enumerate(settings.threshold):
-        for band, fine in enumerate(smoothed):
+        before = list(smoothed)
+        for band, fine in enumerate(before):
             smoothed[band] = starlet.smooth(fine, 2**scale)
             variance[band] = starlet.smooth(variance[band], 2**scale)
             for rows in starlet.strips(fine):
-                detail = fine[rows] - smoothed[band][rows]
-                noise = variance[band][rows].sqrt().mul_(float(levels[band, scale]))
-                agrees[band, rows] = fine[rows].abs() > settings.growth * noise
-                agrees[band, rows] &= (fine[rows] > 0) == (detail > 0)
-                significance[band, rows] = detail.div_(noise).masked_fill_(noise <= 0, 0)
-        joint = significance.sum(0).abs_() > threshold * len(significance) ** 0.5
-        for band, value in enumerate(significance.abs_()):
-            region = _grow(value > settings.growth, joint | (value > threshold))
-            footprint[band] |= region & agrees[band].cpu().numpy()
-            np.minimum(finest[band], np.where(region, np.uint8(scale), np.uint8(255)), out=finest[band])
+                noise = variance[band][rows].sqrt().mul_(float(levels[band, scale])).clamp_min_(_NO_NOISE)
+                value = torch.sub(fine[rows], smoothed[band][rows], out=significance[band, rows]).div_(noise)
+                candidates[band, rows] = value.abs() > settings.growth
+        for band, fine in enumerate(before):
+            region = _regions(significance, candidates[band], band, threshold)
+            unset = region[finest[band].reshape(-1)[region] == settings.scales]
+            finest[band].reshape(-1)[unset] = scale
+            at = torch.from_numpy(region).to(fine.device)
+            here = fine.reshape(-1)[at]
+            noise = variance[band].reshape(-1)[at].sqrt_().mul_(float(levels[band, scale]))
+            agrees = here.abs() > settings.growth * noise
+            agrees &= (here > 0) == (significance[band].view(-1)[at] > 0)
+            footprint[band].reshape(-1)[region[agrees.cpu().numpy()]] = True
     finest[~footprint] = settings.scales
     return finest
 
 
-def _grow(candidates: Tensor, seeds: Tensor) -> np.ndarray:
-    """Regions of candidates (8-connected) that hold a seed; on the CPU, which has a way to label them."""
-    labels, count = ndimage.label(candidates.cpu().numpy(), np.ones((3, 3)))
-    kept = np.zeros(count + 1, bool)
-    kept[labels[(seeds & candidates).cpu().numpy()]] = True
-    kept[0] = False
-    return kept[labels]
+def _regions(significance: Tensor, candidates: Tensor, band: int, threshold: float) -> np.ndarray:
+    """Pixels, counted along the rows, of regions of candidates (8-connected) that hold a seed.
 
-
-def _restore(residual: Tensor, sigma: Tensor, finest: Tensor, settings: RecoverSettings) -> Tensor:
-    """Spread the residual (y, x) of each pixel of the footprint by the kernel of its scale; 0 outside.
-
-    `finest` is refined: on a steep flank the fine coefficients cross zero and miss that detail was spread too
-    widely. What a pass leaves above _SHARP sigma is sharp.
+    significance : (band, y, x); candidates : (y, x) bool, of this band
+    threshold : of a seed, in the band or in the sum of all bands over the square root of their number
     """
-    footprint = finest < settings.scales
-    restored = torch.zeros_like(residual)
+    mask = candidates.cpu().numpy()  # there is a way to label them
+    where = np.flatnonzero(mask)
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    labels = labels.reshape(-1)[where]
+    values = significance.view(len(significance), -1)[:, torch.from_numpy(where).to(significance.device)]
+    seeds = values.sum(0).abs_() > threshold * len(significance) ** 0.5
+    seeds |= values[band].abs() > threshold
+    kept = np.zeros(count + 1, bool)
+    kept[labels[seeds.cpu().numpy()]] = True
+    return where[kept[labels]]
+
+
+def _restore(
+    residual: Tensor, sigma: Tensor, places: Tensor, scale: Tensor, settings: RecoverSettings
+) -> Tensor:
+    """Spread the residual (y, x) of each pixel of the footprint by the kernel of its scale.
+
+    sigma, scale : noise, and finest significant scale, of the pixels at `places` (counted along the rows)
+
+    Returns what the pixels at `places` get. `scale` is refined: on a steep flank the fine coefficients cross
+    zero and miss that detail was spread too widely. What a pass leaves above _SHARP sigma is sharp.
+    """
+    wanted = residual.reshape(-1)[places]
+    restored = torch.zeros_like(wanted)
     for _ in range(_PASSES):
-        left = residual - restored
-        spread = left * (finest == settings.scales - 1).float()  # a product of two kinds of numbers is slow
-        for scale in range(settings.scales - 2, -1, -1):
-            spread = starlet.smooth(spread, 2**scale)
-            spread.addcmul_(left, (finest == scale).float())
-        restored.addcmul_(spread, footprint.float())
-        finest.masked_fill_(footprint & ((residual - restored).abs_() > _SHARP * sigma), 0)
+        left = wanted - restored
+        spread = torch.zeros_like(residual)
+        for each in range(settings.scales - 1, -1, -1):
+            if each < settings.scales - 1:
+                spread = starlet.smooth(spread, 2**each)
+            chosen = scale == each
+            spread.view(-1)[places[chosen]] += left[chosen]
+        restored += spread.view(-1)[places]
+        scale.masked_fill_((wanted - restored).abs_() > _SHARP * sigma, 0)
     return restored
