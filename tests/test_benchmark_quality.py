@@ -187,6 +187,19 @@ def test_noise2self_trains_for_its_time_removes_noise_and_is_kept(tmp_path):
     assert (other["seconds"], other["patches"], other["patch"]) == (0.05, 32, 32)
 
 
+def test_a_peer_is_not_trained_as_long_as_a_model_was_elsewhere(tmp_path):
+    noise = noise_model()
+    made: dict[str, str | int | float] = {"seconds": 0.05, "device": "NVIDIA H100 80GB HBM3"}
+    description = ModelDescription(SMALL, noise.bands, Stretch((10 * SIGMA,) * 3), noise, made)
+    patches = lesson_of(noise, 0.1).patches
+    assert sky_lesson(patches, description, 7.0, seed=1, device="cpu").pace == ""
+    lesson = replace(sky_lesson(patches, description, None, seed=1, device="cpu"), network=SMALL)
+    with pytest.raises(SystemExit, match=r"took 0\.05 s on NVIDIA H100 80GB HBM3, and this is CPU"):
+        learn("Noise2Self", lesson, tmp_path)
+    learn("Noise2Self", replace(lesson, pace="CPU"), tmp_path)
+    learn("Noise2Self", lesson, tmp_path)  # kept, wherever it was trained
+
+
 def test_a_network_is_told_the_truth_of_its_patches(tmp_path):
     survey = SimulationSettings(size=128, bricks=1, missing=0, seed=3)
     (name,) = brick_names(survey)

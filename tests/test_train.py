@@ -105,6 +105,8 @@ def test_loss_falls_and_a_model_and_its_curve_are_left(job: TrainJob, objective:
     _, description = load_model(job.model)
     assert description.stretch.softening == (2.0, 2.0)
     assert description.provenance["steps"] == 32
+    where = {key: description.provenance[key] for key in ("device", "ranks", "precision", "torch")}
+    assert where == {"device": "CPU", "ranks": 1, "precision": "float32", "torch": torch.__version__}
     assert list(job.tensorboard.glob("events*"))
     assert not (job.model / CHECKPOINT).exists()
 

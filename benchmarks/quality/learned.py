@@ -18,6 +18,7 @@ from benchmarks.machine import machine
 from benchmarks.quality import noise2self, noise2void
 from benchmarks.quality.lesson import Lesson
 from skydenoise.atomic import write_json
+from skydenoise.device import device_name
 from skydenoise.evaluate.scene import Method
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ LEARNERS = {
 def learn(peer: str, lesson: Lesson, folder: Path) -> tuple[Method, dict[str, Any]]:
     """The peer as `folder` keeps it, or trained for `lesson` and kept there; and how it was trained.
 
-    Raises ImportError if its package is not installed.
+    Raises ImportError if its package is not installed, and SystemExit if it would have to be trained for as
+    long as our model, but on another device.
     """
     conditions = {
         "seconds": lesson.seconds,
@@ -58,6 +60,12 @@ def learn(peer: str, lesson: Lesson, folder: Path) -> tuple[Method, dict[str, An
     file = folder / RECORD
     record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if {key: record.get(key) for key in conditions} != conditions:
+        here = device_name(lesson.device)
+        if lesson.pace not in ("", here):
+            raise SystemExit(
+                f"quality: {peer} is not kept in {folder}; the model took {lesson.seconds:g} s on "
+                f"{lesson.pace}, and this is {here}: --train-seconds says how long to train here"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
         steps = LEARNERS[peer].train(lesson, folder)

@@ -45,6 +45,7 @@ class Lesson:
     seconds : how long it may train
     seed : of all that is random
     device : cpu or cuda
+    pace : device on which our model took these seconds; empty if they were chosen, or it is not known
     batch : patches in a step
     tile, overlap : at prediction, pixels
     network : of Noise2Self
@@ -55,6 +56,7 @@ class Lesson:
     seconds: float
     seed: int
     device: str = "cpu"
+    pace: str = ""
     batch: int = TrainSettings.batch_size
     tile: int = TILE
     overlap: int = OVERLAP
@@ -82,11 +84,12 @@ def training_patches(config: Path, results: Path, cache: Path) -> PatchSet:
 
 
 def sky_lesson(
-    patches: PatchSet, model: ModelDescription, seconds: float, seed: int, device: str = "auto"
+    patches: PatchSet, model: ModelDescription, seconds: float | None, seed: int, device: str = "auto"
 ) -> Lesson:
-    """Lesson beside a trained model of ours: its batches, and a stretch by its noise."""
+    """Lesson beside a trained model of ours: its batches, its time unless given, a stretch by its noise."""
     softening = tuple(SOFTENING * sigma for sigma in model.noise.sigma_sky)
-    return Lesson(patches, Stretch(softening), seconds, seed, usable_device(device), batch_of(model))
+    time, pace = (float(model.provenance["seconds"]), pace_of(model)) if seconds is None else (seconds, "")
+    return Lesson(patches, Stretch(softening), time, seed, usable_device(device), pace, batch_of(model))
 
 
 def frames_lesson(patches: Path, description: Path, predict: PredictSettings, seed: int) -> Lesson:
@@ -103,11 +106,17 @@ def frames_lesson(patches: Path, description: Path, predict: PredictSettings, se
         float(model.provenance["seconds"]),
         seed,
         usable_device("auto"),
+        pace_of(model),
         batch_of(model),
         predict.tile,
         predict.overlap,
         Architecture(bands=model.architecture.bands, width=model.architecture.width),
     )
+
+
+def pace_of(model: ModelDescription) -> str:
+    """Device on which the model was trained; empty if it does not say."""
+    return str(model.provenance.get("device", ""))
 
 
 def usable_device(device: str) -> str:

@@ -71,8 +71,7 @@ class Training:
         """What all of them learn from."""
         patches = training_patches(self.config, self.results, self.cache)
         model = read_description(self.model / DESCRIPTION)
-        seconds = self.seconds or float(model.provenance["seconds"])
-        return sky_lesson(patches, model, seconds, self.seed, self.device)
+        return sky_lesson(patches, model, self.seconds, self.seed, self.device)
 
 
 def add_learned(entrants: Entrants, training: Training, peers: Iterable[str] = LEARNERS) -> None:

@@ -33,6 +33,12 @@ def cuda_usable(environment: Mapping[str, str] = os.environ) -> bool:
     return usable
 
 
+def device_name(device: torch.device | str) -> str:
+    """The kind of GPU, as its driver names it, or "CPU"."""
+    device = torch.device(device)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
 def can_compile() -> bool:
     """Whether torch.compile can make kernels for a GPU: with Triton, a C compiler and Python's headers."""
     headers = Path(sysconfig.get_path("include"), "Python.h")

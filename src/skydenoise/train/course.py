@@ -18,7 +18,7 @@ from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from skydenoise import __version__
-from skydenoise.device import can_compile
+from skydenoise.device import can_compile, device_name
 from skydenoise.errors import SettingsError
 from skydenoise.model import ModelDescription, Network
 from skydenoise.noise import NoiseModel
@@ -122,9 +122,13 @@ class Course:
 
     def autocast(self) -> torch.autocast:
         """The precision of the network: bfloat16 on a GPU unless the settings say otherwise."""
-        precision, device = self.job.settings.precision, self.ranks.device.type
-        reduced = precision == "bfloat16" or (precision == "auto" and device == "cuda")
-        return torch.autocast(device, torch.bfloat16, enabled=reduced)
+        return torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=self.reduced)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether that is bfloat16."""
+        precision = self.job.settings.precision
+        return precision == "bfloat16" or (precision == "auto" and self.ranks.device.type == "cuda")
 
     @torch.no_grad()
     def validation(self, state: TrainState) -> float | None:
@@ -149,6 +153,10 @@ class Course:
             "steps": state.step,
             "patches": len(self.training),
             "seconds": round(state.seconds, 1),
+            "device": device_name(self.ranks.device),
+            "ranks": self.ranks.world,
+            "precision": "bfloat16" if self.reduced else "float32",
+            "torch": torch.__version__,
             "settings": json.dumps(asdict(self.job.settings)),
         }
         for key in ("loss", "validation"):
