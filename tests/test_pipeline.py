@@ -7,6 +7,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from astropy.io import fits
@@ -321,14 +322,14 @@ def test_bricks_side_by_side_are_those_of_one_process(survey, tmp_path, caplog):
     [(1, 10**6, 1), (4, 0, 1), (4, 3 * MEMORY_MIB, 3), (3, 4 * MEMORY_MIB, 3), (1024, 10**9, MOST_PROCESSES)],
 )
 def test_there_are_as_many_processes_as_threads_and_memory_allow(monkeypatch, threads, memory, processes):
-    monkeypatch.setattr(pipeline.psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 50))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 50))
     monkeypatch.setattr(pipeline, "cuda_usable", lambda: False)
     assert crew_for(threads, memory) == Crew(processes, threads)
 
 
 def test_memory_that_others_use_is_not_counted_on(monkeypatch):
     free = 2 * MEMORY_MIB << 20
-    monkeypatch.setattr(pipeline.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
     monkeypatch.setattr(pipeline, "cuda_usable", lambda: False)
     assert crew_for(8, 10**6).processes == 2
     monkeypatch.setattr(pipeline, "cuda_usable", lambda: True)

@@ -18,6 +18,8 @@ from multiprocessing import active_children, connection, get_context, parent_pro
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+import psutil
+
 from skydenoise.errors import StepError
 
 Item = TypeVar("Item")
@@ -37,8 +39,21 @@ class Crew:
         return processes, max(1, self.threads // processes)
 
 
+def crew_within(threads: int, memory_mib: int, each_mib: int) -> Crew:
+    """As many processes as threads, if there is memory for so many.
+
+    memory_mib : that all may use; what is free on the machine is the limit, too
+    each_mib : that one takes
+    """
+    free_mib = psutil.virtual_memory().available >> 20
+    return Crew(max(1, min(threads, min(memory_mib, free_mib) // each_mib)), threads)
+
+
 def each(
-    task: Callable[[Item], Result], items: Sequence[Item], crew: Crew, prepare: Callable[[int], None]
+    task: Callable[[Item], Result],
+    items: Sequence[Item],
+    crew: Crew,
+    prepare: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Yield every item with its result, as they are done.
 
@@ -55,7 +70,8 @@ def each(
     """
     processes, threads = crew.share(len(items))
     if processes == 1:
-        prepare(threads)
+        if prepare is not None:
+            prepare(threads)
         yield from ((item, task(item)) for item in items)
         return
     start = (task, prepare, threads)
@@ -84,7 +100,7 @@ _task: Callable[[Any], Any]
 _messages: SimpleQueue[logging.LogRecord] = SimpleQueue()
 
 
-def _start(task: Callable[[Any], Any], prepare: Callable[[int], None], threads: int) -> None:
+def _start(task: Callable[[Any], Any], prepare: Callable[[int], None] | None, threads: int) -> None:
     """Set up this process."""
     global _task
     _task = task
@@ -95,7 +111,8 @@ def _start(task: Callable[[Any], Any], prepare: Callable[[int], None], threads: 
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.addHandler(QueueHandler(_messages))
-    prepare(threads)
+    if prepare is not None:
+        prepare(threads)
 
 
 def _go_with_parent() -> None:

@@ -19,9 +19,10 @@ rule noise:
         f"{RESULTS}/benchmarks/noise.tsv"
     conda:
         CPU_ENVIRONMENT
-    threads: 2
+    threads: 8
     resources:
-        mem_mb=growing(4000),
+        # a brick in each process (noise/measure.py)
+        mem_mb=lambda wildcards, threads, attempt: attempt * 1500 * threads,
         runtime=growing(120),
     params:
         bands=BANDS,

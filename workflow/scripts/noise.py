@@ -2,14 +2,19 @@ from functools import partial
 from pathlib import Path
 
 from skydenoise.atomic import write_json
-from skydenoise.brick import read_brick, readable
+from skydenoise.brick import read_brick
 from skydenoise.joblog import job_log
 from skydenoise.manifest import needed
-from skydenoise.noise import measure_noise
+from skydenoise.noise import SkyOf, measure_survey_noise
+from skydenoise.noise.measure import MEMORY_MIB
+from skydenoise.processes import crew_within
 
-with job_log(snakemake.log[0]):
-    params = snakemake.params
-    read = partial(read_brick, params.cache, bands=params.bands)
-    bricks = readable(needed(snakemake.input.manifests, "noise"), read, step="noise")
-    noise = measure_noise(bricks, scales=params.scales, max_lag=params.max_lag)
-    write_json(Path(snakemake.output.noise), noise.to_json())
+# the processes that share the bricks import this file anew
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        params = snakemake.params
+        sky = SkyOf(partial(read_brick, params.cache, bands=params.bands), params.max_lag)
+        crew = crew_within(snakemake.threads, snakemake.resources.mem_mb, MEMORY_MIB)
+        names = needed(snakemake.input.manifests, "noise")
+        noise = measure_survey_noise(names, sky, crew, scales=params.scales)
+        write_json(Path(snakemake.output.noise), noise.to_json())

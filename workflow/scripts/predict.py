@@ -12,6 +12,4 @@ if __name__ == "__main__":
         load = partial(load_denoiser, Path(snakemake.input.weights).parent, params.settings)
         chunk = Chunk(params.cache, params.root, load, params.output)
         crew = crew_for(snakemake.threads, snakemake.resources.mem_mb)
-        predict_bricks(
-            finished([snakemake.input.fetched]), chunk, Path(snakemake.output.manifest), crew
-        )
+        predict_bricks(finished([snakemake.input.fetched]), chunk, Path(snakemake.output.manifest), crew)

@@ -1,42 +1,18 @@
-"""The noise of a survey, measured: its strength, its correlation between pixels, its level per starlet scale.
+"""The noise of a survey: its strength, its correlation between pixels, its level per starlet scale."""
 
-How it is measured. In blocks of the training bricks background and sources are taken off (`sky`), and what
-is left is multiplied by sqrt(invvar). Sources too faint to be masked remain: they raise the noise and, over
-the width of the point spread function, its correlation, by a percent or so at the survey's depth.
-"""
-
-import itertools
 import json
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from skydenoise.errors import BrickError, SettingsError
-from skydenoise.noise.correlation import autocorrelation, power_spectrum, valid_correlation
-from skydenoise.noise.levels import noise_levels
-from skydenoise.noise.sky import empty_sky
-
-if TYPE_CHECKING:
-    from skydenoise.brick import Brick
-
-_log = logging.getLogger(__name__)
+from skydenoise.noise.correlation import power_spectrum
 
 Array = NDArray[Any]
-
-BLOCK = 512
-"""Largest edge of a block, pixels."""
-BLOCKS_PER_BAND = 12
-"""Blocks of a brick that are looked at, spread evenly: 3 million pixels give rho to 0.001."""
-OUTLIER = 5.0
-"""Single pixels beyond this many sigma, of either sign, are defects."""
-MINIMUM_SKY = 10_000
-"""Fewest sky pixels of a band for a measurement: sigma to 1 %, correlation to 0.01."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,111 +146,3 @@ class NoiseModel:
         white = generator.standard_normal((*leading, bands, *grid), dtype=np.float32)
         noise = fft.irfft2(fft.rfft2(white) * amplitude, s=grid)
         return np.ascontiguousarray(noise[..., :height, :width], dtype=np.float32)
-
-
-@dataclass
-class _Tally:
-    """Sums over the blocks of one band."""
-
-    products: Array  # (2L+1, 2L+1) sum of y(p) y(p+d) over pairs of sky pixels
-    pairs: Array  # (2L+1, 2L+1) number of pairs
-    variances: list[float] = field(default_factory=list)  # of y, robust, per block
-    pixels: list[int] = field(default_factory=list)  # sky pixels per block
-    inverse_root: list[Array] = field(default_factory=list)  # 1 / sqrt(invvar) of a sample, per brick
-
-    def add(self, y: Array, sky: Array) -> None:
-        """Count in the whitened pixels `y` of a block where `sky`."""
-        values = y[sky]
-        centre = np.median(values)
-        variance = float(1.4826 * np.median(np.abs(values - centre))) ** 2
-        if variance == 0:  # an empty image that claims to be measured
-            return
-        kept = sky & (np.abs(y - centre) < OUTLIER * np.sqrt(variance))
-        deviation = np.where(kept, y - y[kept].mean(), 0)
-        max_lag = self.products.shape[0] // 2
-        self.products += autocorrelation(deviation, max_lag)
-        self.pairs += autocorrelation(kept, max_lag)
-        self.variances.append(variance)
-        self.pixels.append(int(values.size))
-
-
-def measure_noise(bricks: "Iterable[Brick]", *, scales: int = 5, max_lag: int = 8) -> NoiseModel:
-    """Measure the noise on the empty sky of bricks, which are taken one at a time.
-
-    scales : starlet scales whose levels are wanted
-    max_lag : L, pixels; correlation beyond it is not looked for
-
-    Raises
-    ------
-    SettingsError : there is no brick, or a band has too few pixels of empty sky in all of them together
-    BrickError : a brick has other bands than the first
-    """
-    bands: tuple[str, ...] = ()
-    tallies: list[_Tally] = []
-    for brick in bricks:
-        if not tallies:
-            bands = brick.bands
-            zero = np.zeros((2 * max_lag + 1, 2 * max_lag + 1))
-            tallies = [_Tally(zero.copy(), zero.copy()) for _ in bands]
-        if brick.bands != bands:
-            raise BrickError(f"bands {', '.join(brick.bands)}, not {', '.join(bands)}", brick=brick.name)
-        _add_brick(tallies, brick)
-        del brick  # or two would be in memory while the next one is read
-    if not tallies:
-        raise SettingsError("noise: there is no training brick to measure it on")
-    for band, tally in zip(bands, tallies, strict=True):
-        if sum(tally.pixels) < MINIMUM_SKY:
-            raise SettingsError(
-                f"noise: band {band} has {sum(tally.pixels)} pixels of empty sky in the training bricks, "
-                f"{MINIMUM_SKY} are needed: add bricks with coverage in {band}"
-            )
-    return _model(bands, tallies, scales)
-
-
-def _model(bands: tuple[str, ...], tallies: list[_Tally], scales: int) -> NoiseModel:
-    scale, error, sigma_sky = [], [], []
-    for tally in tallies:
-        weights = np.array(tally.pixels) / sum(tally.pixels)
-        roots = np.sqrt(tally.variances)
-        scale.append(float(np.sqrt(weights @ np.array(tally.variances))))
-        # Scatter of a weighted mean about itself: Cochran (1977), with the weights taken as fixed.
-        error.append(float(np.sqrt(weights**2 @ (roots - weights @ roots) ** 2)))
-        sigma_sky.append(float(scale[-1] * np.median(np.concatenate(tally.inverse_root))))
-    correlation = np.stack([valid_correlation(tally.products, tally.pairs) for tally in tallies])
-    levels = np.stack([noise_levels(band, scales) for band in correlation])
-    model = NoiseModel(bands, tuple(sigma_sky), tuple(scale), correlation, levels, tuple(error))
-    for index, band in enumerate(bands):
-        lags = correlation[index, model.max_lag :, model.max_lag]
-        _log.info(
-            "noise in %s: %.3g nMgy, %.3f +- %.3f / sqrt(invvar), correlation %.2f at 1 px, %.2f at 2 px",
-            *(band, sigma_sky[index], scale[index], error[index], lags[1], lags[2]),
-        )
-    return model
-
-
-def _add_brick(tallies: list[_Tally], brick: "Brick") -> None:
-    usable = brick.usable
-    step = max(1, min(brick.shape) // 200)
-    for tally, invvar, covered in zip(tallies, brick.invvar, usable, strict=True):
-        tally.inverse_root.append(1 / np.sqrt(invvar[::step, ::step][covered[::step, ::step]]))
-    for rows, columns in _blocks(usable):
-        block = (slice(None), rows, columns)
-        whitened, sky = empty_sky(brick.image[block], brick.invvar[block], usable[block], brick.masked[block])
-        for tally, y, here in zip(tallies, whitened, sky, strict=True):
-            if np.count_nonzero(here) > here.size / 50:  # fewer are the dregs of a crowded or uncovered block
-                tally.add(y, here)
-
-
-def _blocks(usable: Array) -> Iterator[tuple[slice, slice]]:
-    """Blocks (rows, columns) spread over the covered area of each band of `usable` (band, y, x)."""
-    edges = [np.linspace(0, size, max(2, -(-size // BLOCK)) + 1).astype(int) for size in usable.shape[1:]]
-    rows, columns = ([slice(a, b) for a, b in itertools.pairwise(edge)] for edge in edges)
-    blocks = [(row, column) for row in rows for column in columns]
-    covered = np.array([usable[:, row, column].mean(axis=(1, 2)) for row, column in blocks])  # (block, band)
-    chosen: set[int] = set()
-    for fraction in covered.T:
-        full = np.flatnonzero((fraction >= min(0.5, fraction.max())) & (fraction > 0))
-        if len(full):
-            chosen.update(full[np.linspace(0, len(full) - 1, BLOCKS_PER_BAND).round().astype(int)])
-    for index in sorted(chosen):
-        yield blocks[index]

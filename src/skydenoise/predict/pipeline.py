@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-import psutil
 import torch
 from tqdm import tqdm
 
@@ -22,7 +21,7 @@ from skydenoise.errors import BrickError, StepError, disk_full
 from skydenoise.layout import coadd_file, raw_file
 from skydenoise.manifest import Entry, write_manifest
 from skydenoise.predict.denoise import Denoiser, denoise_brick
-from skydenoise.processes import Crew, each
+from skydenoise.processes import Crew, crew_within, each
 from skydenoise.settings import OutputSettings
 
 logger = logging.getLogger(__name__)
@@ -35,15 +34,15 @@ MEMORY_MIB, GPU_MEMORY_MIB = 2500, 4000
 
 
 def crew_for(threads: int, memory_mib: int) -> Crew:
-    """As many processes as there are threads, if memory is enough for so many bricks.
+    """As many processes as threads, if memory is enough for a brick in each, on a GPU too.
 
-    threads, memory_mib : that the job may use; of the memory, what is free counts, on a GPU too
+    threads, memory_mib : that the job may use
     """
-    mib = 1 << 20
-    fit = min(memory_mib, psutil.virtual_memory().available // mib) // MEMORY_MIB
+    crew = crew_within(threads, memory_mib, MEMORY_MIB)
+    most = MOST_PROCESSES
     if cuda_usable():
-        fit = min(fit, torch.cuda.mem_get_info()[0] // mib // GPU_MEMORY_MIB)
-    return Crew(max(1, min(threads, fit, MOST_PROCESSES)), threads)
+        most = min(most, max(1, (torch.cuda.mem_get_info()[0] >> 20) // GPU_MEMORY_MIB))
+    return Crew(min(crew.processes, most), threads)
 
 
 def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, crew: Crew) -> list[Entry]:
