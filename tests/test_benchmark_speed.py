@@ -152,7 +152,7 @@ def test_results_name_machine_versions_and_date(tmp_path, monkeypatch, capsys):
 
 
 def test_the_settings_measured_are_the_defaults_and_peers_are_optional():
-    assert (FULL.edge, FULL.tile, FULL.overlap, FULL.patch) == (3600, 128, 32, 256)
+    assert (FULL.edge, FULL.tile, FULL.overlap, FULL.patch) == (3600, 256, 32, 256)
     assert set(cpu.PARTS) == {
         "limits", "parts", "tiles", "peers", "pipeline", "safety", "kernels", "training", "overhead",
     }  # fmt: skip

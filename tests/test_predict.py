@@ -56,7 +56,9 @@ def denoiser_of(network, **settings):
 
 def test_as_many_tiles_go_through_at_once_as_suit_the_device():
     automatic = denoiser_of(Identity(), batch_tiles="auto")
-    assert automatic.batch_tiles < replace(automatic, device="cuda:1").batch_tiles
+    assert 1 <= automatic.batch_tiles < replace(automatic, device="cuda:1").batch_tiles
+    large = denoiser_of(Identity(), batch_tiles="auto", tile=512)
+    assert large.batch_tiles == 1 < replace(large, device="cuda").batch_tiles
     assert denoiser_of(Identity(), batch_tiles=7).batch_tiles == 7
 
 

@@ -54,7 +54,7 @@ NAN = float("nan")
         (RecoverSettings, "recover.threshold", (5.0,)),
         (RecoverSettings, "recover.threshold", (5.0, 5.0, 5.0, 5.0, 2.0)),
         (PredictSettings, "predict.tile", 0),
-        (PredictSettings, "predict.overlap", 128),
+        (PredictSettings, "predict.overlap", 256),
         (PredictSettings, "predict.overlap", -1),
         (PredictSettings, "predict.batch_tiles", 0),
         (PredictSettings, "predict.batch_tiles", "many"),

@@ -1,9 +1,9 @@
-"""The floor: our network trained with the truth of its patches as target, which no survey has.
+"""Our network trained with the truth of its patches as target, which no survey has.
 
     python -m benchmarks.quality.told results/quality_decam results/quality_told
 
 trains as the finished run in the first folder did, on its patches and for as many steps, and leaves a model
-in the second. Its error is what this network could reach on these bricks if their noise misled it in nothing.
+in the second. What it does better than that run is what noise in the targets cost, for so much work.
 """
 
 from __future__ import annotations

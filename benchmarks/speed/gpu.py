@@ -30,7 +30,7 @@ ON_GPU_SCALE = replace(
     batches=(16, 64),
     steps=20,
     peer_batches=(4, 16),
-    own_batches=(128, 16, 64, 512),
+    own_batches=(32, 4, 16, 128),
     matrix=8192,
     stream=4096,
 )

@@ -132,7 +132,9 @@ def peers(inputs: Inputs, device: str = "cpu") -> list[Row]:
         if importlib.util.find_spec("monai"):
             candidates[f"MONAI, batch {batch}"] = (monai, (inputs, device, batch, False))
     if importlib.util.find_spec("monai"):
-        candidates["MONAI, batch 4, our fast network and allocator"] = (monai, (inputs, device, 4, True))
+        batch = inputs.scale.own_batches[0]
+        name = f"MONAI, batch {batch}, our fast network and allocator"
+        candidates[name] = (monai, (inputs, device, batch, True))
     candidates["plain loop, one tile at a time"] = (plain_loop, (inputs, device))
     timings = take_turns_apart(candidates, inputs.scale.repetitions)
     return [

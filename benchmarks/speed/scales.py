@@ -26,16 +26,16 @@ class Scale:
     steps: int
     kernel_edge: int
     dry_runs: tuple[int, ...]
-    tile: int = 128
+    tile: int = 256
     overlap: int = 32
     patch: int = 256
     processes: tuple[int, ...] = (1,)
-    peer_batches: tuple[int, ...] = (1, 4, 16)
-    own_batches: tuple[int, ...] = (8, 4, 16)
+    peer_batches: tuple[int, ...] = (1, 2, 4)
+    own_batches: tuple[int, ...] = (2, 1, 4)
     matrix: int = 2048
     stream: int = 256
 
 
 FULL = Scale(3600, 5, (1, 2, 4, 8), (4, 8, 16, 32), 6, 3600, (100, 10_000))
-QUICK = Scale(900, 3, (1, 2), (4,), 1, 900, (100,), peer_batches=(4,))
+QUICK = Scale(900, 3, (1, 2), (4,), 1, 900, (100,), peer_batches=(2,))
 TINY = Scale(400, 1, (1,), (2,), 1, 400, (), 64, 16, patch=32, peer_batches=(4,), matrix=64, stream=1)

@@ -177,7 +177,7 @@ class PredictSettings:
     recover : see RecoverSettings
     """
 
-    tile: int = 128
+    tile: int = 256
     overlap: int = 32
     batch_tiles: int | str = "auto"
     low_coverage: float = 0.25

@@ -36,7 +36,7 @@ UNCERTAINTY_FILE = "uncertainty.json"
 STRIP_ROWS = 256
 """Rows unstretched at a time."""
 
-TILES_ON_CPU, TILES_ON_GPU = 8, 128
+PIXELS_ON_CPU, PIXELS_ON_GPU = 2 * 256**2, 32 * 256**2
 """In one pass through the network: what stays in a CPU's caches, and what keeps a GPU busy between the starts
 of its kernels (docs/performance.md)."""
 
@@ -92,7 +92,8 @@ class Denoiser:
         """Tiles in one pass through the network."""
         if isinstance(self.settings.batch_tiles, int):
             return self.settings.batch_tiles
-        return TILES_ON_CPU if self.device == "cpu" else TILES_ON_GPU
+        pixels = PIXELS_ON_CPU if self.device == "cpu" else PIXELS_ON_GPU
+        return max(1, pixels // self.settings.tile**2)
 
     @property
     def key(self) -> str:
