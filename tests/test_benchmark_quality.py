@@ -337,6 +337,7 @@ def test_the_file_gives_the_same_table_as_markdown(tmp_path):
     assert "* a note" in page
     assert "| method | error g | error r | error z | sky g |" in page
     assert f"| {PRODUCT} | 0.025±0.001 |" in page
+    assert f"| {PRODUCT} | 0.025 0.025 0.025 | 0.025 0.025 0.025 | - |" in page
     for field in ("holds", "wanted"):
         assert getattr(Verdict(**content["verdict"][PRODUCT][0]), field) == getattr(
             verdicts[PRODUCT][0], field

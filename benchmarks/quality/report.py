@@ -70,7 +70,32 @@ SHORT = {
 }
 """Heads of columns in blocks of several measures."""
 
+SUMMARY = (
+    ("error", "", 3, "error"),
+    ("sky_rms", "", 3, "sky"),
+    ("flux_bias", "5-10", 2, "bias at S/N 5-10, mag"),
+    ("flux_bias", "10-20", 2, "10-20"),
+    ("flux_bias", "> 20", 3, "above 20"),
+    ("depth_gain_single", "", 2, "depth, one band, mag"),
+    ("depth_gain_combined", "", 2, "all bands"),
+    ("seconds", "", 1, "s / Mpixel"),
+)
+"""Measure, bin, digits and head of the columns of the first table, whose cells hold all bands."""
+
 Rows = list[list[str]]
+
+
+def summary_rows(figures: Figures) -> Rows:
+    """Header, and a row per method: what matters most, without errors."""
+    header = ["method", *(head for *_, head in SUMMARY)]
+    rows = []
+    for method in figures.methods:
+        row = [method]
+        for measure, bin, digits, _ in SUMMARY:
+            found = [figures.pick(method, measure, band, bin) for band in figures.bands(measure)]
+            row.append(" ".join(f"{each[0].value:z.{digits}f}" for each in found if each) or "-")
+        rows.append(row)
+    return [header, *rows] if any(set(row[1:]) != {"-"} for row in rows) else []
 
 
 def cell(found: Sequence[Figure], block: Block) -> str:
@@ -139,7 +164,8 @@ def as_markdown(rows: Rows) -> str:
 
 def tables(figures: Figures, verdicts: dict[str, list[Verdict]]) -> list[tuple[str, Rows]]:
     """Title and rows of every table, those of the bar last."""
-    parts = [(block.title, block_rows(figures, block)) for block in BLOCKS]
+    parts = [("In short, g r z", summary_rows(figures))]
+    parts += [(block.title, block_rows(figures, block)) for block in BLOCKS]
     parts += [(f"The bar: {method}", verdict_rows(lines)) for method, lines in verdicts.items()]
     return [(title, rows) for title, rows in parts if rows]
 
