@@ -14,6 +14,8 @@ so the flux of the footprint is kept; a second pass on what is left after the fi
 spread out of the footprint. All of this is linear in flux once it is known which scale each pixel has.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from scipy import ndimage
@@ -95,47 +97,59 @@ def find_support(
     """
     finest = np.full(residual.shape, settings.scales, np.uint8)
     footprint = np.zeros(residual.shape, bool)
-    significance, candidates = torch.empty_like(residual), torch.empty_like(residual, dtype=torch.bool)
+    significance = torch.empty_like(residual)
     smoothed, variance = list(residual), [band.square() for band in sigma]
     for scale, threshold in enumerate(settings.threshold):
-        before = list(smoothed)
-        for band, fine in enumerate(before):
+        candidates = []
+        for band, level in enumerate(levels[:, scale]):
+            fine = smoothed[band]
             smoothed[band] = starlet.smooth(fine, 2**scale)
             variance[band] = starlet.smooth(variance[band], 2**scale)
+            found = torch.empty_like(fine, dtype=torch.bool)
             for rows in starlet.strips(fine):
-                noise = variance[band][rows].sqrt().mul_(float(levels[band, scale])).clamp_min_(_NO_NOISE)
+                noise = variance[band][rows].sqrt().mul_(float(level)).clamp_min_(_NO_NOISE)
                 value = torch.sub(fine[rows], smoothed[band][rows], out=significance[band, rows]).div_(noise)
-                candidates[band, rows] = value.abs() > settings.growth
-        for band, fine in enumerate(before):
-            region = _regions(significance, candidates[band], band, threshold)
-            unset = region[finest[band].reshape(-1)[region] == settings.scales]
+                found[rows] = value.abs() > settings.growth
+            places = found.view(-1).nonzero()[:, 0]
+            noise = variance[band].view(-1)[places].sqrt_().mul_(float(level))
+            candidates.append(_Candidates(found, places, fine.reshape(-1)[places], settings.growth * noise))
+        for band, each in enumerate(candidates):
+            values = significance.view(len(significance), -1)[:, each.places]
+            seeds = values.sum(0).abs_() > threshold * len(values) ** 0.5
+            seeds |= values[band].abs() > threshold
+            agrees = (each.smooth.abs() > each.least) & ((each.smooth > 0) == (values[band] > 0))
+            region = _regions(each, seeds)
+            places = each.places.cpu().numpy()[region]
+            unset = places[finest[band].reshape(-1)[places] == settings.scales]
             finest[band].reshape(-1)[unset] = scale
-            at = torch.from_numpy(region).to(fine.device)
-            here = fine.reshape(-1)[at]
-            noise = variance[band].reshape(-1)[at].sqrt_().mul_(float(levels[band, scale]))
-            agrees = here.abs() > settings.growth * noise
-            agrees &= (here > 0) == (significance[band].view(-1)[at] > 0)
-            footprint[band].reshape(-1)[region[agrees.cpu().numpy()]] = True
+            footprint[band].reshape(-1)[places[agrees.cpu().numpy()[region]]] = True
     finest[~footprint] = settings.scales
     return finest
 
 
-def _regions(significance: Tensor, candidates: Tensor, band: int, threshold: float) -> np.ndarray:
-    """Pixels, counted along the rows, of regions of candidates (8-connected) that hold a seed.
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """Pixels of a band whose coefficients may belong to a region.
 
-    significance : (band, y, x); candidates : (y, x) bool, of this band
-    threshold : of a seed, in the band or in the sum of all bands over the square root of their number
+    found : (y, x) bool; places : the same, counted along the rows
+    smooth, least : at these places the smoothed residual that was split into coefficients, and what it must
+        exceed to count as a source or a hole rather than a filter's ring
     """
-    mask = candidates.cpu().numpy()  # there is a way to label them
-    where = np.flatnonzero(mask)
+
+    found: Tensor
+    places: Tensor
+    smooth: Tensor
+    least: Tensor
+
+
+def _regions(candidates: _Candidates, seeds: Tensor) -> np.ndarray:
+    """Which candidates lie in a region (8-connected) that holds a seed: bool, as `seeds`."""
+    mask = candidates.found.cpu().numpy()  # there is a way to label them
     labels, count = ndimage.label(mask, np.ones((3, 3)))
-    labels = labels.reshape(-1)[where]
-    values = significance.view(len(significance), -1)[:, torch.from_numpy(where).to(significance.device)]
-    seeds = values.sum(0).abs_() > threshold * len(significance) ** 0.5
-    seeds |= values[band].abs() > threshold
+    labels = labels[mask]
     kept = np.zeros(count + 1, bool)
     kept[labels[seeds.cpu().numpy()]] = True
-    return where[kept[labels]]
+    return kept[labels]
 
 
 def _restore(
