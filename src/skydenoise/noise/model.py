@@ -112,11 +112,8 @@ class NoiseModel:
         invvar : (band, y, x), nanomaggies^-2; where it is not above 0 the result is 0
         """
         scale = np.asarray(self.scale, dtype=np.float32)[:, None, None]
-        covered = invvar > 0
-        root = np.sqrt(
-            invvar, out=np.ones(invvar.shape, dtype=np.float32), where=covered, casting="same_kind"
-        )
-        return np.where(covered, scale / root, np.float32(0))
+        root = np.sqrt(np.maximum(invvar, 0), dtype=np.float32, casting="same_kind")
+        return np.divide(scale, root, out=np.zeros_like(root), where=root > 0)
 
     def amplitude(self, height: int, width: int) -> Array:
         """Square root of the power spectrum on a grid: (band, height, width // 2 + 1) float32.
