@@ -15,7 +15,7 @@ from skydenoise.evaluate.plots import PALETTE, style
 
 SMEAR = 0.03
 """Methods lie side by side, by this share of the distance of two bins."""
-LIMITS = {"flux_bias": (-0.2, 0.75), "dual_bias": (-0.7, 0.25)}
+LIMITS = {"flux_bias": (-0.2, 0.75), "dual_bias": (-1.0, 0.25)}
 """Of the ordinate, mag; what is beyond is not drawn."""
 LEFT_OUT = (BARE, IDENTITY_BARE)
 """They lie under the curves of the same networks with `recover`."""
