@@ -22,7 +22,7 @@ from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
 from skydenoise.predict import Chunk, Denoiser, crew_for, load_denoiser, pipeline, predict_bricks
 from skydenoise.predict.calibrate import calibrate_model
-from skydenoise.predict.pipeline import GPU_MEMORY_MIB, MEMORY_MIB, MOST_PROCESSES
+from skydenoise.predict.pipeline import MOST_PROCESSES, pixels_of_largest
 from skydenoise.processes import Crew
 from skydenoise.settings import Architecture, OutputSettings, PredictSettings, RecoverSettings
 from skydenoise.stretch import Stretch
@@ -317,24 +317,47 @@ def test_bricks_side_by_side_are_those_of_one_process(survey, tmp_path, caplog):
     assert f"skipped: brick {NAMES[2]}" in caplog.text
 
 
+SURVEY_BRICK = 3 * 3600**2
+SURVEY_MIB = 2500
+
+
 @pytest.mark.parametrize(
-    ("threads", "memory", "processes"),
-    [(1, 10**6, 1), (4, 0, 1), (4, 3 * MEMORY_MIB, 3), (3, 4 * MEMORY_MIB, 3), (1024, 10**9, MOST_PROCESSES)],
+    ("threads", "memory", "pixels", "processes"),
+    [
+        (1, 10**6, SURVEY_BRICK, 1),
+        (4, 0, SURVEY_BRICK, 1),
+        (4, 3 * SURVEY_MIB, SURVEY_BRICK, 3),
+        (4, 3 * SURVEY_MIB, 4 * SURVEY_BRICK, 1),
+        (4, 3 * SURVEY_MIB, 0, 4),
+        (3, 4 * SURVEY_MIB, SURVEY_BRICK, 3),
+        (1024, 10**9, SURVEY_BRICK, MOST_PROCESSES),
+    ],
 )
-def test_there_are_as_many_processes_as_threads_and_memory_allow(monkeypatch, threads, memory, processes):
+def test_there_are_as_many_processes_as_threads_and_memory_allow(
+    monkeypatch, threads, memory, pixels, processes
+):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 50))
     monkeypatch.setattr(pipeline, "cuda_usable", lambda: False)
-    assert crew_for(threads, memory) == Crew(processes, threads)
+    assert crew_for(threads, memory, pixels) == Crew(processes, threads)
 
 
 def test_memory_that_others_use_is_not_counted_on(monkeypatch):
-    free = 2 * MEMORY_MIB << 20
+    free = 2 * SURVEY_MIB << 20
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
     monkeypatch.setattr(pipeline, "cuda_usable", lambda: False)
-    assert crew_for(8, 10**6).processes == 2
+    assert crew_for(8, 10**6, SURVEY_BRICK).processes == 2
     monkeypatch.setattr(pipeline, "cuda_usable", lambda: True)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (GPU_MEMORY_MIB << 20, 1 << 40))
-    assert crew_for(8, 10**6).processes == 1
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (4000 << 20, 1 << 40))
+    assert crew_for(8, 10**6, SURVEY_BRICK).processes == 1
+
+
+def test_the_largest_brick_decides_on_memory(survey):
+    cache, _, _ = survey
+    raw_brick(cache, NAMES[3], shape=(60, 70))
+    empty(cache, NAMES[0])
+    no_band(cache, NAMES[1])
+    assert pixels_of_largest(NAMES, cache, BANDS) == 2 * 60 * 70
+    assert pixels_of_largest([], cache, BANDS) == pixels_of_largest(["9999m999"], cache, BANDS) == 0
 
 
 def test_a_brick_that_cannot_be_read_is_left_out_of_the_calibration(survey, tmp_path, caplog):

@@ -13,13 +13,14 @@ from skydenoise.brick.brick import (
     read_denoised,
     write_brick,
 )
-from skydenoise.brick.fitsfile import write_survey_image
+from skydenoise.brick.fitsfile import image_pixels, write_survey_image
 from skydenoise.brick.readable import readable
 
 __all__ = [
     "Brick",
     "Denoised",
     "flag_bit",
+    "image_pixels",
     "is_complete",
     "read_brick",
     "read_denoised",

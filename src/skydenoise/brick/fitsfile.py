@@ -1,6 +1,7 @@
 """One image in one compressed FITS file, as the survey stores it: cards, compression, checksums."""
 
 import io
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,15 @@ def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
     for card in kept_cards(stored):
         header.append(card, bottom=True)
     return np.asarray(data, data.dtype.newbyteorder("=")), header
+
+
+def image_pixels(path: Path) -> int:
+    """Pixels of the image that `read_survey_image` would read, by its header; 0 if there is none."""
+    try:
+        with fitsio.FITS(str(path)) as file:
+            return math.prod(file[min(1, len(file) - 1)].get_info().get("dims", [0]))
+    except OSError:
+        return 0
 
 
 def _bytes(path: Path, start: int, end: int) -> bytes:

@@ -5,6 +5,14 @@
 """
 
 from skydenoise.predict.denoise import Denoiser, denoise_brick, load_denoiser
-from skydenoise.predict.pipeline import Chunk, crew_for, predict_bricks
+from skydenoise.predict.pipeline import Chunk, crew_for, pixels_of_largest, predict_bricks
 
-__all__ = ["Chunk", "Denoiser", "crew_for", "denoise_brick", "load_denoiser", "predict_bricks"]
+__all__ = [
+    "Chunk",
+    "Denoiser",
+    "crew_for",
+    "denoise_brick",
+    "load_denoiser",
+    "pixels_of_largest",
+    "predict_bricks",
+]
