@@ -12,7 +12,7 @@ import pytest
 import torch
 from astropy.io import fits
 
-from skydenoise.brick import Brick, read_denoised
+from skydenoise.brick import Brick, pixels_of_largest, read_denoised
 from skydenoise.brick.rawbrick import write_raw
 from skydenoise.errors import SettingsError, StepError
 from skydenoise.layout import coadd_file, raw_file
@@ -22,7 +22,7 @@ from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
 from skydenoise.predict import Chunk, Denoiser, crew_for, load_denoiser, pipeline, predict_bricks
 from skydenoise.predict.calibrate import calibrate_model
-from skydenoise.predict.pipeline import MOST_PROCESSES, pixels_of_largest
+from skydenoise.predict.pipeline import MOST_PROCESSES
 from skydenoise.processes import Crew
 from skydenoise.settings import Architecture, OutputSettings, PredictSettings, RecoverSettings
 from skydenoise.stretch import Stretch
@@ -356,8 +356,8 @@ def test_the_largest_brick_decides_on_memory(survey):
     raw_brick(cache, NAMES[3], shape=(60, 70))
     empty(cache, NAMES[0])
     no_band(cache, NAMES[1])
-    assert pixels_of_largest(NAMES, cache, BANDS) == 2 * 60 * 70
-    assert pixels_of_largest([], cache, BANDS) == pixels_of_largest(["9999m999"], cache, BANDS) == 0
+    assert pixels_of_largest(cache, NAMES, BANDS) == 2 * 60 * 70
+    assert pixels_of_largest(cache, [], BANDS) == pixels_of_largest(cache, ["9999m999"], BANDS) == 0
 
 
 def test_a_brick_that_cannot_be_read_is_left_out_of_the_calibration(survey, tmp_path, caplog):

@@ -39,6 +39,18 @@ class Crew:
         return processes, max(1, self.threads // processes)
 
 
+@dataclass(frozen=True)
+class Need:
+    """Memory of a process: MiB, and bytes for each pixel of each band of its brick."""
+
+    fixed_mib: int
+    pixel_bytes: int
+
+    def mib(self, pixels: int) -> int:
+        """For a brick of so many pixels, in all bands together."""
+        return self.fixed_mib + (self.pixel_bytes * pixels >> 20)
+
+
 def crew_within(threads: int, memory_mib: int, each_mib: int) -> Crew:
     """As many processes as threads, if there is memory for so many.
 

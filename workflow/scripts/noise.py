@@ -2,11 +2,11 @@ from functools import partial
 from pathlib import Path
 
 from skydenoise.atomic import write_json
-from skydenoise.brick import read_brick
+from skydenoise.brick import pixels_of_largest, read_brick
 from skydenoise.joblog import job_log
 from skydenoise.manifest import needed
 from skydenoise.noise import SkyOf, measure_survey_noise
-from skydenoise.noise.measure import MEMORY_MIB
+from skydenoise.noise.measure import NEED
 from skydenoise.processes import crew_within
 
 # the processes that share the bricks import this file anew
@@ -14,7 +14,8 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         params = snakemake.params
         sky = SkyOf(partial(read_brick, params.cache, bands=params.bands), params.max_lag)
-        crew = crew_within(snakemake.threads, snakemake.resources.mem_mb, MEMORY_MIB)
         names = needed(snakemake.input.manifests, "noise")
+        need = NEED.mib(pixels_of_largest(params.cache, names, params.bands))
+        crew = crew_within(snakemake.threads, snakemake.resources.mem_mb, need)
         noise = measure_survey_noise(names, sky, crew, scales=params.scales)
         write_json(Path(snakemake.output.noise), noise.to_json())

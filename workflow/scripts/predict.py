@@ -1,10 +1,11 @@
 from functools import partial
 from pathlib import Path
 
+from skydenoise.brick import pixels_of_largest
 from skydenoise.joblog import job_log
 from skydenoise.manifest import finished
 from skydenoise.model import read_description
-from skydenoise.predict import Chunk, crew_for, load_denoiser, pixels_of_largest, predict_bricks
+from skydenoise.predict import Chunk, crew_for, load_denoiser, predict_bricks
 
 # the processes that share the bricks import this file anew
 if __name__ == "__main__":
@@ -13,6 +14,6 @@ if __name__ == "__main__":
         load = partial(load_denoiser, Path(inputs.weights).parent, params.settings)
         chunk = Chunk(params.cache, params.root, load, params.output)
         names = finished([inputs.fetched])
-        pixels = pixels_of_largest(names, params.cache, read_description(Path(inputs.description)).bands)
+        pixels = pixels_of_largest(params.cache, names, read_description(Path(inputs.description)).bands)
         crew = crew_for(snakemake.threads, snakemake.resources.mem_mb, pixels)
         predict_bricks(names, chunk, Path(snakemake.output.manifest), crew)

@@ -9,19 +9,20 @@ from skydenoise.brick.brick import (
     Denoised,
     flag_bit,
     is_complete,
+    pixels_of_largest,
     read_brick,
     read_denoised,
     write_brick,
 )
-from skydenoise.brick.fitsfile import image_pixels, write_survey_image
+from skydenoise.brick.fitsfile import write_survey_image
 from skydenoise.brick.readable import readable
 
 __all__ = [
     "Brick",
     "Denoised",
     "flag_bit",
-    "image_pixels",
     "is_complete",
+    "pixels_of_largest",
     "read_brick",
     "read_denoised",
     "readable",

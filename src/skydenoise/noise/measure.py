@@ -20,7 +20,7 @@ from skydenoise.noise.correlation import valid_correlation
 from skydenoise.noise.levels import noise_levels
 from skydenoise.noise.model import NoiseModel
 from skydenoise.noise.tally import Tally, tally_sky
-from skydenoise.processes import Crew, each
+from skydenoise.processes import Crew, Need, each
 
 if TYPE_CHECKING:
     from skydenoise.brick import Brick
@@ -30,8 +30,8 @@ _log = logging.getLogger(__name__)
 MINIMUM_SKY = 10_000
 """Fewest sky pixels of a band for a measurement: sigma to 1 %, correlation to 0.01."""
 
-MEMORY_MIB = 1500
-"""What a process takes for a brick of 3600 x 3600 pixels in three bands."""
+NEED = Need(300, 32)
+"""That is 1.5 GB for 3600 x 3600 pixels in three bands."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 """
 
 from skydenoise.predict.denoise import Denoiser, denoise_brick, load_denoiser
-from skydenoise.predict.pipeline import Chunk, crew_for, pixels_of_largest, predict_bricks
+from skydenoise.predict.pipeline import Chunk, crew_for, predict_bricks
 
 __all__ = [
     "Chunk",
@@ -13,6 +13,5 @@ __all__ = [
     "crew_for",
     "denoise_brick",
     "load_denoiser",
-    "pixels_of_largest",
     "predict_bricks",
 ]

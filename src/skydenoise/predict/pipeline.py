@@ -14,14 +14,14 @@ import torch
 from tqdm import tqdm
 
 from skydenoise.allocator import reuse_freed_memory
-from skydenoise.brick import image_pixels, is_complete, read_brick, write_brick
+from skydenoise.brick import is_complete, read_brick, write_brick
 from skydenoise.device import cuda_usable
 from skydenoise.digest import file_digest, joint_digest
 from skydenoise.errors import BrickError, StepError, disk_full
 from skydenoise.layout import coadd_file, raw_file
 from skydenoise.manifest import Entry, write_manifest
 from skydenoise.predict.denoise import Denoiser, denoise_brick
-from skydenoise.processes import Crew, crew_within, each
+from skydenoise.processes import Crew, Need, crew_within, each
 from skydenoise.settings import OutputSettings
 
 logger = logging.getLogger(__name__)
@@ -29,9 +29,8 @@ logger = logging.getLogger(__name__)
 MOST_PROCESSES = 16
 """Of one job."""
 
-MEMORY, GPU_MEMORY = (400, 56), (1500, 66)
-"""What a process takes: MiB, and bytes for each pixel of each band of its brick. That is 2.5 GB for 3600 x 3600
-pixels in three bands (docs/performance.md); on a GPU it is an estimate."""
+NEED, GPU_NEED = Need(400, 56), Need(1500, 66)
+"""That is 2.5 GB for 3600 x 3600 pixels in three bands (docs/performance.md); on a GPU it is an estimate."""
 
 
 def crew_for(threads: int, memory_mib: int, pixels: int) -> Crew:
@@ -40,22 +39,11 @@ def crew_for(threads: int, memory_mib: int, pixels: int) -> Crew:
     threads, memory_mib : that the job may use
     pixels : of the largest brick, in all bands together
     """
-    crew = crew_within(threads, memory_mib, _mib(MEMORY, pixels))
+    crew = crew_within(threads, memory_mib, NEED.mib(pixels))
     most = MOST_PROCESSES
     if cuda_usable():
-        most = min(most, max(1, (torch.cuda.mem_get_info()[0] >> 20) // _mib(GPU_MEMORY, pixels)))
+        most = min(most, max(1, (torch.cuda.mem_get_info()[0] >> 20) // GPU_NEED.mib(pixels)))
     return Crew(min(crew.processes, most), threads)
-
-
-def _mib(memory: tuple[int, int], pixels: int) -> int:
-    fixed, for_a_pixel = memory
-    return fixed + (for_a_pixel * pixels >> 20)
-
-
-def pixels_of_largest(names: Sequence[str], cache: Path, bands: Sequence[str]) -> int:
-    """Pixels of the largest of these bricks, in all bands together, by the headers of its first band."""
-    files = (raw_file(cache, name, "image", bands[0]) for name in names)
-    return len(bands) * max(map(image_pixels, files), default=0)
 
 
 def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, crew: Crew) -> list[Entry]:
