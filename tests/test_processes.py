@@ -106,7 +106,9 @@ def test_a_process_that_dies_is_told_in_one_line():
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_no_process_outlives_the_first(tmp_path, end):
     code = (
-        "from pathlib import Path; from tests.test_processes import each, sleep, prepare, PAIR\n"
+        "import signal; from pathlib import Path\n"
+        "from tests.test_processes import each, sleep, prepare, PAIR\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
         f"if __name__ == '__main__': list(each(sleep, [Path({str(tmp_path)!r})] * 2, PAIR, prepare))"
     )
     script = tmp_path / "script.py"
@@ -116,9 +118,13 @@ def test_no_process_outlives_the_first(tmp_path, end):
     parent = subprocess.Popen(
         [sys.executable, script], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    found = wait_for(lambda: [int(p.name) for p in tmp_path.iterdir() if p.name.isdigit()], 2)
-    os.kill(parent.pid, end)
-    parent.wait(20)
+    try:
+        found = wait_for(lambda: [int(p.name) for p in tmp_path.iterdir() if p.name.isdigit()], 2)
+        os.kill(parent.pid, end)
+        parent.wait(20)
+    finally:
+        parent.kill()
+        parent.wait()
     wait_for(lambda: [pid for pid in found if not psutil.pid_exists(pid)], 2)
 
 
