@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks import machine
-from benchmarks.speed import cpu, kernels, limits, measure, prediction, training
+from benchmarks.speed import cpu, jobs, kernels, limits, measure, prediction, training
 from benchmarks.speed.inputs import Inputs, enlarged, make_inputs
 from benchmarks.speed.measure import Timing, times_slower
 from benchmarks.speed.scales import FULL, TINY
@@ -101,8 +101,8 @@ def test_every_part_of_a_brick_is_timed(inputs):
 
 
 def test_a_job_says_how_many_bricks_it_does_and_how_busy_the_network_is(inputs, monkeypatch):
-    monkeypatch.setattr(prediction, "cores", lambda: 1)
-    (one, two) = prediction.pipeline(inputs)
+    monkeypatch.setattr(jobs, "cores", lambda: 1)
+    (one, two) = jobs.pipeline(inputs)
     assert [one["what"], two["what"]] == ["1 bricks, 1 processes", "2 bricks, 1 processes"]
     for row in (one, two):
         assert 0 < row["network_busy"] < 1

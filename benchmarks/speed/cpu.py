@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.inputs import Inputs, make_inputs
+from benchmarks.speed.jobs import pipeline, safety
 from benchmarks.speed.kernels import kernels
 from benchmarks.speed.limits import limits
 from benchmarks.speed.overhead import overhead
-from benchmarks.speed.prediction import parts, peers, pipeline, safety, tiles_at_once
+from benchmarks.speed.prediction import parts, peers, tiles_at_once
 from benchmarks.speed.scales import FULL, QUICK, Scale
 from benchmarks.speed.table import keep, versions
 from benchmarks.speed.training import training

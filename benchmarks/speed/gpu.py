@@ -16,8 +16,9 @@ from typing import Any
 import torch
 
 from benchmarks.speed.inputs import Inputs, make_inputs
+from benchmarks.speed.jobs import pipeline, safety
 from benchmarks.speed.limits import limits
-from benchmarks.speed.prediction import parts, peers, pipeline, safety, tiles_at_once
+from benchmarks.speed.prediction import parts, peers, tiles_at_once
 from benchmarks.speed.scales import FULL, QUICK, TINY, Scale
 from benchmarks.speed.table import keep, show, versions
 from benchmarks.speed.training import ON_GPU, PAPER_PIXELS, loss_curves, training

@@ -1,18 +1,15 @@
-"""Prediction: its parts, peers on the same weights, the pipeline over several bricks, the price of safety."""
+"""Prediction of one brick: its parts, and peers on the same weights."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import fitsio
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,24 +18,17 @@ from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.measure import (
     Run,
     Timing,
-    clocked,
-    cores,
-    take_turns,
     take_turns_apart,
     times_slower,
 )
 from skydenoise.allocator import reuse_freed_memory
-from skydenoise.brick import read_brick, write_brick
-from skydenoise.digest import file_digest, joint_digest
+from skydenoise.brick import write_brick
 from skydenoise.fill import fill
-from skydenoise.layout import coadd_file, raw_file
 from skydenoise.model import for_inference, load_model
-from skydenoise.predict import Chunk, Denoiser, denoise_brick, load_denoiser, predict_bricks
+from skydenoise.predict import Denoiser, denoise_brick, load_denoiser
 from skydenoise.predict.denoise import apply_network
-from skydenoise.processes import Crew
 from skydenoise.recover import recover
 from skydenoise.settings import OutputSettings
-from skydenoise.simulate import BANDS
 from skydenoise.tiles import TileGrid, window
 
 Row = dict[str, Any]
@@ -245,100 +235,3 @@ def _loaded(folder: Path, device: str, fast: bool) -> Any:
         network, description = load_model(folder, device)
         _networks[folder, device, fast] = (for_inference(network) if fast else network, description)
     return _networks[folder, device, fast]
-
-
-# ---------------------------------------------------------------- many bricks
-
-
-def pipeline(inputs: Inputs, device: str = "cpu") -> Iterator[Row]:
-    """A job's bricks per hour and the share of its cores that the network keeps busy.
-
-    Against the number of bricks, one process for each core; then most bricks in fewer processes.
-    """
-    for bricks in inputs.scale.chunks:
-        yield _pipeline_row(inputs, device, bricks, cores())
-    for processes in inputs.scale.processes:
-        if processes < cores():
-            yield _pipeline_row(inputs, device, max(inputs.scale.chunks), processes)
-
-
-def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> Row:
-    crew = Crew(processes, cores())
-    processes, _ = crew.share(bricks)
-    root = inputs.results / f"{bricks}-in-{processes}"
-    clocks = root / "clocks"
-    clocks.mkdir(parents=True)
-    job = Chunk(inputs.cache, root, partial(clocked_denoiser, inputs, device, clocks), OUTPUT)
-    begun = time.time()
-    predict_bricks(inputs.names[:bricks], job, root / "chunk.tsv", crew)
-    seconds = time.time() - begun
-    start = min(file.stat().st_mtime for file in clocks.glob("*.begun")) - begun
-    busy = sum(float(file.read_text()) for file in clocks.glob("*.network"))
-    shutil.rmtree(root)
-    return {
-        "part": "prediction, pipeline",
-        "what": f"{bricks} bricks, {processes} processes",
-        "seconds": round(seconds, 2),
-        "start_s": round(start, 2),
-        "bricks_per_hour": round(3600 * bricks / (seconds - start), 1),
-        "network_busy": round(busy / processes / (seconds - start), 3),
-    }
-
-
-def clocked_denoiser(inputs: Inputs, device: str, clocks: Path) -> Denoiser:
-    """The denoiser of a process, which leaves in a folder when it was made and how long its network works."""
-    denoiser, network = timed_denoiser(inputs, device)
-    network.file = clocks / f"{os.getpid()}.network"
-    (clocks / f"{os.getpid()}.begun").touch()
-    return denoiser
-
-
-# ---------------------------------------------------------------- safety
-
-
-def safety(inputs: Inputs, device: str = "cpu") -> list[Row]:
-    """What checksums, digests, atomic writes and flags add to one brick, in seconds and as a share of it."""
-    denoiser, _ = timed_denoiser(inputs, device)
-    brick = inputs.brick()
-    denoised = denoise_brick(brick, denoiser)
-    whole, _ = clocked(lambda: denoise_brick(read_brick(inputs.cache, brick.name, BANDS), denoiser))
-    root = inputs.results / "safety"
-    files = [raw_file(inputs.cache, brick.name, kind, band) for kind in ("image", "invvar") for band in BANDS]
-
-    def digests() -> None:
-        written = [coadd_file(root, brick.name, kind, band) for kind in ("image", "sigma") for band in BANDS]
-        joint_digest(file_digest(file) for file in [*files, *written])
-
-    def bare() -> None:
-        root.mkdir(parents=True, exist_ok=True)
-        for kind, step, images in (
-            ("i", OUTPUT.step, denoised.image),
-            ("s", OUTPUT.step / 10, denoised.sigma),
-        ):
-            for band, data in zip(BANDS, images, strict=True):
-                _bare_write(
-                    root / f"{kind}-{band}.fits.fz", data, qlevel=-step, qmethod="SUBTRACTIVE_DITHER_2"
-                )
-        _bare_write(root / "flags.fits.fz", denoised.flags)
-
-    timings = take_turns(
-        {"safe write": lambda: write_brick(root, brick, denoised, OUTPUT, {"key": "x"}), "bare write": bare,
-         "digests": digests},
-        inputs.scale.repetitions,
-    )  # fmt: skip
-    whole += timings["bare write"].median
-    extra = {
-        "headers, checksums and atomic writes": timings["safe write"].median - timings["bare write"].median,
-        "digests of inputs and outputs": timings["digests"].median,
-    }
-    return [
-        {"part": "safety", "what": name, "seconds": round(seconds, 3), "share": round(seconds / whole, 4)}
-        for name, seconds in extra.items()
-    ]
-
-
-def _bare_write(path: Path, data: np.ndarray, **how: Any) -> None:
-    tile = [min(100, edge) for edge in data.shape]
-    with fitsio.FITS(str(path), "rw", clobber=True) as file:
-        file.write(None)
-        file.write(np.ascontiguousarray(data), compress="RICE", tile_dims=tile, **how)

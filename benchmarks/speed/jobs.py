@@ -1,0 +1,115 @@
+"""Whole jobs: bricks per hour from file to file, and the price of safety."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import fitsio
+import numpy as np
+
+from benchmarks.speed.inputs import Inputs
+from benchmarks.speed.measure import clocked, cores, take_turns
+from benchmarks.speed.prediction import OUTPUT, Row, timed_denoiser
+from skydenoise.brick import read_brick, write_brick
+from skydenoise.digest import file_digest, joint_digest
+from skydenoise.layout import coadd_file, raw_file
+from skydenoise.predict import Chunk, Denoiser, denoise_brick, predict_bricks
+from skydenoise.processes import Crew
+from skydenoise.simulate import BANDS
+
+
+def pipeline(inputs: Inputs, device: str = "cpu") -> Iterator[Row]:
+    """A job's bricks per hour and the share of its cores that the network keeps busy.
+
+    Against the number of bricks, one process for each core; then most bricks in fewer processes.
+    """
+    for bricks in inputs.scale.chunks:
+        yield _pipeline_row(inputs, device, bricks, cores())
+    for processes in inputs.scale.processes:
+        if processes < cores():
+            yield _pipeline_row(inputs, device, max(inputs.scale.chunks), processes)
+
+
+def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> Row:
+    crew = Crew(processes, cores())
+    processes, _ = crew.share(bricks)
+    root = inputs.results / f"{bricks}-in-{processes}"
+    clocks = root / "clocks"
+    clocks.mkdir(parents=True)
+    job = Chunk(inputs.cache, root, partial(clocked_denoiser, inputs, device, clocks), OUTPUT)
+    begun = time.time()
+    predict_bricks(inputs.names[:bricks], job, root / "chunk.tsv", crew)
+    seconds = time.time() - begun
+    start = min(file.stat().st_mtime for file in clocks.glob("*.begun")) - begun
+    busy = sum(float(file.read_text()) for file in clocks.glob("*.network"))
+    shutil.rmtree(root)
+    return {
+        "part": "prediction, pipeline",
+        "what": f"{bricks} bricks, {processes} processes",
+        "seconds": round(seconds, 2),
+        "start_s": round(start, 2),
+        "bricks_per_hour": round(3600 * bricks / (seconds - start), 1),
+        "network_busy": round(busy / processes / (seconds - start), 3),
+    }
+
+
+def clocked_denoiser(inputs: Inputs, device: str, clocks: Path) -> Denoiser:
+    """The denoiser of a process, which leaves in a folder when it was made and how long its network works."""
+    denoiser, network = timed_denoiser(inputs, device)
+    network.file = clocks / f"{os.getpid()}.network"
+    (clocks / f"{os.getpid()}.begun").touch()
+    return denoiser
+
+
+def safety(inputs: Inputs, device: str = "cpu") -> list[Row]:
+    """What checksums, digests, atomic writes and flags add to one brick, in seconds and as a share of it."""
+    denoiser, _ = timed_denoiser(inputs, device)
+    brick = inputs.brick()
+    denoised = denoise_brick(brick, denoiser)
+    whole, _ = clocked(lambda: denoise_brick(read_brick(inputs.cache, brick.name, BANDS), denoiser))
+    root = inputs.results / "safety"
+    files = [raw_file(inputs.cache, brick.name, kind, band) for kind in ("image", "invvar") for band in BANDS]
+
+    def digests() -> None:
+        written = [coadd_file(root, brick.name, kind, band) for kind in ("image", "sigma") for band in BANDS]
+        joint_digest(file_digest(file) for file in [*files, *written])
+
+    def bare() -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        for kind, step, images in (
+            ("i", OUTPUT.step, denoised.image),
+            ("s", OUTPUT.step / 10, denoised.sigma),
+        ):
+            for band, data in zip(BANDS, images, strict=True):
+                _bare_write(
+                    root / f"{kind}-{band}.fits.fz", data, qlevel=-step, qmethod="SUBTRACTIVE_DITHER_2"
+                )
+        _bare_write(root / "flags.fits.fz", denoised.flags)
+
+    timings = take_turns(
+        {"safe write": lambda: write_brick(root, brick, denoised, OUTPUT, {"key": "x"}), "bare write": bare,
+         "digests": digests},
+        inputs.scale.repetitions,
+    )  # fmt: skip
+    whole += timings["bare write"].median
+    extra = {
+        "headers, checksums and atomic writes": timings["safe write"].median - timings["bare write"].median,
+        "digests of inputs and outputs": timings["digests"].median,
+    }
+    return [
+        {"part": "safety", "what": name, "seconds": round(seconds, 3), "share": round(seconds / whole, 4)}
+        for name, seconds in extra.items()
+    ]
+
+
+def _bare_write(path: Path, data: np.ndarray, **how: Any) -> None:
+    tile = [min(100, edge) for edge in data.shape]
+    with fitsio.FITS(str(path), "rw", clobber=True) as file:
+        file.write(None)
+        file.write(np.ascontiguousarray(data), compress="RICE", tile_dims=tile, **how)
