@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any
 
 import fitsio
@@ -25,9 +26,10 @@ from skydenoise.simulate import BANDS
 
 
 def pipeline(inputs: Inputs, device: str = "cpu") -> Iterator[Row]:
-    """A job's bricks per hour and the share of its cores that the network keeps busy.
+    """A job's bricks per hour, the share of its cores that the network keeps busy, memory of a process.
 
-    Against the number of bricks, one process for each core; then most bricks in fewer processes.
+    Against the number of bricks, one process for each core; then most bricks in fewer processes. Memory is
+    the most that any process of the benchmark held, of those that have ended.
     """
     for bricks in inputs.scale.chunks:
         yield _pipeline_row(inputs, device, bricks, cores())
@@ -49,6 +51,7 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
     start = min(file.stat().st_mtime for file in clocks.glob("*.begun")) - begun
     busy = sum(float(file.read_text()) for file in clocks.glob("*.network"))
     shutil.rmtree(root)
+    memory = {"process_mib": getrusage(RUSAGE_CHILDREN).ru_maxrss >> 10} if processes > 1 else {}
     return {
         "part": "prediction, pipeline",
         "what": f"{bricks} bricks, {processes} processes",
@@ -56,13 +59,13 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
         "start_s": round(start, 2),
         "bricks_per_hour": round(3600 * bricks / (seconds - start), 1),
         "network_busy": round(busy / processes / (seconds - start), 3),
+        **memory,
     }
 
 
 def clocked_denoiser(inputs: Inputs, device: str, clocks: Path) -> Denoiser:
     """The denoiser of a process, which leaves in a folder when it was made and how long its network works."""
-    denoiser, network = timed_denoiser(inputs, device)
-    network.file = clocks / f"{os.getpid()}.network"
+    denoiser, _ = timed_denoiser(inputs, device, clocks / f"{os.getpid()}.network")
     (clocks / f"{os.getpid()}.begun").touch()
     return denoiser
 

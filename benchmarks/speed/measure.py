@@ -116,11 +116,6 @@ def _set_up(setup: Callable[..., Run], arguments: tuple[Any, ...]) -> None:
     _idle_mib = _peak_mib()
 
 
-def _result() -> Any:
-    assert _run is not None
-    return _run()
-
-
 def _again() -> tuple[float, float]:
     assert _run is not None
     return clocked(_run)

@@ -40,7 +40,7 @@ OUTPUT = OutputSettings()
 class Timed(nn.Module):
     """A network that adds up the seconds it takes, and writes their sum to a file if it is given one."""
 
-    def __init__(self, network: nn.Module, file: Path | None = None) -> None:
+    def __init__(self, network: nn.Module, file: Path | None) -> None:
         super().__init__()
         self.network, self.file = network, file
         self.taken = np.zeros(2)  # wall and processor seconds
@@ -62,11 +62,11 @@ def now() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def timed_denoiser(inputs: Inputs, device: str = "cpu") -> tuple[Denoiser, Timed]:
-    """The model of `inputs`, as a job loads it, and its clock."""
+def timed_denoiser(inputs: Inputs, device: str = "cpu", file: Path | None = None) -> tuple[Denoiser, Timed]:
+    """The model of `inputs`, as a job loads it, and its clock, which writes to `file`."""
     reuse_freed_memory()
     denoiser = load_denoiser(inputs.model, inputs.settings, device)
-    network = Timed(denoiser.network)
+    network = Timed(denoiser.network, file)
     return replace(denoiser, network=network), network
 
 
