@@ -94,7 +94,8 @@ def test_the_plain_loop_gives_our_result(inputs):
 
 def test_every_part_of_a_brick_is_timed(inputs):
     rows = prediction.parts(inputs)
-    assert [row["what"] for row in rows] == ["read", "fill", "network", "blend", "recover", "write"]
+    names = ["read", "fill", "network", "blend", "recover", "sigma and flags", "write"]
+    assert [row["what"] for row in rows] == names
     assert sum(row["cpu_share"] for row in rows) == pytest.approx(1, abs=0.01)
     assert np.isfinite(read_denoised(inputs.results, inputs.names[0], BANDS).image).all()
     assert fill(inputs.brick().image, inputs.brick().usable).shape == (3, EDGE, EDGE)

@@ -118,6 +118,16 @@ def test_sigma_takes_the_recovered_curve_where_residual_was_put_back():
     np.testing.assert_allclose(model.sigma(np.zeros_like(noise), noise), 0.2 * (noise > 0), rtol=1e-6)
 
 
+def test_sigma_of_a_tall_image_is_that_of_its_signal_in_one_piece():
+    generator = np.random.default_rng(3)
+    image = (50 * generator.normal(size=(1, 600, 40))).astype(np.float32)
+    noise = generator.uniform(0.5, 2, image.shape).astype(np.float32)
+    curve = Curve((0.1, 1.0, 30.0), (0.2, 0.5, 1.0))
+    ratio = np.interp(np.arcsinh(local_signal(image[0], noise[0])), np.arcsinh(curve.signal), curve.ratio)
+    model = UncertaintyModel(("g",), (curve,), (curve,))
+    np.testing.assert_allclose(model.sigma(image, noise)[0], ratio * noise[0], rtol=1e-5)
+
+
 def test_local_signal_is_in_units_of_the_noise_and_never_negative():
     image = np.full((9, 9), -1, np.float32)
     image[:, 5:] = 3

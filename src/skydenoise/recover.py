@@ -68,28 +68,32 @@ def recover(
     if not settings.enabled:
         return network.astype(np.float32), np.zeros(image.shape, bool)
     unusable = torch.from_numpy(~usable).to(device)
+    measured = torch.as_tensor(image, dtype=torch.float32, device=device)
     base = torch.as_tensor(network, dtype=torch.float32, device=device)
-    residual = (torch.as_tensor(image, dtype=torch.float32, device=device) - base).masked_fill_(unusable, 0)
-    noise = torch.as_tensor(sigma, dtype=torch.float32, device=device).masked_fill(unusable, 0)
-    finest = find_support(residual, noise, levels, settings)
+    noise = torch.as_tensor(sigma, dtype=torch.float32, device=device)
+    residual = (measured - base).masked_fill_(unusable, 0)
+    finest = find_support(residual, noise.square().masked_fill_(unusable, 0), levels, settings)
+    del residual
     finest[~usable] = settings.scales
-    restored = base.clone()
+    restored, scratch = base.clone(), base.new_empty((2, *base.shape[1:]))
     for band, support in enumerate(finest):
         where = np.flatnonzero(support < settings.scales)
         if where.size:
             scale = torch.from_numpy(support.reshape(-1)[where]).to(device)
             places = torch.from_numpy(where).to(device)
-            put_back = _restore(residual[band], noise[band].reshape(-1)[places], places, scale, settings)
+            here, sharp = (each[band].reshape(-1)[places] for each in (measured, noise))
+            put_back = _restore(here - base[band].reshape(-1)[places], _SHARP * sharp, places, scale, scratch)
             restored[band].view(-1)[places] += put_back
     return restored.cpu().numpy(), (restored != base).cpu().numpy()
 
 
 def find_support(
-    residual: Tensor, sigma: Tensor, levels: np.ndarray, settings: RecoverSettings
+    residual: Tensor, variance: Tensor, levels: np.ndarray, settings: RecoverSettings
 ) -> np.ndarray:
     """Find where the residual is significant, and how finely.
 
-    residual, sigma : (band, y, x) float32, nanomaggies; both 0 where unusable
+    residual, variance : (band, y, x) float32, nanomaggies and their square; both 0 where unusable; both are
+        overwritten, which saves memory and, more than that, the time in which the kernel clears new pages
     levels : (band, scales)
 
     Returns (band, y, x) uint8: the finest significant scale of a pixel of the footprint, settings.scales
@@ -97,24 +101,18 @@ def find_support(
     """
     finest = np.full(residual.shape, settings.scales, np.uint8)
     footprint = np.zeros(residual.shape, bool)
-    significance = torch.empty_like(residual)
-    smoothed, variance = list(residual), [band.square() for band in sigma]
+    fine, coarse = list(residual), list(torch.empty_like(residual))
+    variances, spare = list(variance), torch.empty_like(variance[0])
     for scale, threshold in enumerate(settings.threshold):
         candidates = []
         for band, level in enumerate(levels[:, scale]):
-            fine = smoothed[band]
-            smoothed[band] = starlet.smooth(fine, 2**scale)
-            variance[band] = starlet.smooth(variance[band], 2**scale)
-            found = torch.empty_like(fine, dtype=torch.bool)
-            for rows in starlet.strips(fine):
-                noise = variance[band][rows].sqrt().mul_(float(level)).clamp_min_(_NO_NOISE)
-                value = torch.sub(fine[rows], smoothed[band][rows], out=significance[band, rows]).div_(noise)
-                found[rows] = value.abs() > settings.growth
-            places = found.view(-1).nonzero()[:, 0]
-            noise = variance[band].view(-1)[places].sqrt_().mul_(float(level))
-            candidates.append(_Candidates(found, places, fine.reshape(-1)[places], settings.growth * noise))
+            starlet.smooth(fine[band], 2**scale, out=coarse[band])
+            spare, variances[band] = variances[band], starlet.smooth(variances[band], 2**scale, out=spare)
+            split = fine[band], coarse[band], variances[band]
+            candidates.append(_split(*split, float(level), settings.growth))
+        significance, fine, coarse = fine, coarse, fine
         for band, each in enumerate(candidates):
-            values = significance.view(len(significance), -1)[:, each.places]
+            values = torch.stack([plane.view(-1)[each.places] for plane in significance])
             seeds = values.sum(0).abs_() > threshold * len(values) ** 0.5
             seeds |= values[band].abs() > threshold
             agrees = (each.smooth.abs() > each.least) & ((each.smooth > 0) == (values[band] > 0))
@@ -142,6 +140,21 @@ class _Candidates:
     least: Tensor
 
 
+def _split(fine: Tensor, coarse: Tensor, variance: Tensor, level: float, growth: float) -> _Candidates:
+    """Candidates among the coefficients fine - coarse, whose significance replaces `fine`; all (y, x)."""
+    found = torch.empty_like(fine, dtype=torch.bool)
+    parts = []
+    for rows in starlet.strips(fine):
+        noise = variance[rows].sqrt().mul_(level).clamp_min_(_NO_NOISE)
+        value = (fine[rows] - coarse[rows]).div_(noise)
+        torch.gt(value.abs(), growth, out=found[rows])
+        here = found[rows].view(-1).nonzero()[:, 0]
+        least = growth * noise.view(-1)[here]
+        parts.append((here + rows.start * fine.shape[1], fine[rows].view(-1)[here], least))
+        fine[rows] = value
+    return _Candidates(found, *(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
 def _regions(candidates: _Candidates, seeds: Tensor) -> np.ndarray:
     """Which candidates lie in a region (8-connected) that holds a seed: bool, as `seeds`."""
     mask = candidates.found.cpu().numpy()  # there is a way to label them
@@ -152,26 +165,26 @@ def _regions(candidates: _Candidates, seeds: Tensor) -> np.ndarray:
     return kept[labels]
 
 
-def _restore(
-    residual: Tensor, sigma: Tensor, places: Tensor, scale: Tensor, settings: RecoverSettings
-) -> Tensor:
-    """Spread the residual (y, x) of each pixel of the footprint by the kernel of its scale.
+def _restore(wanted: Tensor, sharp: Tensor, places: Tensor, scale: Tensor, scratch: Tensor) -> Tensor:
+    """Spread the residual of each pixel of the footprint by the kernel of its scale.
 
-    sigma, scale : noise, and finest significant scale, of the pixels at `places` (counted along the rows)
+    wanted, scale : residual, and finest significant scale, of the pixels at `places` (counted along the rows)
+    sharp : what a pass leaves above this is put back as it is
+    scratch : (2, y, x) float32 to work in
 
     Returns what the pixels at `places` get. `scale` is refined: on a steep flank the fine coefficients cross
-    zero and miss that detail was spread too widely. What a pass leaves above _SHARP sigma is sharp.
+    zero and miss that detail was spread too widely.
     """
-    wanted = residual.reshape(-1)[places]
     restored = torch.zeros_like(wanted)
     for _ in range(_PASSES):
         left = wanted - restored
-        spread = torch.zeros_like(residual)
-        for each in range(settings.scales - 1, -1, -1):
-            if each < settings.scales - 1:
-                spread = starlet.smooth(spread, 2**each)
+        spread, spare = scratch
+        spread.zero_()
+        for each in range(int(scale.max()), -1, -1):
             chosen = scale == each
             spread.view(-1)[places[chosen]] += left[chosen]
+            if each > 0:
+                spread, spare = starlet.smooth(spread, 2 ** (each - 1), out=spare), spread
         restored += spread.view(-1)[places]
-        scale.masked_fill_((wanted - restored).abs_() > _SHARP * sigma, 0)
+        scale.masked_fill_((wanted - restored).abs_() > sharp, 0)
     return restored

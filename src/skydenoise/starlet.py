@@ -66,13 +66,17 @@ def transform(image: Tensor, scales: int) -> Tensor:
     return torch.stack([transform(band, scales) for band in image], dim=1)
 
 
-def smooth(image: Tensor, step: int) -> Tensor:
-    """Smooth `image` (y, x) by the B3 spline with taps `step` pixels apart; returns a new array."""
+def smooth(image: Tensor, step: int, out: Tensor | None = None) -> Tensor:
+    """Smooth `image` (y, x) by the B3 spline with taps `step` pixels apart.
+
+    Returns `out`, an array like `image` that is none of its memory; without one a new array, half of whose
+    time is the kernel's, which clears its pages.
+    """
     height, width = image.shape
     margin = 2 * step
     rows, columns = _mirrored(height, margin, image.device), _mirrored(width, margin, image.device)
     left, right = columns[:margin], columns[margin + width :]
-    result = torch.empty_like(image, memory_format=torch.contiguous_format)
+    result = torch.empty_like(image, memory_format=torch.contiguous_format) if out is None else out
     for strip in strips(image):
         start, stop = strip.start, strip.stop
         if start >= margin and stop + margin <= height:

@@ -124,36 +124,14 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
 
 
 def denoise_brick(brick: Brick, denoiser: Denoiser) -> Denoised:
-    """Denoised image, uncertainty and flags of one brick.
-
-    - A pixel without coverage: image 0, sigma NaN, NODATA.
-    - A saturated or bad pixel: the network's inpainting, sigma NaN, INPAINTED. One without coverage is
-      inpainted only within half a tile of a measured pixel; farther away the network would make up the sky,
-      so it has no data.
-    - RECOVERED where residual was put back; LOWCOV where invvar is below `low_coverage` of its median over
-      covered pixels.
+    """Denoised image, uncertainty and flags of one brick: `restore`, then `finish`.
 
     Raises
     ------
     BrickError : other bands than the model's, smaller than a tile, no usable pixel at all, or no finite
         result
     """
-    image, recovered, noise_sigma = restore(brick, denoiser)
-    inpainted = inpainted_pixels(brick, reach=denoiser.settings.tile // 2)
-    no_data = (brick.invvar <= 0) & ~inpainted
-    if denoiser.uncertainty is None:
-        sigma = noise_sigma
-    else:
-        sigma = denoiser.uncertainty.sigma(image, noise_sigma, recovered)
-    image[no_data] = 0
-    sigma[no_data | inpainted] = np.nan
-    flags = np.zeros(brick.shape, dtype=np.int32)
-    low = low_coverage(brick.invvar, denoiser.settings.low_coverage)
-    kinds = {"NODATA": no_data, "RECOVERED": recovered, "INPAINTED": inpainted, "LOWCOV": low}
-    for kind, where in kinds.items():
-        for band, plane in enumerate(where):
-            flags |= plane.astype(np.int32) << flag_bit(kind, band)
-    return Denoised(image, sigma, flags)
+    return finish(brick, denoiser, *restore(brick, denoiser))
 
 
 def restore(brick: Brick, denoiser: Denoiser) -> tuple[Array, Array, Array]:
@@ -180,6 +158,33 @@ def restore(brick: Brick, denoiser: Denoiser) -> tuple[Array, Array, Array]:
         brick.image, network_image, noise_sigma, usable, noise.levels, settings, denoiser.device
     )
     return image, recovered, noise_sigma
+
+
+def finish(brick: Brick, denoiser: Denoiser, image: Array, recovered: Array, noise_sigma: Array) -> Denoised:
+    """Uncertainty and flags beside what `restore` returned, whose image it changes.
+
+    - A pixel without coverage: image 0, sigma NaN, NODATA.
+    - A saturated or bad pixel: the network's inpainting, sigma NaN, INPAINTED. One without coverage is
+      inpainted only within half a tile of a measured pixel; farther away the network would make up the sky,
+      so it has no data.
+    - RECOVERED where residual was put back; LOWCOV where invvar is below `low_coverage` of its median over
+      covered pixels.
+    """
+    inpainted = inpainted_pixels(brick, reach=denoiser.settings.tile // 2)
+    no_data = (brick.invvar <= 0) & ~inpainted
+    if denoiser.uncertainty is None:
+        sigma = noise_sigma
+    else:
+        sigma = denoiser.uncertainty.sigma(image, noise_sigma, recovered)
+    image[no_data] = 0
+    sigma[no_data | inpainted] = np.nan
+    flags = np.zeros(brick.shape, dtype=np.int32)
+    low = low_coverage(brick.invvar, denoiser.settings.low_coverage)
+    kinds = {"NODATA": no_data, "RECOVERED": recovered, "INPAINTED": inpainted, "LOWCOV": low}
+    for kind, where in kinds.items():
+        for band, plane in enumerate(where):
+            np.bitwise_or(flags, 1 << flag_bit(kind, band), out=flags, where=plane)
+    return Denoised(image, sigma, flags)
 
 
 def check_brick(brick: Brick, denoiser: Denoiser) -> None:

@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 MOST_PROCESSES = 16
 """Of one job."""
 
-NEED, GPU_NEED = Need(500, 58), Need(1500, 66)
-"""That is 2.7 GB for 3600 x 3600 pixels in three bands (docs/performance.md); on a GPU it is an estimate."""
+NEED, GPU_NEED = Need(500, 40), Need(1500, 66)
+"""1,983 MiB for 3600 x 3600 pixels in three bands (docs/performance.md); on a GPU it is an estimate."""
 
 
 def crew_for(threads: int, memory_mib: int, pixels: int) -> Crew:

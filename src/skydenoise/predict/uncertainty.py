@@ -41,7 +41,7 @@ CORRELATED_PIXELS = 4
 """Neighbours that count as one independent pixel in a standard error."""
 
 _STRIP_ROWS = 256
-"""Rows worked on at a time, to save memory."""
+"""Rows worked on at a time: they stay in a CPU's caches."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class Curve:
 
     def __call__(self, signal: Array) -> Array:
         """Ratios at `signal`, of the same shape, float32."""
-        return np.interp(np.arcsinh(signal), np.arcsinh(self.signal), self.ratio).astype(np.float32)
+        # arcsinh, which numpy computes ten times as slowly as log
+        place = np.log(signal + np.sqrt(np.square(signal) + np.float32(1)))
+        return np.interp(place, np.arcsinh(self.signal), self.ratio).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,14 @@ class UncertaintyModel:
         """
         sigma = np.empty(denoised.shape, dtype=np.float32)
         for band, (image, noise) in enumerate(zip(denoised, noise_sigma, strict=True)):
-            signal = local_signal(image, noise)
             for first in range(0, len(image), _STRIP_ROWS):
                 rows = slice(first, first + _STRIP_ROWS)
-                ratio = self.network[band](signal[rows])
+                above = min(first, 1)  # a row on either side, for the mean
+                wider = slice(first - above, rows.stop + 1)
+                signal = local_signal(image[wider], noise[wider])[above:][:_STRIP_ROWS]
+                ratio = self.network[band](signal)
                 if recovered is not None and (back := recovered[band, rows]).any():
-                    ratio[back] = self.recovered[band](signal[rows][back])
+                    ratio[back] = self.recovered[band](signal[back])
                 np.multiply(ratio, noise[rows], out=sigma[band, rows])
         return sigma
 
