@@ -1,24 +1,26 @@
-"""Bricks of any size, and a model with random weights: for speed neither has to be good."""
+"""Bricks of any size, and the reference model: how much is recovered, and how fast, depends on both."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.speed.scales import Scale
+from skydenoise.atomic import write_json
 from skydenoise.brick import Brick, read_brick
 from skydenoise.brick.rawbrick import write_raw
 from skydenoise.layout import raw_file
-from skydenoise.model import ModelDescription, Network, save_model
-from skydenoise.noise import NoiseModel, measure_noise
-from skydenoise.settings import Architecture, OutputSettings, PredictSettings
+from skydenoise.predict import load_denoiser
+from skydenoise.predict.denoise import UNCERTAINTY_FILE
+from skydenoise.settings import OutputSettings, PredictSettings
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.survey import simulate_brick
-from skydenoise.stretch import Stretch
+
+REFERENCE = Path(__file__).parents[2] / "models/decam"
 
 CELL = 400
 """Edge of the simulated image that larger ones are tiled with."""
@@ -57,7 +59,7 @@ def make_inputs(folder: Path, scale: Scale) -> Inputs:
     write_raw(inputs.cache, replace(enlarged(cell, scale.edge), name=first), OutputSettings())
     for name in others:
         copy_brick(inputs.cache, first, name)
-    write_random_model(inputs.model, measure_noise([cell]))
+    copy_reference_model(inputs.model, inputs.settings)
     return inputs
 
 
@@ -89,13 +91,11 @@ def copy_brick(cache: Path, name: str, copy: str) -> None:
             shutil.copyfile(file, to)
 
 
-def write_random_model(folder: Path, noise: NoiseModel) -> None:
-    """The default architecture; its heads are small, so that it shrinks noise as a trained one does."""
-    architecture = Architecture()
-    torch.manual_seed(0)
-    network = Network(architecture)
-    for head in network.heads:
-        for weights in head.parameters():
-            torch.nn.init.normal_(weights, std=0.01)
-    stretch = Stretch(tuple(10 * sigma for sigma in noise.sigma_sky))
-    save_model(folder, network, ModelDescription(architecture, BANDS, stretch, noise))
+def copy_reference_model(folder: Path, settings: PredictSettings) -> None:
+    """`models/decam`, its uncertainty as if it had been measured for these settings: that takes as long."""
+    folder.mkdir(parents=True)
+    for name in ("model.safetensors", "model.json"):
+        shutil.copyfile(REFERENCE / name, folder / name)
+    measured = json.loads((REFERENCE / UNCERTAINTY_FILE).read_text(encoding="utf-8"))
+    conditions = load_denoiser(folder, settings, "cpu").conditions
+    write_json(folder / UNCERTAINTY_FILE, measured | {"conditions": conditions})

@@ -25,8 +25,8 @@ from skydenoise.allocator import reuse_freed_memory
 from skydenoise.brick import write_brick
 from skydenoise.fill import fill
 from skydenoise.model import for_inference, load_model
-from skydenoise.predict import Denoiser, denoise_brick, load_denoiser
-from skydenoise.predict.denoise import apply_network
+from skydenoise.predict import Denoiser, load_denoiser
+from skydenoise.predict.denoise import apply_network, finish
 from skydenoise.recover import recover
 from skydenoise.settings import OutputSettings
 from skydenoise.tiles import TileGrid, window
@@ -92,17 +92,19 @@ def parts(inputs: Inputs, device: str = "cpu") -> list[Row]:
         image = part("blend", partial(apply_network, filled, brick, denoiser))
         taken.setdefault("network", []).append(clock.taken - before)
         taken["blend"][-1] -= clock.taken - before
-        sigma = noise.sigma(brick.invvar)
+        sigma = part("sigma and flags", partial(noise.sigma, brick.invvar))
         settings = denoiser.settings.recover
-        part(
+        image, recovered = part(
             "recover",
             partial(recover, brick.image, image, sigma, brick.usable, noise.levels, settings, device),
         )
-        denoised = denoise_brick(brick, denoiser)
+        begun = now()
+        denoised = finish(brick, denoiser, image, recovered, sigma)
+        taken["sigma and flags"][-1] += now() - begun
         part("write", partial(write_brick, inputs.results, brick, denoised, OUTPUT, {"key": "x"}))
     total = sum(np.median(each[1:], axis=0)[1] for each in taken.values())
     rows = []
-    for name in ("read", "fill", "network", "blend", "recover", "write"):
+    for name in ("read", "fill", "network", "blend", "recover", "sigma and flags", "write"):
         wall, cpu = np.median(taken[name][1:], axis=0)
         numbers = {"seconds": wall, "cpu_seconds": cpu, "cpu_share": cpu / total}
         rounded = {key: round(float(value), 3) for key, value in numbers.items()}
