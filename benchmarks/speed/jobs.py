@@ -6,21 +6,22 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any
 
 import fitsio
 import numpy as np
 
 from benchmarks.speed.inputs import Inputs
-from benchmarks.speed.measure import clocked, cores, take_turns
+from benchmarks.speed.measure import clocked, cores, peak_mib, take_turns
 from benchmarks.speed.prediction import OUTPUT, Row, timed_denoiser
 from skydenoise.brick import read_brick, write_brick
 from skydenoise.digest import file_digest, joint_digest
 from skydenoise.layout import coadd_file, raw_file
 from skydenoise.predict import Chunk, Denoiser, denoise_brick, predict_bricks
+from skydenoise.predict.pipeline import Outcome
 from skydenoise.processes import Crew
 from skydenoise.simulate import BANDS
 
@@ -29,7 +30,7 @@ def pipeline(inputs: Inputs, device: str = "cpu") -> Iterator[Row]:
     """A job's bricks per hour, the share of its cores that the network keeps busy, memory of a process.
 
     Against the number of bricks, one process for each core; then most bricks in fewer processes. Memory is
-    the most that any process of the benchmark held, of those that have ended.
+    the most that one of several processes held.
     """
     for bricks in inputs.scale.chunks:
         yield _pipeline_row(inputs, device, bricks, cores())
@@ -44,14 +45,15 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
     root = inputs.results / f"{bricks}-in-{processes}"
     clocks = root / "clocks"
     clocks.mkdir(parents=True)
-    job = Chunk(inputs.cache, root, partial(clocked_denoiser, inputs, device, clocks), OUTPUT)
+    job = ClockedChunk(inputs.cache, root, partial(clocked_denoiser, inputs, device, clocks), OUTPUT, clocks)
     begun = time.time()
     predict_bricks(inputs.names[:bricks], job, root / "chunk.tsv", crew)
     seconds = time.time() - begun
     start = min(file.stat().st_mtime for file in clocks.glob("*.begun")) - begun
     busy = sum(float(file.read_text()) for file in clocks.glob("*.network"))
+    most = max(float(file.read_text()) for file in clocks.glob("*.mib"))
     shutil.rmtree(root)
-    memory = {"process_mib": getrusage(RUSAGE_CHILDREN).ru_maxrss >> 10} if processes > 1 else {}
+    memory = {"process_mib": round(most)} if processes > 1 else {}  # of one it is the benchmark's own
     return {
         "part": "prediction, pipeline",
         "what": f"{bricks} bricks, {processes} processes",
@@ -61,6 +63,19 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
         "network_busy": round(busy / processes / (seconds - start), 3),
         **memory,
     }
+
+
+@dataclass(frozen=True)
+class ClockedChunk(Chunk):
+    """A chunk whose processes leave in a folder how much memory they held."""
+
+    clocks: Path
+
+    def __call__(self, name: str) -> Outcome:
+        """As Chunk."""
+        outcome = super().__call__(name)
+        (self.clocks / f"{os.getpid()}.mib").write_text(str(peak_mib()))
+        return outcome
 
 
 def clocked_denoiser(inputs: Inputs, device: str, clocks: Path) -> Denoiser:

@@ -113,7 +113,7 @@ def _set_up(setup: Callable[..., Run], arguments: tuple[Any, ...]) -> None:
     global _run, _idle_mib
     _run = setup(*arguments)
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from what is resident now
-    _idle_mib = _peak_mib()
+    _idle_mib = peak_mib()
 
 
 def _again() -> tuple[float, float]:
@@ -122,11 +122,11 @@ def _again() -> tuple[float, float]:
 
 
 def _memory() -> float:
-    return _peak_mib() - _idle_mib
+    return peak_mib() - _idle_mib
 
 
-def _peak_mib() -> float:
-    """Highest resident memory of this process since `_set_up` (Linux)."""
+def peak_mib() -> float:
+    """Highest resident memory of this process since it began, or since `_set_up` (Linux)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
