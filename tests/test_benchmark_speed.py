@@ -16,11 +16,13 @@ from benchmarks import machine
 from benchmarks.speed import cpu, jobs, kernels, limits, measure, prediction, training
 from benchmarks.speed.inputs import Inputs, enlarged, make_inputs
 from benchmarks.speed.measure import Timing, times_slower
+from benchmarks.speed.ranks import EPOCH_STEPS, EPOCHS, ranks
 from benchmarks.speed.scales import FULL, TINY
 from benchmarks.speed.table import keep
 from skydenoise import starlet
 from skydenoise.brick import read_denoised
 from skydenoise.fill import fill
+from skydenoise.model import read_description
 from skydenoise.predict.denoise import apply_network
 from skydenoise.settings import TrainSettings
 from skydenoise.simulate import BANDS
@@ -135,13 +137,24 @@ def test_scipy_s_starlet_is_ours():
 def test_a_training_step_moves_the_weights(inputs, tmp_path):
     inputs = replace(inputs, results=tmp_path)
     assert pytest.approx(1.9e6, rel=0.02) == training.PAPER_PIXELS
-    training.prepare(inputs)
+    training.prepare(inputs, 16)
     run = training.ours(inputs, "cpu", TrainSettings(batch_size=2))
     state = next(cell.cell_contents for cell in run.__closure__ if hasattr(cell.cell_contents, "optimizer"))
     before = [parameter.clone() for parameter in state.network.parameters()]
     run()
     after = list(state.network.parameters())
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_two_ranks_train_and_are_timed(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.speed.ranks.cores", lambda: 2)
+    inputs = replace(inputs, results=tmp_path, scale=replace(inputs.scale, ranks=(2, 3)))
+    (row,) = ranks(inputs)  # there are no cores for three
+    assert row["what"] == "2 ranks"
+    assert row["patches_per_s"] > 0
+    assert row["times"] == 1
+    made = read_description(tmp_path / "trained/model.json").provenance
+    assert (made["ranks"], made["steps"]) == (2, EPOCHS * EPOCH_STEPS)
 
 
 def test_results_name_machine_versions_and_date(tmp_path, monkeypatch, capsys):
@@ -155,6 +168,7 @@ def test_results_name_machine_versions_and_date(tmp_path, monkeypatch, capsys):
 def test_the_settings_measured_are_the_defaults_and_peers_are_optional():
     assert (FULL.edge, FULL.tile, FULL.overlap, FULL.patch) == (3600, 256, 32, 256)
     assert set(cpu.PARTS) == {
-        "limits", "parts", "tiles", "peers", "pipeline", "safety", "kernels", "training", "overhead",
+        "limits", "parts", "tiles", "peers", "pipeline", "safety", "kernels", "training", "precisions",
+        "ranks", "overhead",
     }  # fmt: skip
     assert Path(importlib.util.find_spec("benchmarks.speed.gpu").origin).is_file()

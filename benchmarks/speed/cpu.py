@@ -20,9 +20,10 @@ from benchmarks.speed.kernels import kernels
 from benchmarks.speed.limits import limits
 from benchmarks.speed.overhead import overhead
 from benchmarks.speed.prediction import parts, peers, tiles_at_once
+from benchmarks.speed.ranks import ranks
 from benchmarks.speed.scales import FULL, QUICK, Scale
 from benchmarks.speed.table import keep, versions
-from benchmarks.speed.training import training
+from benchmarks.speed.training import precisions, training
 
 PARTS: dict[str, Callable[[Inputs], Iterable[dict[str, Any]]]] = {
     "limits": limits,
@@ -33,6 +34,8 @@ PARTS: dict[str, Callable[[Inputs], Iterable[dict[str, Any]]]] = {
     "safety": safety,
     "kernels": kernels,
     "training": training,
+    "precisions": precisions,
+    "ranks": ranks,
     "overhead": overhead,
 }
 

@@ -19,6 +19,7 @@ from benchmarks.speed.inputs import Inputs, make_inputs
 from benchmarks.speed.jobs import pipeline, safety
 from benchmarks.speed.limits import limits
 from benchmarks.speed.prediction import parts, peers, tiles_at_once
+from benchmarks.speed.ranks import ranks
 from benchmarks.speed.scales import FULL, QUICK, TINY, Scale
 from benchmarks.speed.table import keep, show, versions
 from benchmarks.speed.training import ON_GPU, PAPER_PIXELS, loss_curves, training
@@ -60,6 +61,7 @@ PARTS: dict[str, Callable[[Inputs, str], Iterable[dict[str, Any]]]] = {
     "pipeline": pipeline,
     "precisions": precisions,
     "parts": parts,
+    "ranks": ranks,
     "safety": safety,
 }
 
@@ -96,7 +98,7 @@ def main() -> None:
         )
     scale = replace(ON_GPU_SCALE, repetitions=arguments.repetitions, batches=tuple(arguments.batches))
     if arguments.quick:
-        scale = replace(scale, edge=QUICK.edge, chunks=(1, 2), processes=())
+        scale = replace(scale, edge=QUICK.edge, chunks=(1, 2), processes=(), ranks=(), seeds=(0,))
     command = " ".join(["python -m benchmarks.speed.gpu", *sys.argv[1:]])
     name = arguments.name or f"speed-gpu{'-quick' * arguments.quick}"
     keep(name, command, measure(scale, arguments.parts, "cuda"))

@@ -31,7 +31,8 @@ class Inputs:
     """Where bricks and model lie; plain paths, so that processes can be handed it.
 
     cache, model, results : folders
-    names : of the bricks
+    names : of the bricks, which are copies of one
+    scale : sizes
     """
 
     cache: Path
@@ -92,7 +93,7 @@ def copy_brick(cache: Path, name: str, copy: str) -> None:
 
 
 def copy_reference_model(folder: Path, settings: PredictSettings) -> None:
-    """`models/decam`, its uncertainty as if it had been measured for these settings: that takes as long."""
+    """`models/decam`; its uncertainty is taken as if measured for these settings: it is as fast to apply."""
     folder.mkdir(parents=True)
     for name in ("model.safetensors", "model.json"):
         shutil.copyfile(REFERENCE / name, folder / name)

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from skydenoise.brick import read_brick, write_brick
 from skydenoise.digest import file_digest, joint_digest
 from skydenoise.layout import coadd_file, raw_file
 from skydenoise.predict import Chunk, Denoiser, denoise_brick, predict_bricks
+from skydenoise.predict.denoise import finish, restore
 from skydenoise.predict.pipeline import Outcome
 from skydenoise.processes import Crew
 from skydenoise.simulate import BANDS
@@ -89,6 +90,8 @@ def safety(inputs: Inputs, device: str = "cpu") -> list[Row]:
     """What checksums, digests, atomic writes and flags add to one brick, in seconds and as a share of it."""
     denoiser, _ = timed_denoiser(inputs, device)
     brick = inputs.brick()
+    image, recovered, sigma = restore(brick, denoiser)
+    flagging = partial(finish, brick, replace(denoiser, uncertainty=None), image, recovered, sigma)
     denoised = denoise_brick(brick, denoiser)
     whole, _ = clocked(lambda: denoise_brick(read_brick(inputs.cache, brick.name, BANDS), denoiser))
     root = inputs.results / "safety"
@@ -112,13 +115,14 @@ def safety(inputs: Inputs, device: str = "cpu") -> list[Row]:
 
     timings = take_turns(
         {"safe write": lambda: write_brick(root, brick, denoised, OUTPUT, {"key": "x"}), "bare write": bare,
-         "digests": digests},
+         "digests": digests, "flags": flagging},
         inputs.scale.repetitions,
     )  # fmt: skip
     whole += timings["bare write"].median
     extra = {
         "headers, checksums and atomic writes": timings["safe write"].median - timings["bare write"].median,
         "digests of inputs and outputs": timings["digests"].median,
+        "flags": timings["flags"].median,
     }
     return [
         {"part": "safety", "what": name, "seconds": round(seconds, 3), "share": round(seconds / whole, 4)}

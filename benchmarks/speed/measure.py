@@ -26,11 +26,13 @@ class Timing:
 
     seconds, cpu : wall and processor time of each, in the order in which they took turns
     memory_mib : highest resident memory while it ran, beyond what it held when set up; NaN if not measured
+    peak_mib : the same, all that it held
     """
 
     seconds: tuple[float, ...]
     cpu: tuple[float, ...]
     memory_mib: float = float("nan")
+    peak_mib: float = float("nan")
 
     @property
     def median(self) -> float:
@@ -95,12 +97,12 @@ def take_turns_apart(
                 if repetition:
                     taken[name].append(timed)
         memory = {name: worker.submit(_memory).result() for name, worker in workers.items()}
-    return {name: _timing(each, memory[name]) for name, each in taken.items()}
+    return {name: _timing(each, *memory[name]) for name, each in taken.items()}
 
 
-def _timing(taken: list[tuple[float, float]], memory_mib: float = float("nan")) -> Timing:
+def _timing(taken: list[tuple[float, float]], *memory_mib: float) -> Timing:
     wall, cpu = zip(*taken, strict=True)
-    return Timing(wall, cpu, memory_mib)
+    return Timing(wall, cpu, *memory_mib)
 
 
 @contextmanager
@@ -121,8 +123,8 @@ def _again() -> tuple[float, float]:
     return clocked(_run)
 
 
-def _memory() -> float:
-    return peak_mib() - _idle_mib
+def _memory() -> tuple[float, float]:
+    return peak_mib() - _idle_mib, peak_mib()
 
 
 def peak_mib() -> float:

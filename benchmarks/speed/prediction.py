@@ -154,16 +154,16 @@ def against(part: str, name: str, timing: Timing, best: Timing) -> Row:
         "spread": round(timing.spread, 3),
     }
     if np.isfinite(timing.memory_mib):
-        row["memory_mib"] = round(timing.memory_mib)
+        row["memory_mib"], row["peak_mib"] = round(timing.memory_mib), round(timing.peak_mib)
     return row | times_slower(timing, best)
 
 
 def ours(inputs: Inputs, device: str, batch: int | None = None) -> Run:
     """Network and blend as a job does them; `batch` tiles at once, None for the default."""
+    brick = inputs.brick()
     denoiser, _ = timed_denoiser(inputs, device)
     if batch is not None:
         denoiser = replace(denoiser, settings=replace(denoiser.settings, batch_tiles=batch))
-    brick = inputs.brick()
     return lambda: apply_network(brick.image, brick, denoiser)
 
 
@@ -171,9 +171,9 @@ def monai(inputs: Inputs, device: str, batch: int, fast: bool) -> Run:
     """MONAI's sliding windows with Gaussian weights; `fast`: over our faster form of the network."""
     import monai.inferers  # noqa: F401 - its time and memory are not what is measured
 
+    brick = inputs.brick()
     if fast:
         reuse_freed_memory()
-    brick = inputs.brick()
     return lambda: monai_image(brick.image, inputs, device, batch, None, fast)
 
 

@@ -13,6 +13,8 @@ class Scale:
     chunks : numbers of bricks in one run of the pipeline
     processes : numbers of them that the most of `chunks` are shared among, beside one for each core
     patch, batches, steps : edge and batch sizes of the training, and its timed steps
+    ranks : numbers of ranks of a training; none where there is no time for it
+    seeds : of the trainings whose losses are compared
     kernel_edge : pixels along the edge of the image for recover and the transforms
     dry_runs : numbers of bricks of a dry run
     peer_batches, own_batches : tiles at a time, for MONAI, and for us
@@ -30,6 +32,8 @@ class Scale:
     overlap: int = 32
     patch: int = 256
     processes: tuple[int, ...] = (1,)
+    ranks: tuple[int, ...] = (1, 2)
+    seeds: tuple[int, ...] = (0, 1, 2)
     peer_batches: tuple[int, ...] = (1, 2, 4)
     own_batches: tuple[int, ...] = (2, 1, 4)
     matrix: int = 2048
@@ -37,5 +41,7 @@ class Scale:
 
 
 FULL = Scale(3600, 5, (1, 2, 4, 8), (4, 8, 16, 32), 6, 3600, (100, 10_000))
-QUICK = Scale(900, 3, (1, 2), (4,), 1, 900, (100,), peer_batches=(2,))
-TINY = Scale(400, 1, (1,), (2,), 1, 400, (), 64, 16, patch=32, peer_batches=(4,), matrix=64, stream=1)
+QUICK = Scale(900, 3, (1, 2), (4,), 1, 900, (100,), ranks=(), seeds=(), peer_batches=(2,))
+TINY = Scale(
+    400, 1, (1,), (2,), 1, 400, (), 64, 16, patch=32, seeds=(0,), peer_batches=(4,), matrix=64, stream=1
+)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,13 +19,22 @@ HIDDEN = ("part", "what")
 
 def versions() -> dict[str, Any]:
     """A row that says what was measured with."""
-    found: dict[str, Any] = {"threads": torch.get_num_threads()}
+    found: dict[str, Any] = {"threads": torch.get_num_threads(), "commit": commit()}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return {"part": "versions", "what": "", **found}
+
+
+def commit() -> str:
+    """Of the code that runs, "-dirty" behind it if that was changed since."""
+    try:
+        command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def show(rows: Iterable[dict[str, Any]]) -> None:

@@ -53,7 +53,7 @@ def training(
     """Patches per second by batch size, ours (the first of `trainings` is what others are held against) and
     the plain loop's.
     """
-    prepare(inputs)
+    prepare(inputs, 8 * max(inputs.scale.batches))
     for batch in inputs.scale.batches:
         candidates: dict[str, Any] = {
             f"skydenoise, {name}": (ours, (inputs, device, replace(settings, batch_size=batch)))
@@ -76,27 +76,33 @@ def training(
 
 def loss_curves(inputs: Inputs, trainings: dict[str, TrainSettings]) -> Iterator[dict[str, Any]]:
     """Loss of the same short training by each of `trainings`: mean over its last epoch, and on patches held
-    out; every one sees the same patches and noise in the same order from the same weights.
+    out. With one seed all see the same patches and noise in the same order from the same weights; what
+    seeds differ by is the noise that a difference between trainings has to be held against.
     """
-    prepare(inputs)
-    for name, settings in trainings.items():
-        long_enough = replace(settings, batch_size=inputs.scale.batches[0], epochs=12, validation=0.1)
-        job = job_of(inputs, long_enough)
+    batch = inputs.scale.batches[0]
+    prepare(inputs, 9 * batch)
+    for seed, (name, settings) in itertools.product(inputs.scale.seeds, trainings.items()):
+        short = replace(settings, batch_size=batch, epochs=12, validation=0.1, seed=seed)
+        job = job_of(inputs, short)
         train(job)
         made = read_description(job.model / "model.json").provenance
         yield {
             "part": "loss of a short training",
-            "what": name,
+            "what": f"{name}, seed {seed}",
             "steps": made["steps"],
             "loss": round(float(made["loss"]), 6),
             "held_out": round(float(made["validation"]), 6),
         }
 
 
-def prepare(inputs: Inputs) -> None:
-    """Cut patches from the first brick, and write the noise beside them."""
+def precisions(inputs: Inputs) -> Iterator[dict[str, Any]]:
+    """Loss curves on a CPU in bfloat16, which some CPUs emulate, and in float32."""
+    yield from loss_curves(inputs, {name: ON_GPU[name] for name in ("bfloat16", "float32")})
+
+
+def prepare(inputs: Inputs, count: int) -> None:
+    """Cut `count` patches from the first brick, and write the noise beside them."""
     patches = inputs.results / "patches"
-    count = 8 * max(inputs.scale.batches)
     settings = PatchSettings(size=inputs.scale.patch, count=count, min_coverage=0.1)
     cut_patches(list(inputs.names[:1]), partial(read_brick, inputs.cache, bands=BANDS), settings, patches)
     write_json(inputs.results / "noise.json", read_description(inputs.model / "model.json").noise.to_json())
