@@ -318,7 +318,7 @@ def test_bricks_side_by_side_are_those_of_one_process(survey, tmp_path, caplog):
 
 
 SURVEY_BRICK = 3 * 3600**2
-SURVEY_MIB = 1983
+SURVEY_MIB = 2354
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def find_support(
     """Find where the residual is significant, and how finely.
 
     residual, variance : (band, y, x) float32, nanomaggies and their square; both 0 where unusable; both are
-        overwritten, which saves memory and, more than that, the time in which the kernel clears new pages
+        overwritten, which saves memory and, more than that, the time in which the system clears new pages
     levels : (band, scales)
 
     Returns (band, y, x) uint8: the finest significant scale of a pixel of the footprint, settings.scales
@@ -110,7 +110,7 @@ def find_support(
             spare, variances[band] = variances[band], starlet.smooth(variances[band], 2**scale, out=spare)
             split = fine[band], coarse[band], variances[band]
             candidates.append(_split(*split, float(level), settings.growth))
-        significance, fine, coarse = fine, coarse, fine
+        significance, fine, coarse = fine, coarse, fine  # the next scale overwrites what this one has used
         for band, each in enumerate(candidates):
             values = torch.stack([plane.view(-1)[each.places] for plane in significance])
             seeds = values.sum(0).abs_() > threshold * len(values) ** 0.5
@@ -157,7 +157,7 @@ def _split(fine: Tensor, coarse: Tensor, variance: Tensor, level: float, growth:
 
 def _regions(candidates: _Candidates, seeds: Tensor) -> np.ndarray:
     """Which candidates lie in a region (8-connected) that holds a seed: bool, as `seeds`."""
-    mask = candidates.found.cpu().numpy()  # there is a way to label them
+    mask = candidates.found.cpu().numpy()  # scipy labels on the CPU
     labels, count = ndimage.label(mask, np.ones((3, 3)))
     labels = labels[mask]
     kept = np.zeros(count + 1, bool)

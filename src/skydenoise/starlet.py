@@ -69,8 +69,8 @@ def transform(image: Tensor, scales: int) -> Tensor:
 def smooth(image: Tensor, step: int, out: Tensor | None = None) -> Tensor:
     """Smooth `image` (y, x) by the B3 spline with taps `step` pixels apart.
 
-    Returns `out`, an array like `image` that is none of its memory; without one a new array, half of whose
-    time is the kernel's, which clears its pages.
+    Returns `out`, an array like `image` that shares no memory with it; without one a new array, which takes
+    twice as long, because the operating system clears its pages first.
     """
     height, width = image.shape
     margin = 2 * step

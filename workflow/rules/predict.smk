@@ -24,7 +24,7 @@ rule predict:
     threads: WHOLE_MACHINE
     resources:
         # of 3600 x 3600 pixels in three bands; 16 processes at most (predict/pipeline.py)
-        mem_mb=lambda wildcards, threads, attempt: attempt * 2000 * min(threads, 16),
+        mem_mb=lambda wildcards, threads, attempt: attempt * 2400 * min(threads, 16),
         runtime=growing(480),
     params:
         cache=CACHE,

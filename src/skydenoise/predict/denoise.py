@@ -152,8 +152,6 @@ def restore(brick: Brick, denoiser: Denoiser) -> tuple[Array, Array, Array]:
     noise = denoiser.description.noise
     noise_sigma = noise.sigma(brick.invvar)
     settings = denoiser.settings.recover
-    if not settings.enabled:
-        return network_image, np.zeros(usable.shape, dtype=bool), noise_sigma
     image, recovered = recover(
         brick.image, network_image, noise_sigma, usable, noise.levels, settings, denoiser.device
     )
@@ -161,7 +159,7 @@ def restore(brick: Brick, denoiser: Denoiser) -> tuple[Array, Array, Array]:
 
 
 def finish(brick: Brick, denoiser: Denoiser, image: Array, recovered: Array, noise_sigma: Array) -> Denoised:
-    """Uncertainty and flags beside what `restore` returned, whose image it changes.
+    """Uncertainty and flags beside what `restore` returned; image and noise sigma may be overwritten.
 
     - A pixel without coverage: image 0, sigma NaN, NODATA.
     - A saturated or bad pixel: the network's inpainting, sigma NaN, INPAINTED. One without coverage is

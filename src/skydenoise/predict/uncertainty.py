@@ -68,8 +68,8 @@ class Curve:
             raise ValueError("signals of a curve must rise, and ratios be above 0")
 
     def __call__(self, signal: Array) -> Array:
-        """Ratios at `signal`, of the same shape, float32."""
-        # arcsinh, which numpy computes ten times as slowly as log
+        """Ratios at `signal` >= 0, of the same shape, float32."""
+        # arcsinh(signal), in terms of what numpy computes fast; signals are not negative
         place = np.log(signal + np.sqrt(np.square(signal) + np.float32(1)))
         return np.interp(place, np.arcsinh(self.signal), self.ratio).astype(np.float32)
 
