@@ -31,10 +31,12 @@ def ranks(inputs: Inputs, device: str = "cpu") -> Iterator[dict[str, Any]]:
 
     Each rank has one core, on a GPU one card; numbers that the machine has not enough of are left out.
     """
-    batch = inputs.scale.batches[0]
-    prepare(inputs, EPOCH_STEPS * batch)
     available = torch.cuda.device_count() if device == "cuda" else cores()
     numbers = [number for number in inputs.scale.ranks if number <= available]
+    if not numbers:
+        return
+    batch = inputs.scale.batches[0]
+    prepare(inputs, EPOCH_STEPS * batch)
     settings = TrainSettings(batch_size=batch, epochs=EPOCHS, validation=0)
     rates: dict[int, list[float]] = {number: [] for number in numbers}
     for _ in range(inputs.scale.repetitions):

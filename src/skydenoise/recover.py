@@ -81,8 +81,8 @@ def recover(
         if where.size:
             scale = torch.from_numpy(support.reshape(-1)[where]).to(device)
             places = torch.from_numpy(where).to(device)
-            here, sharp = (each[band].reshape(-1)[places] for each in (measured, noise))
-            put_back = _restore(here - base[band].reshape(-1)[places], _SHARP * sharp, places, scale, scratch)
+            value, denoised, rms = (each[band].reshape(-1)[places] for each in (measured, base, noise))
+            put_back = _restore(value - denoised, _SHARP * rms, places, scale, scratch)
             restored[band].view(-1)[places] += put_back
     return restored.cpu().numpy(), (restored != base).cpu().numpy()
 
@@ -108,8 +108,8 @@ def find_support(
         for band, level in enumerate(levels[:, scale]):
             starlet.smooth(fine[band], 2**scale, out=coarse[band])
             spare, variances[band] = variances[band], starlet.smooth(variances[band], 2**scale, out=spare)
-            split = fine[band], coarse[band], variances[band]
-            candidates.append(_split(*split, float(level), settings.growth))
+            planes = fine[band], coarse[band], variances[band]
+            candidates.append(_split(*planes, float(level), settings.growth))
         significance, fine, coarse = fine, coarse, fine  # the next scale overwrites what this one has used
         for band, each in enumerate(candidates):
             values = torch.stack([plane.view(-1)[each.places] for plane in significance])

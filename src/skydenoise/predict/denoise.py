@@ -152,6 +152,8 @@ def restore(brick: Brick, denoiser: Denoiser) -> tuple[Array, Array, Array]:
     noise = denoiser.description.noise
     noise_sigma = noise.sigma(brick.invvar)
     settings = denoiser.settings.recover
+    if not settings.enabled:  # then the levels of the noise need not be such that `recover` takes them
+        return network_image, np.zeros(usable.shape, dtype=bool), noise_sigma
     image, recovered = recover(
         brick.image, network_image, noise_sigma, usable, noise.levels, settings, denoiser.device
     )
