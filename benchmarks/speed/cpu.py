@@ -1,7 +1,7 @@
 """Speed on a CPU: one table, and benchmarks/results/speed-cpu.json.
 
     python -m benchmarks.speed.cpu            # full-size bricks: about an hour on 2 cores
-    python -m benchmarks.speed.cpu --quick    # within 3 minutes, benchmarks/results/speed-cpu-quick.json
+    python -m benchmarks.speed.cpu --quick    # about 3 minutes, benchmarks/results/speed-cpu-quick.json
 
 Peers that are not installed (pip install '.[speed]') are left out.
 """
@@ -51,7 +51,7 @@ def measure(scale: Scale, chosen: list[str]) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed on a CPU, side by side with peers.")
-    parser.add_argument("--quick", action="store_true", help="small bricks, within 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="small bricks, about 3 minutes")
     parser.add_argument("--edge", type=int, help="pixels along a brick's edge")
     parser.add_argument("--repetitions", type=int)
     parser.add_argument("--chunks", type=int, nargs="+", help="numbers of bricks in one run of the pipeline")
