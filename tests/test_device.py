@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from skydenoise.device import can_compile, cuda_usable
+from skydenoise.device import can_compile, cuda_usable, multiplies_bfloat16
 
 
 @pytest.fixture
@@ -34,6 +34,14 @@ def test_without_a_gpu_there_is_nothing_to_say(
 ) -> None:
     assert not cuda_usable(environment)
     assert caplog.text == ""
+
+
+def test_a_cpu_that_does_not_tell_does_not_multiply_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    for told in ({"avx512_bf16": True}, {"avx512_bf16": False}, {}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", told.copy, raising=False)
+        assert multiplies_bfloat16() is told.get("avx512_bf16", False)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not multiplies_bfloat16()
 
 
 @pytest.mark.parametrize("missing", ["triton", "compiler", "headers"])

@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skydenoise.model import Network, for_inference
+from skydenoise.model.inference import rounded
 from skydenoise.settings import Architecture
 from skydenoise.stretch import Stretch
 from skydenoise.tiles import Blender, TileGrid, cut_tiles
@@ -33,7 +36,7 @@ def test_the_finest_output_is_the_network_s_own(architecture):
     before = u.clone()
     outputs = for_inference(network)(u)
     assert len(outputs) == 1
-    torch.testing.assert_close(outputs[0], network(u)[0].detach(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(outputs[0], network(u)[0].detach(), rtol=1e-5, atol=1e-5)
     assert torch.equal(u, before)
 
 
@@ -45,6 +48,32 @@ def test_weights_are_shared_and_the_network_itself_stays_as_it_was():
     assert len(network(torch.zeros(1, 3, 8, 8))) == 2
     assert all(parameter.requires_grad for parameter in network.parameters())
     assert not any(parameter.requires_grad for parameter in fast.parameters())
+
+
+def test_in_bfloat16_only_what_blocks_add_is_rounded():
+    network = random_network(LEAN)
+    u = torch.linspace(-1, 9, 3 * 16 * 24).view(1, 3, 16, 24)
+    expected, found = network(u)[0].detach(), for_inference(network, torch.bfloat16)(u)[0]
+    assert found.dtype == torch.float32
+    difference = (found - expected).abs()
+    assert 0 < difference.max() < 0.01 * expected.abs().max()
+    assert difference[u > 8].max() < 1e-4  # bfloat16 would know these values to 0.016
+
+
+@given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-3, 10))
+def test_rounding_keeps_the_sum_of_each_filter(seed, scale):
+    convolution = torch.nn.Conv2d(3, 4, 3)
+    torch.nn.init.normal_(convolution.weight, std=scale, generator=torch.Generator().manual_seed(seed))
+    weight = convolution.weight.detach().double()
+    short = rounded(convolution, torch.bfloat16)
+    assert short.weight.dtype == short.bias.dtype == torch.bfloat16
+    change = short.weight.detach().double() - weight
+    size = weight.abs().flatten(2)
+    step = 2.0**-7  # of bfloat16, relative: half of it by its own rounding, half by what it was handed
+    assert (change.flatten(2).abs() <= step * size.amax(2, keepdim=True)).all()
+    last = size.amin(2) + step * size.amax(2)
+    assert (change.sum((2, 3)).abs() <= step / 2 * last).all()
+    assert rounded(convolution, torch.float32) is convolution
 
 
 def test_blending_stretched_tiles_is_blending_tiles_of_the_stretched_image():

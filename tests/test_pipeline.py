@@ -121,7 +121,7 @@ def test_headers_say_how_it_was_made(survey):
     header = fits.getheader(coadd_file(survey[1], NAMES[0], "image", "r"), 1)
     assert header["SDMODEL"] == "ab" * 16
     assert (header["SDTILE"], header["SDOVERL"], header["SDRECOV"]) == (32, 8, "no")
-    assert header["SDSIGMA"] == "noise of the input"
+    assert (header["SDPREC"], header["SDSIGMA"]) == ("float32", "noise of the input")
     assert header["CRVAL1"] == 141.0
 
 

@@ -12,6 +12,7 @@ from skydenoise.model import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
 from skydenoise.predict import Denoiser, denoise_brick
+from skydenoise.predict.denoise import choose_precision
 from skydenoise.predict.uncertainty import Curve, UncertaintyModel
 from skydenoise.settings import Architecture, PredictSettings, RecoverSettings
 from skydenoise.stretch import Stretch
@@ -52,6 +53,23 @@ def denoiser_of(network, **settings):
     )
     settings = {"tile": TILE, "overlap": 8, "batch_tiles": 3, "recover": RecoverSettings(False)} | settings
     return Denoiser(network, description, PredictSettings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "skips", "device", "multiplies", "chosen"),
+    [
+        ("auto", True, "cpu", True, "bfloat16"),
+        ("auto", True, "cpu", False, "float32"),
+        ("auto", True, "cuda", True, "float32"),
+        ("auto", False, "cpu", True, "float32"),
+        ("float32", True, "cpu", True, "float32"),
+        ("bfloat16", True, "cuda", False, "bfloat16"),
+    ],
+)
+def test_precision_suits_machine_and_network(wanted, skips, device, multiplies, chosen, monkeypatch):
+    monkeypatch.setattr("skydenoise.predict.denoise.multiplies_bfloat16", lambda: multiplies)
+    settings = PredictSettings(precision=wanted)
+    assert choose_precision(settings, Architecture(skips=skips), device) == chosen
 
 
 def test_as_many_tiles_go_through_at_once_as_suit_the_device():

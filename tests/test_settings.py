@@ -58,6 +58,7 @@ NAN = float("nan")
         (PredictSettings, "predict.overlap", -1),
         (PredictSettings, "predict.batch_tiles", 0),
         (PredictSettings, "predict.batch_tiles", "many"),
+        (PredictSettings, "predict.precision", "float16"),
         (PredictSettings, "predict.low_coverage", 1.0),
         (OutputSettings, "output.compression", "jpeg"),
         (OutputSettings, "output.step", 0.0),
@@ -92,7 +93,12 @@ def test_impossible_bands_are_refused(bands: tuple[str, ...], reason: str) -> No
         check_bands(bands)
 
 
-TOGETHER = (Architecture(levels=4), PatchSettings(size=64), TrainSettings(), PredictSettings(tile=128))
+TOGETHER = (
+    Architecture(levels=4),
+    PatchSettings(size=64),
+    TrainSettings(),
+    PredictSettings(tile=128, precision="bfloat16"),
+)
 
 
 def test_the_defaults_are_possible_together() -> None:
@@ -105,6 +111,7 @@ def test_the_defaults_are_possible_together() -> None:
     [
         (1, {"size": 72}, "patches.size: 72 is not a multiple of the network's stride 16"),
         (3, {"tile": 100}, "predict.tile: 100 is not a multiple of the network's stride 16"),
+        (0, {"skips": False}, "predict.precision: bfloat16 would round bright fluxes by percents in a model"),
         (2, {"objective": "identity"}, "model.skips: with train.objective 'identity' a network with skips"),
     ],
 )
@@ -118,4 +125,5 @@ def test_settings_that_do_not_go_together_are_refused(part: int, change: dict[st
 
 def test_identity_goes_with_a_network_without_skips() -> None:
     _, patches, _, predict = TOGETHER
+    predict = replace(predict, precision="auto")
     check_together(Architecture(skips=False), patches, TrainSettings(objective="identity"), predict)

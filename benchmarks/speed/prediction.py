@@ -62,10 +62,13 @@ def now() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def timed_denoiser(inputs: Inputs, device: str = "cpu", file: Path | None = None) -> tuple[Denoiser, Timed]:
+def timed_denoiser(
+    inputs: Inputs, device: str = "cpu", file: Path | None = None, precision: str = "auto"
+) -> tuple[Denoiser, Timed]:
     """The model of `inputs`, as a job loads it, and its clock, which writes to `file`."""
     reuse_freed_memory()
-    denoiser = load_denoiser(inputs.model, inputs.settings, device)
+    settings = replace(inputs.settings, precision=precision)
+    denoiser = load_denoiser(inputs.model, settings, device)
     network = Timed(denoiser.network, file)
     return replace(denoiser, network=network), network
 
@@ -118,7 +121,8 @@ def parts(inputs: Inputs, device: str = "cpu") -> list[Row]:
 def peers(inputs: Inputs, device: str = "cpu") -> list[Row]:
     """Network and blend of one brick against others, from nanomaggies to nanomaggies, and peak memory."""
     candidates: dict[str, tuple[Callable[..., Run], tuple[Any, ...]]] = {
-        "skydenoise": (ours, (inputs, device))
+        "skydenoise": (ours, (inputs, device)),
+        "skydenoise, float32": (ours, (inputs, device, None, "float32")),
     }
     for batch in inputs.scale.peer_batches:
         if importlib.util.find_spec("monai"):
@@ -158,10 +162,10 @@ def against(part: str, name: str, timing: Timing, best: Timing) -> Row:
     return row | times_slower(timing, best)
 
 
-def ours(inputs: Inputs, device: str, batch: int | None = None) -> Run:
+def ours(inputs: Inputs, device: str, batch: int | None = None, precision: str = "auto") -> Run:
     """Network and blend as a job does them; `batch` tiles at once, None for the default."""
     brick = inputs.brick()
-    denoiser, _ = timed_denoiser(inputs, device)
+    denoiser, _ = timed_denoiser(inputs, device, precision=precision)
     if batch is not None:
         denoiser = replace(denoiser, settings=replace(denoiser.settings, batch_tiles=batch))
     return lambda: apply_network(brick.image, brick, denoiser)

@@ -33,6 +33,12 @@ def cuda_usable(environment: Mapping[str, str] = os.environ) -> bool:
     return usable
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself (AVX512-BF16, AMX): without, it is slower than float32."""
+    tell = getattr(torch.cpu, "get_capabilities", None)  # an older torch has none
+    return tell is not None and bool(tell().get("avx512_bf16"))
+
+
 def device_name(device: torch.device | str) -> str:
     """The kind of GPU, as its driver names it, or "CPU"."""
     device = torch.device(device)

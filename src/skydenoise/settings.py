@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from skydenoise.errors import SettingsError
 
+PRECISIONS = ("auto", "float32", "bfloat16")
+
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
@@ -121,7 +123,7 @@ class TrainSettings:
         )
         _require(self.loss in ("l1", "l2", "flux"), f"train.loss: {self.loss!r} is not 'l1', 'l2' or 'flux'")
         _require(
-            self.precision in ("auto", "float32", "bfloat16"),
+            self.precision in PRECISIONS,
             f"train.precision: {self.precision!r} is not 'auto', 'float32' or 'bfloat16'",
         )
         for key in ("epochs", "batch_size"):
@@ -173,6 +175,8 @@ class PredictSettings:
 
     tile, overlap : edge of a tile and pixels shared by neighbouring tiles
     batch_tiles : tiles in one pass through the network; "auto" is few on a CPU and many on a GPU
+    precision : of the factors in the network's 3x3 convolutions, "float32", "bfloat16" or "auto": bfloat16 on
+        a CPU that multiplies it, else float32
     low_coverage : a pixel whose invvar is below this fraction of its band's median is flagged LOWCOV
     recover : see RecoverSettings
     """
@@ -180,6 +184,7 @@ class PredictSettings:
     tile: int = 256
     overlap: int = 32
     batch_tiles: int | str = "auto"
+    precision: str = "auto"
     low_coverage: float = 0.25
     recover: RecoverSettings = RecoverSettings()
 
@@ -192,6 +197,10 @@ class PredictSettings:
             )
         else:
             _require(self.batch_tiles >= 1, f"predict.batch_tiles: {self.batch_tiles} is below 1")
+        _require(
+            self.precision in PRECISIONS,
+            f"predict.precision: {self.precision!r} is not 'auto', 'float32' or 'bfloat16'",
+        )
         _require(
             0 <= self.overlap < self.tile,
             f"predict.overlap: {self.overlap} is not in the range [0, {self.tile}) of a tile of {self.tile}",
@@ -282,6 +291,24 @@ def check_without_noise(train: TrainSettings, predict: PredictSettings) -> None:
     )
 
 
+def check_precision(architecture: Architecture, predict: PredictSettings) -> None:
+    """Refuse bfloat16 where it would change fluxes.
+
+    With skips a network adds to its input what it finds divided by cosh(u): rounding that to 8 bits changes a
+    pixel by about a thousandth of its noise, and a bright one by nothing. Without, it would round the flux of
+    a bright pixel by percents.
+
+    Raises
+    ------
+    SettingsError : with the key and the reason
+    """
+    _require(
+        predict.precision != "bfloat16" or architecture.skips,
+        "predict.precision: bfloat16 would round bright fluxes by percents in a model without skips; "
+        "set auto",
+    )
+
+
 def check_together(
     architecture: Architecture, patches: PatchSettings, train: TrainSettings, predict: PredictSettings
 ) -> None:
@@ -291,6 +318,7 @@ def check_together(
     ------
     SettingsError : with the key and the reason
     """
+    check_precision(architecture, predict)
     stride = architecture.stride
     _require(
         patches.size % stride == 0,

@@ -17,13 +17,13 @@ from scipy import ndimage
 
 from skydenoise import __version__
 from skydenoise.brick import Brick, Denoised, flag_bit
-from skydenoise.device import cuda_usable
+from skydenoise.device import cuda_usable, multiplies_bfloat16
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.fill import fill
 from skydenoise.model import ModelDescription, for_inference, load_model
 from skydenoise.predict.uncertainty import UncertaintyModel
 from skydenoise.recover import recover
-from skydenoise.settings import PredictSettings
+from skydenoise.settings import Architecture, PredictSettings, check_precision
 from skydenoise.tiles import Blender, Origin, TileGrid, cut_tiles
 
 Array = NDArray[Any]
@@ -51,6 +51,7 @@ class Denoiser:
     settings : tiles and recovery
     uncertainty : measured ratios; None (while they are being measured) stands for the noise of the input
     device : "cpu", "cuda", "cuda:1", ...
+    precision : of the factors in the network's 3x3 convolutions, "float32" or "bfloat16"
 
     Raises
     ------
@@ -62,6 +63,7 @@ class Denoiser:
     settings: PredictSettings
     uncertainty: UncertaintyModel | None = None
     device: str = "cpu"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         stride = self.description.architecture.stride
@@ -110,7 +112,7 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
 
     Raises
     ------
-    SettingsError : see Denoiser
+    SettingsError : see Denoiser and choose_precision
     """
     if device == "auto":
         device = "cuda" if cuda_usable() else "cpu"
@@ -119,8 +121,27 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
     uncertainty = (
         UncertaintyModel.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
     )
-    logger.info("model %s on %s, bands %s", description.sha256[:12], device, " ".join(description.bands))
-    return Denoiser(for_inference(network), description, settings, uncertainty, device)
+    precision = choose_precision(settings, description.architecture, device)
+    sha256, bands = description.sha256[:12], " ".join(description.bands)
+    logger.info("model %s on %s in %s, bands %s", sha256, device, precision, bands)
+    network = for_inference(network, getattr(torch, precision))
+    return Denoiser(network, description, settings, uncertainty, device, precision)
+
+
+def choose_precision(settings: PredictSettings, architecture: Architecture, device: str) -> str:
+    """What `predict.precision` comes to on this machine: "float32" or "bfloat16".
+
+    "auto" is bfloat16 where a CPU multiplies it and the network bears it; on CUDA it is float32, which is
+    TF32 in convolutions.
+
+    Raises
+    ------
+    SettingsError : the network does not bear the bfloat16 that is asked for (`check_precision`)
+    """
+    check_precision(architecture, settings)
+    if settings.precision != "auto":
+        return settings.precision
+    return "bfloat16" if architecture.skips and device == "cpu" and multiplies_bfloat16() else "float32"
 
 
 def denoise_brick(brick: Brick, denoiser: Denoiser) -> Denoised:
@@ -208,8 +229,9 @@ def check_brick(brick: Brick, denoiser: Denoiser) -> None:
 def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
     """The network's image of one without gaps: (band, y, x) float32, nanomaggies; 0 in tiles without data.
 
-    In float32 on every device: with the 8 bits of bfloat16 a stretched value of 5 is known to 0.016, that is
-    the flux of a bright pixel to 1.6 %. (On CUDA, convolutions use TF32, whose sums are float32.)
+    What goes in and out of the network, what its blocks add up, and the blend are float32 on every device:
+    with the 8 bits of bfloat16 a stretched value of 5 would be known to 0.016, the flux of a bright pixel to
+    1.6 %. Factors in its convolutions may have fewer bits: `predict.precision`, and TF32 on CUDA.
 
     Raises
     ------

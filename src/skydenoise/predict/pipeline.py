@@ -165,6 +165,7 @@ def provenance(denoiser: Denoiser, key: str) -> dict[str, str | int | float]:
         "key": key,
         "tile": settings.tile,
         "overlap": settings.overlap,
+        "precision": denoiser.precision,
         "recover": thresholds if settings.recover.enabled else "no",
         "sigma": "calibrated" if denoiser.uncertainty else "noise of the input",
     }

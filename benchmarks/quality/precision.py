@@ -1,0 +1,117 @@
+"""What bfloat16 in the network's convolutions changes: pixels, fluxes, errors.
+
+    python -m benchmarks.quality.precision [--noise bass] [--bricks N] [--size PIXELS]
+
+denoises the test sky in float32 and in bfloat16, holds one against the other and both against the truth, and
+writes benchmarks/results/precision-<noise>.json. It needs no CPU that multiplies bfloat16; times are
+`benchmarks.speed`'s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import write_results
+from benchmarks.quality.measure import pixel_figures
+from benchmarks.quality.methods import REPOSITORY
+from benchmarks.quality.ours import Restorer, product_settings
+from benchmarks.quality.report import as_text
+from benchmarks.quality.sky import Sky, make_sky, sky_settings
+from skydenoise.evaluate.apertures import combine, measure
+from skydenoise.evaluate.scene import Image
+from skydenoise.predict import load_denoiser
+
+PRECISIONS = ("float32", "bfloat16")
+SNR_BINS = ((20.0, np.inf), (10.0, 20.0), (5.0, 10.0))
+"""Of true aperture fluxes."""
+
+Row = dict[str, Any]
+
+
+def restored(sky: Sky, model: Path) -> dict[str, list[Image]]:
+    """Images (band, y, x) of all scenes by precision, on the CPU, as the product makes them."""
+    images = {}
+    for precision in PRECISIONS:
+        settings = replace(product_settings(model), precision=precision)
+        method = Restorer(load_denoiser(model, settings, "cpu"))
+        images[precision] = [method(scene.brick) for scene in sky.scenes]
+    return images
+
+
+def pixel_rows(sky: Sky, images: dict[str, list[Image]]) -> Iterator[Row]:
+    """Differences of pixels in units of the noise of the input, by band; only where there is data."""
+    for number, band in enumerate(sky.noise.bands):
+        parts = []
+        for scene, plain, reduced in zip(sky.scenes, *(images[each] for each in PRECISIONS), strict=True):
+            good = scene.brick.usable[number]
+            noise = sky.noise.sigma(scene.brick.invvar)[number]
+            parts.append(((reduced[number] - plain[number])[good] / noise[good]).astype(np.float64))
+        difference = np.concatenate(parts)
+        yield from (
+            row("pixels: rms difference", band, "sigma", np.sqrt(np.mean(difference**2))),
+            row("pixels: mean difference", band, "sigma", np.mean(difference)),
+            row("pixels: largest difference", band, "sigma", np.abs(difference).max()),
+        )
+
+
+def flux_rows(sky: Sky, images: dict[str, list[Image]]) -> Iterator[Row]:
+    """Change of aperture magnitudes of isolated sources, by band and true signal-to-noise ratio."""
+    scenes = [
+        measure(scene, {name: images[name][number] for name in PRECISIONS}, sky.noise)
+        for number, scene in enumerate(sky.scenes)
+    ]
+    found = combine(scenes)
+    plain, reduced = (found.fluxes[name] for name in PRECISIONS)
+    for number, band in enumerate(sky.noise.bands):
+        for low, high in SNR_BINS:
+            truth, noise = found.truth[number], found.noise[number]
+            chosen = found.good[number] & (truth >= low * noise) & (truth < high * noise)
+            chosen &= (plain[number] > 0) & (reduced[number] > 0)
+            change = -2.5 * np.log10(reduced[number][chosen] / plain[number][chosen])
+            where = f"{band}, S/N {low:g}-{high:g}"
+            error = float(np.std(change, ddof=1) / np.sqrt(change.size))
+            yield row("fluxes: mean change", where, "mag", np.mean(change), error)
+            yield row("fluxes: largest change", where, "mag", np.abs(change).max())
+
+
+def truth_rows(sky: Sky, images: dict[str, list[Image]]) -> Iterator[Row]:
+    """Errors against the truth and the background in both precisions."""
+    for figure in pixel_figures(sky, images):
+        yield row(f"{figure.measure}, {figure.method}", figure.band, "", figure.value, figure.error)
+
+
+def row(what: str, where: str, unit: str, value: float, error: float = np.nan) -> Row:
+    """A line of the table; `error` NaN is for what has none."""
+    found: Row = {"what": what, "where": where, "unit": unit, "value": float(f"{value:.3g}")}
+    return found | ({"error": float(f"{error:.2g}")} if np.isfinite(error) else {})
+
+
+def main(say: Callable[[str], None] = print) -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description="What bfloat16 changes in a denoised sky.")
+    parser.add_argument("--noise", choices=("decam", "bass"), default="decam", help="of the test sky")
+    parser.add_argument("--bricks", type=int, default=2, help="of the test sky")
+    parser.add_argument("--size", type=int, default=800, help="edge of a brick, pixels")
+    parser.add_argument("--model", type=Path, help="default: models/<noise>")
+    parser.add_argument("--cache", type=Path, default=REPOSITORY / "results/quality_cache")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    sky = make_sky(sky_settings(options.noise, options.bricks, options.size), options.cache)
+    images = restored(sky, options.model or REPOSITORY / f"models/{options.noise}")
+    rows = [*pixel_rows(sky, images), *flux_rows(sky, images), *truth_rows(sky, images)]
+    cells = [[each["what"], each["where"], f"{each['value']:g}", each["unit"]] for each in rows]
+    say(as_text([["bfloat16 against float32", "where", "value", "unit"], *cells]))
+    command = " ".join(["python -m benchmarks.quality.precision", *sys.argv[1:]])
+    say(f"written to {write_results(f'precision-{options.noise}', command, rows)}")
+
+
+if __name__ == "__main__":
+    main()
