@@ -26,7 +26,7 @@ demo: install  ## simulate a small survey and run the whole workflow on it (6 to
 	@echo "report                results/demo/report.html"
 
 test: install-test  ## the whole test suite
-	$(RUN) pytest
+	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root; about 20 minutes)
 	$(RUN) tests/cluster/cluster.sh with pytest -m cluster tests/cluster
