@@ -25,8 +25,9 @@ demo: install  ## simulate a small survey and run the whole workflow on it (6 to
 	$(RUN) snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo "report                results/demo/report.html"
 
+# Threads that spin while they wait would take the cores from the other processes.
 test: install-test  ## the whole test suite
-	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadscope
+	$(RUN) OMP_WAIT_POLICY=passive pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root; about 20 minutes)
 	$(RUN) tests/cluster/cluster.sh with pytest -m cluster tests/cluster
