@@ -12,7 +12,7 @@ from skydenoise.brick import Brick, Denoised, read_brick
 from skydenoise.evaluate.scene import Scene, read_psf_fwhm, read_truth
 from skydenoise.layout import Survey, truth_catalogue
 from skydenoise.noise import NoiseModel, measure_noise
-from skydenoise.predict.denoise import inpainted_pixels
+from skydenoise.predict.flags import inpainted_pixels
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.scene import electrons_per_nanomaggy
 from skydenoise.simulate.survey import simulate_brick

@@ -74,7 +74,7 @@ def set_resources(resources: dict[str, object]) -> list[str]:
 
 def test_the_whole_demo_survey(demo: Folder) -> None:
     folder = demo
-    (folder.path / "short.yaml").write_text("train: {epochs: 2}\n")
+    (folder.path / "short.yaml").write_text("patches: {count: 512}\ntrain: {epochs: 2}\n")
     folder.finish(folder.start("--configfile", "config/demo.yaml", "short.yaml"))
     root = folder.path / "results/demo"
     bricks = [line.split("\t") for line in (REPOSITORY / "config/demo_bricks.tsv").read_text().splitlines()]

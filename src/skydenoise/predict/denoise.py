@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from skydenoise import __version__
 from skydenoise.brick import Brick, Denoised, flag_bit
@@ -21,6 +20,7 @@ from skydenoise.device import cuda_usable, multiplies_bfloat16
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.fill import fill
 from skydenoise.model import ModelDescription, for_inference, load_model
+from skydenoise.predict.flags import inpainted_pixels, low_coverage
 from skydenoise.predict.uncertainty import UncertaintyModel
 from skydenoise.recover import recover
 from skydenoise.settings import Architecture, PredictSettings, check_precision
@@ -268,24 +268,3 @@ def batches(origins: Sequence[Origin], size: int) -> Iterator[Sequence[Origin]]:
     """Consecutive runs of at most `size` origins."""
     for start in range(0, len(origins), size):
         yield origins[start : start + size]
-
-
-def inpainted_pixels(brick: Brick, reach: int) -> Array:
-    """Masked pixels that are covered, or within `reach` pixels of a usable one: (band, y, x) bool."""
-    inpainted = brick.masked & (brick.invvar > 0)
-    for band in range(len(brick.bands)):
-        bare = brick.masked[band] & ~inpainted[band]
-        if bare.any():
-            usable = brick.usable[band].astype(np.uint8)
-            inpainted[band] |= bare & (ndimage.maximum_filter(usable, 2 * reach + 1, mode="constant") > 0)
-    return inpainted
-
-
-def low_coverage(invvar: Array, fraction: float) -> Array:
-    """Pixels with 0 < invvar < fraction * median of invvar > 0, band by band: (band, y, x) bool."""
-    low = np.zeros(invvar.shape, dtype=bool)
-    for band, values in enumerate(invvar):
-        covered = values > 0
-        if covered.any():
-            low[band] = covered & (values < fraction * np.median(values[covered]))
-    return low
