@@ -70,10 +70,10 @@ def flux_rows(sky: Sky, images: dict[str, list[Image]]) -> Iterator[Row]:
     ]
     found = combine(scenes)
     plain, reduced = (found.fluxes[name] for name in PRECISIONS)
+    snr = np.divide(found.truth, found.noise, out=np.zeros_like(found.truth), where=found.noise > 0)
     for number, band in enumerate(sky.noise.bands):
         for low, high in SNR_BINS:
-            truth, noise = found.truth[number], found.noise[number]
-            chosen = found.good[number] & (truth >= low * noise) & (truth < high * noise)
+            chosen = found.good[number] & (snr[number] >= low) & (snr[number] < high)
             chosen &= (plain[number] > 0) & (reduced[number] > 0)
             change = -2.5 * np.log10(reduced[number][chosen] / plain[number][chosen])
             where = f"{band}, S/N {low:g}-{high:g}"
