@@ -30,9 +30,8 @@ class InPlaceBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width, y, x) -> the same array, overwritten."""
-        length = torch.linalg.vector_norm(x, dim=1, keepdim=True)  # (n, 1, y, x): one pass, no squares kept
-        scale = length.square_().div_(x.shape[1]).add_(SMALLEST_POWER).rsqrt_()
-        inner = (x * scale).mul_(self.norm.gain).add_(self.norm.bias)
+        power = x.square().mean(1, keepdim=True)  # (n, 1, y, x)
+        inner = (x * torch.rsqrt(power + SMALLEST_POWER)).mul_(self.norm.gain).add_(self.norm.bias)
         inner = self.first(functional.leaky_relu_(inner, self.slope).to(self.dtype))
         return x.add_(self.second(functional.leaky_relu_(inner, self.slope)))
 
