@@ -100,12 +100,11 @@ def main(say: Callable[[str], None] = print) -> None:
     parser.add_argument("--noise", choices=("decam", "bass"), default="decam", help="of the test sky")
     parser.add_argument("--bricks", type=int, default=2, help="of the test sky")
     parser.add_argument("--size", type=int, default=800, help="edge of a brick, pixels")
-    parser.add_argument("--model", type=Path, help="default: models/<noise>")
-    parser.add_argument("--cache", type=Path, default=REPOSITORY / "results/quality_cache")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    sky = make_sky(sky_settings(options.noise, options.bricks, options.size), options.cache)
-    images = restored(sky, options.model or REPOSITORY / f"models/{options.noise}")
+    settings = sky_settings(options.noise, options.bricks, options.size)
+    sky = make_sky(settings, REPOSITORY / "results/quality_cache")
+    images = restored(sky, REPOSITORY / f"models/{options.noise}")
     rows = [*pixel_rows(sky, images), *flux_rows(sky, images), *truth_rows(sky, images)]
     cells = [[each["what"], each["where"], f"{each['value']:g}", each["unit"]] for each in rows]
     say(as_text([["bfloat16 against float32", "where", "value", "unit"], *cells]))
