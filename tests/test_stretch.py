@@ -36,6 +36,21 @@ def test_torch_agrees_with_numpy(sigmas):
     np.testing.assert_allclose(STRETCH.slope(torch.from_numpy(x)).numpy(), STRETCH.slope(x), rtol=1e-5)
 
 
+@given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=20))
+def test_torch_stretches_to_rounding(values):
+    """However small or large a finite value is, and with a gradient, where it takes another way."""
+    stretch, x = Stretch((1.0,)), torch.tensor(values)[None, None]
+    u = stretch.forward(x)
+    expected = np.arcsinh(x.double().numpy())
+    np.testing.assert_allclose(u.numpy(), expected, rtol=3e-7, atol=3e-45)
+    assert torch.equal(u.signbit(), x.signbit())
+    x.requires_grad_()
+    with_gradient = stretch.forward(x)
+    np.testing.assert_allclose(with_gradient.detach().numpy(), expected, rtol=3e-7, atol=3e-45)
+    with_gradient.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), stretch.slope(x.detach()).numpy(), rtol=1e-5, atol=1e-18)
+
+
 @given(st.lists(st.floats(-1e3, 1e6, width=32), min_size=2, max_size=30))
 def test_order_is_kept(sigmas):
     u = STRETCH.forward(flux(sorted(sigmas)))

@@ -36,7 +36,7 @@ def kernels(inputs: Inputs) -> list[dict[str, Any]]:
     noise = measure_noise([brick])
     sigma, stretch = noise.sigma(brick.invvar), Stretch(tuple(10 * each for each in noise.sigma_sky))
     network = np.where(np.abs(image) > 5 * sigma, np.float32(0.9) * image, np.float32(0))
-    levels = noise.levels
+    levels, pixels = noise.levels, torch.from_numpy(image)
     block = band[:512, :512]
     groups: list[tuple[str, float, dict[str, Run]]] = [
         (
@@ -49,7 +49,7 @@ def kernels(inputs: Inputs) -> list[dict[str, Any]]:
             "stretch",
             image.size,
             {
-                "skydenoise": lambda: stretch.forward(image),
+                "skydenoise": lambda: stretch.forward(pixels),
                 "numpy, one expression": lambda: np.arcsinh(image / sigma.max()),
             },
         ),

@@ -1,22 +1,32 @@
-"""The same network with the same weights, made faster where no gradient is needed."""
+"""The same network with the same weights, made faster where no gradient is needed.
+
+On a CPU passes over memory cost more than arithmetic, and so does every new array, whose pages the kernel has
+to clear: so as much as can be is done in place, and while numbers are in the caches (docs/performance.md).
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skydenoise.model.lean import SMALLEST_POWER, ResidualBlock
+from skydenoise.model.lean import SMALLEST_POWER, LeanLayout, Merge, ResidualBlock
 from skydenoise.model.model import Network
+
+STRIP = 256 * 1024
+"""Numbers of a block's input that are normed at a time on a CPU: 1 MiB, half of a core's second cache."""
+
+PER_VECTOR = 4
+"""Pixels that a head does at once: their bands together fill most of a vector of 16 numbers."""
 
 
 class InPlaceBlock(nn.Module):
     """What a `ResidualBlock` computes, with half the passes over memory.
 
-    On a CPU a pass costs more than its arithmetic, and so does every new array, whose pages the kernel has to
-    clear. So all is done in place, the input included: the layout does not use it again.
+    All is done in place, the input included: the layout does not use it again.
 
     dtype : of the factors in the convolutions. The norm, and x to which the block adds, stay float32: with
         bfloat16 what one block adds is rounded to 8 bits, but not what all before it have gathered
@@ -30,10 +40,91 @@ class InPlaceBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width, y, x) -> the same array, overwritten."""
+        inner = self.first(self.normed(x))
+        return x.add_(self.second(functional.leaky_relu_(inner, self.slope)))
+
+    def normed(self, x: Tensor) -> Tensor:
+        """The norm, and the activation after it: float32 -> dtype, (n, width, y, x)."""
         power = x.square().mean(1, keepdim=True)  # (n, 1, y, x)
         inner = (x * torch.rsqrt(power + SMALLEST_POWER)).mul_(self.norm.gain).add_(self.norm.bias)
-        inner = self.first(functional.leaky_relu_(inner, self.slope).to(self.dtype))
-        return x.add_(self.second(functional.leaky_relu_(inner, self.slope)))
+        return functional.leaky_relu_(inner, self.slope).to(self.dtype)
+
+
+class BlockInStrips(InPlaceBlock):
+    """The same, its norm by strips that stay in a CPU's caches from the first pass to the last."""
+
+    def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
+        super().__init__(block, dtype)
+        self.gain, self.bias = block.norm.gain.flatten(), block.norm.bias.flatten()
+        width = len(self.gain)
+        self.rows, self.mean = STRIP // width, self.gain.new_full((width, 1), 1 / width)
+
+    def normed(self, x: Tensor) -> Tensor:
+        """As InPlaceBlock."""
+        values = pixels(x)
+        result = torch.empty_like(values, dtype=self.dtype)
+        for strip, into in zip(values.split(self.rows), result.split(self.rows), strict=True):
+            power = (strip.square() @ self.mean).add_(SMALLEST_POWER)  # (rows, 1); faster than a mean
+            inner = (strip * power.rsqrt_()).mul_(self.gain).add_(self.bias)
+            into.copy_(functional.leaky_relu_(inner, self.slope))
+        return image(result, x.shape)
+
+
+class MergeByProducts(nn.Module):
+    """What a `Merge` computes, and the convolution before it that shrinks the coarse features.
+
+    Two matrix products without an enlarged copy: that of the coarse features gives each pixel twice, beside
+    itself, and each row is added to two of the fine ones.
+    """
+
+    def __init__(self, shrink: nn.Conv2d, merge: Merge) -> None:
+        super().__init__()
+        of_coarse, self.of_fine = merge.weight.flatten(1).T.chunk(2)  # (width, width), from -> to
+        assert shrink.bias is not None
+        self.of_coarse = (shrink.weight.flatten(1).T @ of_coarse).repeat(1, 2)  # (widest, 2 width)
+        self.bias = (shrink.bias @ of_coarse + merge.bias).repeat(2)
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """(n, widest, y/2, x/2), (n, width, y, x) -> (n, width, y, x)."""
+        n, _, rows, _ = coarse.shape
+        risen = (pixels(coarse) @ self.of_coarse).add_(self.bias)  # (n*y/2*x/2, 2 width)
+        merged = pixels(fine) @ self.of_fine  # (n*y*x, width)
+        merged.view(n, rows, 2, -1).add_(risen.view(n, rows, 1, -1))
+        return image(merged, fine.shape)
+
+
+class WideHead(nn.Module):
+    """What a head computes, several pixels of a row at once: three bands leave most of a vector empty.
+
+    The kernel is wider by as many pixels as are done at once, less one, and steps over them.
+    """
+
+    def __init__(self, head: nn.Conv2d) -> None:
+        super().__init__()
+        assert head.bias is not None
+        self.bands, features, *size = head.weight.shape
+        weight = head.weight.new_zeros(PER_VECTOR, self.bands, features, size[0], size[1] + PER_VECTOR - 1)
+        for pixel, of_pixel in enumerate(weight):
+            of_pixel[..., pixel : pixel + size[1]] = head.weight
+        self.weight = weight.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        self.bias, self.padding = head.bias.repeat(PER_VECTOR), head.padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width, y, x) -> (n, band, y, x)."""
+        stride = (1, PER_VECTOR)
+        several = functional.conv2d(x, self.weight, self.bias, stride, self.padding)  # (n, 4 band, y, x/4)
+        return image(pixels(several).view(-1, self.bands), (len(x), self.bands, *x.shape[2:]))
+
+
+def pixels(x: Tensor) -> Tensor:
+    """(n, width, y, x), channels last -> the same numbers as (n*y*x, width)."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def image(values: Tensor, shape: Sequence[int]) -> Tensor:
+    """(n*y*x, width) -> the same numbers as (n, width, y, x) of this `shape`, channels last."""
+    n, width, rows, columns = shape
+    return values.view(n, rows, columns, width).permute(0, 3, 1, 2)
 
 
 def rounded(convolution: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
@@ -59,16 +150,33 @@ def rounded(convolution: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
 def for_inference(network: Network, dtype: torch.dtype = torch.float32) -> Network:
     """A network with the weights of `network` that gives its finest output alone, without gradients.
 
-    In float32 it shares the weights, and results agree to rounding. The layout's blocks are exchanged, not
-    its way through them, so a layout without such blocks comes back as it is but for its coarse outputs.
+    In float32 it shares the weights of 3x3 convolutions, and results agree to rounding. Blocks are exchanged,
+    and on a CPU merges and the head, not the layout's way through them.
 
     dtype : of the factors in the 3x3 convolutions of blocks, float32 or bfloat16; all else is float32
     """
     shared = {id(weight): nn.Parameter(weight.detach(), False) for weight in network.parameters()}
     fast = copy.deepcopy(network, shared)  # a copy of the modules, not of the weights
+    on_cpu = all(weight.device.type == "cpu" for weight in network.parameters())
+    faster = BlockInStrips if on_cpu else InPlaceBlock
     for module in list(fast.modules()):
         for name, child in module.named_children():
             if isinstance(child, ResidualBlock):
-                setattr(module, name, InPlaceBlock(child, dtype))
+                setattr(module, name, faster(child, dtype))
     fast.heads = fast.heads[:1]
+    if on_cpu:
+        _exchange_merges(fast.layout)
+        (head,) = fast.heads
+        if isinstance(head, nn.Conv2d) and network.architecture.stride % PER_VECTOR == 0:
+            fast.heads[0] = WideHead(head)
     return fast.eval()
+
+
+def _exchange_merges(layout: nn.Module) -> None:
+    """Put `MergeByProducts` in place of a layout's merges, if it has any, and of what shrinks before them."""
+    if isinstance(layout, LeanLayout):
+        for k, (up, merge) in enumerate(zip(layout.up, layout.merge, strict=False)):
+            shrink = up.get_submodule("0")
+            if isinstance(merge, Merge) and isinstance(shrink, nn.Conv2d):
+                layout.merge[k] = MergeByProducts(shrink, merge)
+                setattr(up, "0", nn.Identity())

@@ -53,6 +53,24 @@ class ResidualBlock(nn.Module):
         return x + self.second(self.activation(inner))
 
 
+class Merge(nn.Module):
+    """1x1 convolution of coarse features, enlarged, and fine ones side by side.
+
+    It is the sum of one of each, and the coarse one can be had before it is enlarged: a quarter of the work,
+    and no copy of the two.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Conv2d(2 * width, width, 1).parameters()
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """(n, width, y/2, x/2), (n, width, y, x) -> (n, width, y, x)."""
+        of_coarse, of_fine = self.weight.chunk(2, dim=1)
+        risen = functional.interpolate(functional.conv2d(coarse, of_coarse), scale_factor=2.0)
+        return functional.conv2d(fine, of_fine, self.bias).add_(risen)
+
+
 class LeanLayout(nn.Module):
     """Encoder, bottleneck and decoder; `widths` are the channels of the features, fine to coarse."""
 
@@ -74,7 +92,7 @@ class LeanLayout(nn.Module):
             nn.Sequential(nn.Conv2d(b, a, 1), nn.Upsample(scale_factor=2))
             for a, b in zip(fine, coarse, strict=True)
         )
-        self.merge = nn.ModuleList(nn.Conv2d(2 * each, each, 1) for each in fine if architecture.skips)
+        self.merge = nn.ModuleList(Merge(each) for each in fine if architecture.skips)
         self.decoder = nn.ModuleList(ResidualBlock(each) for each in fine)
 
     def forward(self, u: Tensor) -> list[Tensor]:
@@ -87,23 +105,11 @@ class LeanLayout(nn.Module):
         x = self.bottleneck(x)  # (n, deepest, y/stride, x/stride)
         features = []
         for k in reversed(range(len(self.decoder))):
-            x = self.decoder[k](self._rise(k, x, encoded[k]))  # (n, widths[k], y/2**k, x/2**k)
+            if self.merge:
+                shrink, _ = self.up[k].children()
+                x = self.merge[k](shrink(x), encoded[k])  # (n, widths[k], y/2**k, x/2**k)
+            else:
+                x = self.up[k](x)
+            x = self.decoder[k](x)
             features.append(x)
         return features[::-1]
-
-    def _rise(self, level: int, x: Tensor, fine: Tensor) -> Tensor:
-        """Features of the next finer resolution: `up`, and `merge` of that beside the encoder's features.
-
-        A 1x1 convolution of two images side by side is the sum of one of each, and the coarse one can be had
-        before it is enlarged: a quarter of the work, and no copy of the two.
-
-        x : (n, widths[level+1], y/2, x/2); fine : (n, widths[level], y, x); returns the shape of fine
-        """
-        if not self.merge:
-            risen: Tensor = self.up[level](x)
-            return risen
-        shrink, enlarge = self.up[level].children()
-        weight, bias = self.merge[level].parameters()
-        of_coarse, of_fine = weight.chunk(2, dim=1)
-        risen = enlarge(functional.conv2d(shrink(x), of_coarse))  # (n, widths[level], y, x)
-        return functional.conv2d(fine, of_fine, bias).add_(risen)
