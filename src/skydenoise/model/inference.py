@@ -16,8 +16,8 @@ from torch.nn import functional
 from skydenoise.model.lean import SMALLEST_POWER, LeanLayout, Merge, ResidualBlock
 from skydenoise.model.model import Network
 
-STRIP = 256 * 1024
-"""Numbers of a block's input that are normed at a time on a CPU: 1 MiB, half of a core's second cache."""
+STRIP = 128 * 1024
+"""Numbers of a block's input that are in work at a time on a CPU: 512 KiB, part of a core's second cache."""
 
 PER_VECTOR = 4
 """Pixels that a head does at once: their bands together fill most of a vector of 16 numbers."""
@@ -51,7 +51,7 @@ class InPlaceBlock(nn.Module):
 
 
 class BlockInStrips(InPlaceBlock):
-    """The same, its norm by strips that stay in a CPU's caches from the first pass to the last."""
+    """The same, by strips that stay in a CPU's caches through all passes between two convolutions."""
 
     def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
         super().__init__(block, dtype)
@@ -59,15 +59,26 @@ class BlockInStrips(InPlaceBlock):
         width = len(self.gain)
         self.rows, self.mean = STRIP // width, self.gain.new_full((width, 1), 1 / width)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """As InPlaceBlock."""
+        inner = self.first(self.normed(x))
+        found = self.second(functional.leaky_relu_(inner, self.slope))
+        for strip, more in zip(self.strips(x), self.strips(found), strict=True):
+            strip.add_(more)
+        return x
+
     def normed(self, x: Tensor) -> Tensor:
         """As InPlaceBlock."""
-        values = pixels(x)
-        result = torch.empty_like(values, dtype=self.dtype)
-        for strip, into in zip(values.split(self.rows), result.split(self.rows), strict=True):
+        result = torch.empty_like(x, dtype=self.dtype)
+        for strip, into in zip(self.strips(x), self.strips(result), strict=True):
             power = (strip.square() @ self.mean).add_(SMALLEST_POWER)  # (rows, 1); faster than a mean
             inner = (strip * power.rsqrt_()).mul_(self.gain).add_(self.bias)
             into.copy_(functional.leaky_relu_(inner, self.slope))
-        return image(result, x.shape)
+        return result
+
+    def strips(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Views of all pixels of (n, width, y, x), channels last: (rows, width) each."""
+        return pixels(x).split(self.rows)
 
 
 class MergeByProducts(nn.Module):
@@ -117,12 +128,12 @@ class WideHead(nn.Module):
 
 
 def pixels(x: Tensor) -> Tensor:
-    """(n, width, y, x), channels last -> the same numbers as (n*y*x, width)."""
-    return x.permute(0, 2, 3, 1).flatten(0, 2)
+    """(n, width, y, x), channels last -> a view of the same numbers as (n*y*x, width)."""
+    return x.permute(0, 2, 3, 1).view(-1, x.shape[1])
 
 
 def image(values: Tensor, shape: Sequence[int]) -> Tensor:
-    """(n*y*x, width) -> the same numbers as (n, width, y, x) of this `shape`, channels last."""
+    """(n*y*x, width) -> a view of the same numbers as (n, width, y, x) of this `shape`, channels last."""
     n, width, rows, columns = shape
     return values.view(n, rows, columns, width).permute(0, 3, 1, 2)
 
@@ -143,7 +154,7 @@ def rounded(convolution: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
         wanted = weights.gather(2, place) + error
         into.scatter_(2, place, wanted.to(dtype))
         error = wanted - wanted.to(dtype)
-    result.weight.data = into.view_as(convolution.weight)
+    result.weight.data = into.view_as(convolution.weight).contiguous(memory_format=torch.channels_last)
     return result
 
 
