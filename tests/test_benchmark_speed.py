@@ -26,6 +26,7 @@ from skydenoise.model import read_description
 from skydenoise.predict.denoise import apply_network
 from skydenoise.settings import TrainSettings
 from skydenoise.simulate import BANDS
+from skydenoise.stretch import Stretch
 from skydenoise.tiles import window
 
 TILE, OVERLAP = 64, 16
@@ -132,6 +133,14 @@ def test_scipy_s_starlet_is_ours():
     np.testing.assert_allclose(
         kernels.scipy_starlet(image, 3), starlet.transform(torch.from_numpy(image), 3), atol=1e-6
     )
+
+
+def test_all_ways_to_stretch_agree():
+    image = np.random.default_rng(0).normal(size=(3, 600, 500)).astype(np.float32)
+    ours, *others = kernels._stretches(Stretch((0.01, 0.02, 0.03)), image).values()
+    assert len(ours()) == 3  # parts
+    for other in others:
+        np.testing.assert_allclose(np.concatenate(other(), 1), np.concatenate(ours(), 1), rtol=1e-6)
 
 
 def test_a_training_step_moves_the_weights(inputs, tmp_path):

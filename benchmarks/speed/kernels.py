@@ -17,6 +17,7 @@ from skydenoise.allocator import reuse_freed_memory
 from skydenoise.fill import fill
 from skydenoise.noise import measure_noise
 from skydenoise.noise.correlation import autocorrelation
+from skydenoise.predict.denoise import PIXELS_ON_CPU
 from skydenoise.recover import recover
 from skydenoise.settings import RecoverSettings
 from skydenoise.stretch import Stretch
@@ -36,7 +37,7 @@ def kernels(inputs: Inputs) -> list[dict[str, Any]]:
     noise = measure_noise([brick])
     sigma, stretch = noise.sigma(brick.invvar), Stretch(tuple(10 * each for each in noise.sigma_sky))
     network = np.where(np.abs(image) > 5 * sigma, np.float32(0.9) * image, np.float32(0))
-    levels, pixels = noise.levels, torch.from_numpy(image)
+    levels = noise.levels
     block = band[:512, :512]
     groups: list[tuple[str, float, dict[str, Run]]] = [
         (
@@ -45,14 +46,7 @@ def kernels(inputs: Inputs) -> list[dict[str, Any]]:
             {"skydenoise": lambda: recover(image, network, sigma, usable, levels, RecoverSettings())},
         ),
         ("starlet, 5 scales, float32", band.size, _starlets(band)),
-        (
-            "stretch",
-            image.size,
-            {
-                "skydenoise": lambda: stretch.forward(pixels),
-                "numpy, one expression": lambda: np.arcsinh(image / sigma.max()),
-            },
-        ),
+        ("stretch", image.size, _stretches(stretch, image)),
         ("fill", image.size, {"skydenoise": lambda: fill(image, usable)}),
         ("noise measurement", image.size, {"skydenoise": lambda: measure_noise([brick])}),
         (
@@ -71,6 +65,18 @@ def kernels(inputs: Inputs) -> list[dict[str, Any]]:
             rate = {"mpixel_per_s": round(pixels / 1e6 / timing.median, 2), "spread": round(timing.spread, 3)}
             rows.append({"part": name, "what": what, **rate, **times_slower(timing, timings["skydenoise"])})
     return rows
+
+
+def _stretches(stretch: Stretch, image: np.ndarray) -> dict[str, Run]:
+    """Of parts as large as the tiles of a pass, as a brick is stretched."""
+    rows = max(1, PIXELS_ON_CPU // image.shape[2])
+    parts = torch.from_numpy(image).split(rows, dim=1)
+    softening = np.float32(stretch.softening)[:, None, None]
+    return {
+        "skydenoise": lambda: [stretch.forward(part) for part in parts],
+        "torch.asinh": lambda: [(part / torch.from_numpy(softening)).asinh() for part in parts],
+        "numpy.arcsinh": lambda: [np.arcsinh(part.numpy() / softening) for part in parts],
+    }
 
 
 def _starlets(band: np.ndarray) -> dict[str, Run]:
