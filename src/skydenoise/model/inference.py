@@ -143,7 +143,7 @@ def rounded(convolution: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
 
     Each weight of a filter hands its rounding error on to the next smaller one, so that where features are
     smooth a filter's answer is as exact as its smallest weight. Rounded to nearest, the errors of a filter
-    add up there, and shift all fluxes by up to 0.0013 mag instead of 0.0004 (docs/performance.md).
+    add up there, and shift all fluxes by up to 0.0013 mag instead of 0.0003 (docs/performance.md).
     """
     if dtype == convolution.weight.dtype:
         return convolution

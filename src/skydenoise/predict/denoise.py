@@ -51,7 +51,7 @@ class Denoiser:
     settings : tiles and recovery
     uncertainty : measured ratios; None (while they are being measured) stands for the noise of the input
     device : "cpu", "cuda", "cuda:1", ...
-    precision : of the factors in the network's 3x3 convolutions, "float32" or "bfloat16"
+    precision : of the factors in the 3x3 convolutions of blocks, "float32" or "bfloat16"
 
     Raises
     ------
