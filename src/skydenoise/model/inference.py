@@ -60,7 +60,8 @@ class BlockInStrips(InPlaceBlock):
         self.rows, self.mean = STRIP // width, self.gain.new_full((width, 1), 1 / width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """As InPlaceBlock."""
+        """As InPlaceBlock; an array whose channels are not last is copied, not overwritten."""
+        x = x.contiguous(memory_format=torch.channels_last)
         inner = self.first(self.normed(x))
         found = self.second(functional.leaky_relu_(inner, self.slope))
         for strip, more in zip(self.strips(x), self.strips(found), strict=True):
@@ -68,7 +69,7 @@ class BlockInStrips(InPlaceBlock):
         return x
 
     def normed(self, x: Tensor) -> Tensor:
-        """As InPlaceBlock."""
+        """As InPlaceBlock, for channels last."""
         result = torch.empty_like(x, dtype=self.dtype)
         for strip, into in zip(self.strips(x), self.strips(result), strict=True):
             power = (strip.square() @ self.mean).add_(SMALLEST_POWER)  # (rows, 1); faster than a mean
@@ -77,7 +78,7 @@ class BlockInStrips(InPlaceBlock):
         return result
 
     def strips(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Views of all pixels of (n, width, y, x), channels last: (rows, width) each."""
+        """The pixels of (n, width, y, x), views where channels are last: (rows, width) each."""
         return pixels(x).split(self.rows)
 
 
@@ -128,8 +129,11 @@ class WideHead(nn.Module):
 
 
 def pixels(x: Tensor) -> Tensor:
-    """(n, width, y, x), channels last -> a view of the same numbers as (n*y*x, width)."""
-    return x.permute(0, 2, 3, 1).view(-1, x.shape[1])
+    """(n, width, y, x) -> the same numbers as (n*y*x, width), a view if channels are last.
+
+    They are not where a convolution of one channel took its only layout for the other one.
+    """
+    return x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).view(-1, x.shape[1])
 
 
 def image(values: Tensor, shape: Sequence[int]) -> Tensor:
