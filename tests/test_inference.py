@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skydenoise.model import Network, for_inference
+from skydenoise.model import Network, for_inference, load_model
 from skydenoise.model.inference import rounded
 from skydenoise.settings import Architecture
 from skydenoise.stretch import Stretch
@@ -53,6 +54,13 @@ def test_the_finest_output_is_the_network_s_own(architecture, monkeypatch):
     largest = float(expected.abs().max())
     torch.testing.assert_close(short, network(u)[0].detach(), rtol=0, atol=1e-6 * largest)
     assert torch.equal(u, before)
+
+
+@pytest.mark.parametrize("name", ["decam", "bass"])
+def test_the_reference_models_give_the_same_numbers_in_float32(name):
+    network, _ = load_model(Path(__file__).parents[1] / "models" / name)
+    u = 3 * torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(for_inference(network)(u)[0], network(u)[0], rtol=1e-5, atol=1e-6)
 
 
 def test_weights_are_shared_and_the_network_itself_stays_as_it_was():

@@ -194,4 +194,4 @@ def _exchange_merges(layout: nn.Module) -> None:
             shrink = up.get_submodule("0")
             if isinstance(merge, Merge) and isinstance(shrink, nn.Conv2d):
                 layout.merge[k] = MergeByProducts(shrink, merge)
-                setattr(up, "0", nn.Identity())
+                layout.up[k] = nn.Identity()

@@ -88,9 +88,9 @@ class LeanLayout(nn.Module):
             nn.Conv2d(narrow, deepest, 1),
             *(ResidualBlock(deepest) for _ in range(architecture.residual_blocks)),
         )
+        enlarge = () if architecture.skips else (nn.Upsample(scale_factor=2),)  # with skips, merges do it
         self.up = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(b, a, 1), nn.Upsample(scale_factor=2))
-            for a, b in zip(fine, coarse, strict=True)
+            nn.Sequential(nn.Conv2d(b, a, 1), *enlarge) for a, b in zip(fine, coarse, strict=True)
         )
         self.merge = nn.ModuleList(Merge(each) for each in fine if architecture.skips)
         self.decoder = nn.ModuleList(ResidualBlock(each) for each in fine)
@@ -105,11 +105,9 @@ class LeanLayout(nn.Module):
         x = self.bottleneck(x)  # (n, deepest, y/stride, x/stride)
         features = []
         for k in reversed(range(len(self.decoder))):
+            x = self.up[k](x)
             if self.merge:
-                shrink, _ = self.up[k].children()
-                x = self.merge[k](shrink(x), encoded[k])  # (n, widths[k], y/2**k, x/2**k)
-            else:
-                x = self.up[k](x)
-            x = self.decoder[k](x)
+                x = self.merge[k](x, encoded[k])
+            x = self.decoder[k](x)  # (n, widths[k], y/2**k, x/2**k)
             features.append(x)
         return features[::-1]
