@@ -41,7 +41,7 @@ class Scale:
 
 
 FULL = Scale(3600, 5, (1, 2, 4, 8), (4, 8, 16, 32), 6, 3600, (100, 10_000))
-QUICK = Scale(704, 2, (1, 2), (4,), 1, 704, (100,), ranks=(), seeds=(), peer_batches=(2,), own_batches=(2, 1))
+QUICK = Scale(900, 2, (1, 2), (4,), 1, 900, (100,), ranks=(), seeds=(), peer_batches=(2,))
 TINY = Scale(
     400, 1, (1,), (2,), 1, 400, (), 64, 16, patch=32, seeds=(0,), peer_batches=(4,), matrix=64, stream=1
 )
