@@ -8,8 +8,12 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import torch
 
 from skydenoise.paper.settings import FONT_REMEDY, GlyphSettings
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # its kernels on the CPU; asked for when Triton is imported
 
 REPOSITORY = Path(__file__).parents[1]
 

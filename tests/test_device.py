@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from skydenoise.device import can_compile, cuda_usable, multiplies_bfloat16
+from skydenoise.device import can_compile, cuda_usable, fuses, multiplies_bfloat16, to_numpy
 
 
 @pytest.fixture
@@ -42,6 +42,36 @@ def test_a_cpu_that_does_not_tell_does_not_multiply_bfloat16(monkeypatch: pytest
         assert multiplies_bfloat16() is told.get("avx512_bf16", False)
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert not multiplies_bfloat16()
+
+
+@pytest.mark.parametrize(
+    ("cuda", "capability", "compiles", "expected"),
+    [
+        ("12.8", (9, 0), True, True),
+        ("12.8", (8, 0), True, True),
+        ("12.8", (7, 5), True, False),
+        ("12.8", (9, 0), False, False),
+        (None, (9, 4), True, False),  # AMD's, which torch calls "cuda", too
+    ],
+)
+def test_kernels_are_fused_on_recent_gpus_of_nvidia(
+    cuda: str | None,
+    capability: tuple[int, int],
+    compiles: bool,
+    expected: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr("skydenoise.device.can_compile", lambda: compiles)
+    assert fuses("cuda:1") is expected
+
+
+def test_numbers_on_the_cpu_stay_where_they_are() -> None:
+    values = torch.arange(6.0).view(2, 3)
+    array = to_numpy(values)
+    array[1, 2] = 7
+    assert values[1, 2] == 7
 
 
 @pytest.mark.parametrize("missing", ["triton", "compiler", "headers"])

@@ -60,18 +60,21 @@ def denoiser_of(network, **settings):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "skips", "device", "multiplies", "chosen"),
+    ("wanted", "skips", "device", "able", "chosen"),
     [
         ("auto", True, "cpu", True, "bfloat16"),
         ("auto", True, "cpu", False, "float32"),
-        ("auto", True, "cuda", True, "float32"),
+        ("auto", True, "cuda", True, "float16"),
+        ("auto", True, "cuda", False, "float32"),
+        ("auto", False, "cuda", True, "float32"),
         ("auto", False, "cpu", True, "float32"),
         ("float32", True, "cpu", True, "float32"),
         ("bfloat16", True, "cuda", False, "bfloat16"),
     ],
 )
-def test_precision_suits_machine_and_network(wanted, skips, device, multiplies, chosen, monkeypatch):
-    monkeypatch.setattr("skydenoise.predict.denoise.multiplies_bfloat16", lambda: multiplies)
+def test_precision_suits_machine_and_network(wanted, skips, device, able, chosen, monkeypatch):
+    monkeypatch.setattr("skydenoise.predict.denoise.multiplies_bfloat16", lambda: able)
+    monkeypatch.setattr("skydenoise.predict.denoise.fuses", lambda device: able)
     settings = PredictSettings(precision=wanted)
     assert choose_precision(settings, Architecture(skips=skips), device) == chosen
 

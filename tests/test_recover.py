@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from skydenoise.noise.levels import noise_levels
-from skydenoise.recover import find_support, recover
+from skydenoise.recover import find_support, grown, recover
 from skydenoise.settings import RecoverSettings
 
 SETTINGS = RecoverSettings()
@@ -191,10 +191,21 @@ def test_the_finest_scale_follows_the_sharpness():
     _, levels = drawn_noise(DECAM, shape, seed=0)
     sharp, broad = stars(shape, 3e3, [(60, 60)]), 3e3 * stars(shape, 1, [(140, 140)], fwhm=30.0, beta=4)
     finest = find_support(torch.from_numpy(sharp + broad), torch.ones(shape), levels, SETTINGS)
-    assert finest.dtype == np.uint8
+    assert finest.dtype == torch.uint8
     assert finest[0, 60, 60] == 0
     assert 2 <= finest[0, 140, 140] < SETTINGS.scales
     assert finest[0, 5, 190] == SETTINGS.scales
+
+
+@pytest.mark.parametrize("share", [0.05, 0.35, 0.45, 1.0])  # from single pixels to one region
+def test_seeds_grow_to_the_regions_that_hold_them(share):
+    generator = np.random.default_rng(5)
+    mask = generator.random((60, 70)) < share
+    seeds = mask & (generator.random(mask.shape) < 0.01)
+    labels, _ = ndimage.label(mask, np.ones((3, 3)))
+    expected = mask & np.isin(labels, labels[seeds])
+    assert np.array_equal(grown(torch.from_numpy(seeds), torch.from_numpy(mask)), expected)
+    assert not grown(torch.zeros(mask.shape, dtype=torch.bool), torch.from_numpy(mask)).any()
 
 
 def test_disabled_gives_the_bare_network():

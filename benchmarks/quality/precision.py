@@ -1,10 +1,11 @@
-"""What bfloat16 in the network's convolutions changes: pixels, fluxes, errors.
+"""What fewer bits in the network's convolutions change: pixels, fluxes, errors.
 
     python -m benchmarks.quality.precision [--noise bass] [--bricks N] [--size PIXELS]
+    python -m benchmarks.quality.precision --device cuda [--precision float32]
 
-denoises the test sky in float32 and in bfloat16, holds one against the other and both against the truth, and
-writes benchmarks/results/precision-<noise>.json. It needs no CPU that multiplies bfloat16; times are
-`benchmarks.speed`'s.
+denoises the test sky in float32 on the CPU, and in bfloat16 there or on the GPU, holds one against the other
+and both against the truth, and writes benchmarks/results/precision-<noise>[-cuda-<precision>].json. It needs
+no CPU that multiplies bfloat16; times are `benchmarks.speed`'s.
 """
 
 from __future__ import annotations
@@ -29,20 +30,26 @@ from skydenoise.evaluate.apertures import combine, measure
 from skydenoise.evaluate.scene import Image
 from skydenoise.predict import load_denoiser
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "reduced")
+"""Names of the two images: of the CPU in float32, and of what is held against it."""
+
 SNR_BINS = ((20.0, np.inf), (10.0, 20.0), (5.0, 10.0))
 """Of true aperture fluxes."""
 
 Row = dict[str, Any]
 
 
-def restored(sky: Sky, model: Path) -> dict[str, list[Image]]:
-    """Images (band, y, x) of all scenes by precision, on the CPU, as the product makes them."""
+def restored(
+    sky: Sky, model: Path, precision: str = "bfloat16", device: str = "cpu"
+) -> dict[str, list[Image]]:
+    """Images (band, y, x) of all scenes, as the product makes them: in float32 on the CPU, and in `precision`
+    (as `predict.precision`) on `device`.
+    """
     images = {}
-    for precision in PRECISIONS:
-        settings = replace(product_settings(model), precision=precision)
-        method = Restorer(load_denoiser(model, settings, "cpu"))
-        images[precision] = [method(scene.brick) for scene in sky.scenes]
+    for name, how, where in zip(PRECISIONS, ("float32", precision), ("cpu", device), strict=True):
+        settings = replace(product_settings(model), precision=how)
+        method = Restorer(load_denoiser(model, settings, where))
+        images[name] = [method(scene.brick) for scene in sky.scenes]
     return images
 
 
@@ -83,7 +90,7 @@ def flux_rows(sky: Sky, images: dict[str, list[Image]]) -> Iterator[Row]:
 
 
 def truth_rows(sky: Sky, images: dict[str, list[Image]]) -> Iterator[Row]:
-    """Errors against the truth and the background in both precisions."""
+    """Errors against the truth and the background in both."""
     for figure in pixel_figures(sky, images):
         yield row(f"{figure.measure}, {figure.method}", figure.band, "", figure.value, figure.error)
 
@@ -96,20 +103,24 @@ def row(what: str, where: str, unit: str, value: float, error: float = np.nan) -
 
 def main(say: Callable[[str], None] = print) -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description="What bfloat16 changes in a denoised sky.")
+    parser = argparse.ArgumentParser(description="What fewer bits change in a denoised sky.")
     parser.add_argument("--noise", choices=("decam", "bass"), default="decam", help="of the test sky")
     parser.add_argument("--bricks", type=int, default=2, help="of the test sky")
     parser.add_argument("--size", type=int, default=800, help="edge of a brick, pixels")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of what is compared")
+    parser.add_argument("--precision", help="of it; bfloat16 on a CPU, auto on a GPU")
     options = parser.parse_args()
+    precision = options.precision or ("bfloat16" if options.device == "cpu" else "auto")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     settings = sky_settings(options.noise, options.bricks, options.size)
     sky = make_sky(settings, REPOSITORY / "results/quality_cache")
-    images = restored(sky, REPOSITORY / f"models/{options.noise}")
+    images = restored(sky, REPOSITORY / f"models/{options.noise}", precision, options.device)
     rows = [*pixel_rows(sky, images), *flux_rows(sky, images), *truth_rows(sky, images)]
     cells = [[each["what"], each["where"], f"{each['value']:g}", each["unit"]] for each in rows]
-    say(as_text([["bfloat16 against float32", "where", "value", "unit"], *cells]))
+    say(as_text([[f"{precision} on {options.device}", "where", "value", "unit"], *cells]))
     command = " ".join(["python -m benchmarks.quality.precision", *sys.argv[1:]])
-    say(f"written to {write_results(f'precision-{options.noise}', command, rows)}")
+    name = f"precision-{options.noise}" + (f"-cuda-{precision}" if options.device == "cuda" else "")
+    say(f"written to {write_results(name, command, rows)}")
 
 
 if __name__ == "__main__":

@@ -27,12 +27,12 @@ from benchmarks.speed.training import ON_GPU, PAPER_PIXELS, loss_curves, trainin
 ON_GPU_SCALE = replace(
     FULL,
     repetitions=2,
-    chunks=(1, 32),
-    processes=(8,),
+    chunks=(1, 16, 64),
+    processes=(),
     batches=(16, 64),
     steps=20,
     peer_batches=(4, 16),
-    own_batches=(32, 4, 16, 128),
+    own_batches=(64, 4, 16, 32, 128),
     matrix=8192,
     stream=4096,
 )

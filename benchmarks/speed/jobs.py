@@ -13,6 +13,7 @@ from typing import Any
 
 import fitsio
 import numpy as np
+import torch
 
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.measure import clocked, cores, peak_mib, take_turns
@@ -52,9 +53,13 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
     seconds = time.time() - begun
     start = min(file.stat().st_mtime for file in clocks.glob("*.begun")) - begun
     busy = sum(float(file.read_text()) for file in clocks.glob("*.network"))
-    most = max(float(file.read_text()) for file in clocks.glob("*.mib"))
+    most, on_gpu = (
+        max(float(file.read_text()) for file in clocks.glob(f"*.{kind}")) for kind in ("mib", "gpu")
+    )
     shutil.rmtree(root)
     memory = {"process_mib": round(most)} if processes > 1 else {}  # of one it is the benchmark's own
+    if on_gpu:
+        memory["gpu_mib"] = round(on_gpu)
     return {
         "part": "prediction, pipeline",
         "what": f"{bricks} bricks, {processes} processes",
@@ -68,7 +73,7 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
 
 @dataclass(frozen=True)
 class ClockedChunk(Chunk):
-    """A chunk whose processes leave in a folder how much memory they held."""
+    """A chunk whose processes leave in a folder how much memory they held, and on a GPU torch for them."""
 
     clocks: Path
 
@@ -76,6 +81,8 @@ class ClockedChunk(Chunk):
         """As Chunk."""
         outcome = super().__call__(name)
         (self.clocks / f"{os.getpid()}.mib").write_text(str(peak_mib()))
+        on_gpu = torch.cuda.max_memory_reserved() / 2**20 if torch.cuda.is_available() else 0
+        (self.clocks / f"{os.getpid()}.gpu").write_text(str(on_gpu))
         return outcome
 
 

@@ -136,7 +136,7 @@ def _read_masked(cache: Path, name: str, bands: Sequence[str], shape: tuple[int,
         log.info("brick %s: no maskbits file, so no pixel counts as saturated or bad", name)
         return masked
     maskbits, header = _read(path, name, None)
-    maskbits = maskbits.astype(np.int64)  # bit 15 is the sign of the survey's int16
+    maskbits = maskbits.astype(f"u{maskbits.itemsize}", copy=False)  # bit 15 of int16 is its sign
     if maskbits.shape != shape:
         cause = f"maskbits {maskbits.shape} and images {shape} have different shapes (y, x)"
         raise BrickError(cause, brick=name, file=path)
@@ -144,7 +144,7 @@ def _read_masked(cache: Path, name: str, bands: Sequence[str], shape: tuple[int,
         mask = mask_value(header, band)
         if mask == 0:
             log.info("brick %s, band %s: maskbits know no such band, so nothing is masked", name, band)
-        masked[index] = (maskbits & mask) != 0
+        np.not_equal(maskbits & (mask & np.iinfo(maskbits.dtype).max), 0, out=masked[index])
     return masked
 
 

@@ -143,33 +143,45 @@ def image(values: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def rounded(convolution: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
-    """The convolution with numbers of a shorter type, such that each filter's sum stays; itself in its own.
-
-    Each weight of a filter hands its rounding error on to the next smaller one, so that where features are
-    smooth a filter's answer is as exact as its smallest weight. Rounded to nearest, the errors of a filter
-    add up there, and shift all fluxes by up to 0.0013 mag instead of 0.0003 (docs/performance.md).
-    """
+    """The convolution with numbers of a shorter type, see `rounded_weight`; itself in its own."""
     if dtype == convolution.weight.dtype:
         return convolution
     result = copy.deepcopy(convolution).to(dtype)
-    weights, into = convolution.weight.flatten(2), result.weight.data.flatten(2)  # (out, in, y*x)
-    error = torch.zeros_like(weights[..., :1])
-    for place in weights.abs().argsort(dim=2, descending=True).split(1, dim=2):  # (out, in, 1)
-        wanted = weights.gather(2, place) + error
-        into.scatter_(2, place, wanted.to(dtype))
-        error = wanted - wanted.to(dtype)
-    result.weight.data = into.view_as(convolution.weight).contiguous(memory_format=torch.channels_last)
+    weight = rounded_weight(convolution.weight.detach(), dtype)
+    result.weight.data = weight.contiguous(memory_format=torch.channels_last)
     return result
 
 
-def for_inference(network: Network, dtype: torch.dtype = torch.float32) -> Network:
+def rounded_weight(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Weights (to, from, y, x) in a shorter type, such that each filter's sum stays.
+
+    Each weight of a filter hands its rounding error on to the next smaller one, so that where features are
+    smooth a filter's answer is as exact as its smallest weight. Rounded to nearest, the errors of a filter
+    add up there, and in bfloat16 shift fluxes by up to 0.0013 mag instead of 0.0003 (docs/performance.md).
+    """
+    weights = weight.flatten(2)  # (to, from, y*x)
+    result = torch.empty_like(weights, dtype=dtype)
+    error = torch.zeros_like(weights[..., :1])
+    for place in weights.abs().argsort(dim=2, descending=True).split(1, dim=2):  # (to, from, 1)
+        wanted = weights.gather(2, place) + error
+        result.scatter_(2, place, wanted.to(dtype))
+        error = wanted - wanted.to(dtype)
+    return result.view_as(weight)
+
+
+def for_inference(network: Network, dtype: torch.dtype = torch.float32) -> nn.Module:
     """A network with the weights of `network` that gives its finest output alone, without gradients.
 
     In float32 it shares the weights of 3x3 convolutions, and results agree to rounding. Blocks are exchanged,
     and on a CPU merges and the head, not the layout's way through them.
 
-    dtype : of the factors in the 3x3 convolutions of blocks, float32 or bfloat16; all else is float32
+    dtype : of the factors in the 3x3 convolutions of blocks, float32 or bfloat16, all else is float32; or
+        float16, which is a `FusedNetwork`
     """
+    if dtype == torch.float16:
+        from skydenoise.model.fused import FusedNetwork  # needs Triton, which not every machine has
+
+        return FusedNetwork(network)
     shared = {id(weight): nn.Parameter(weight.detach(), False) for weight in network.parameters()}
     fast = copy.deepcopy(network, shared)  # a copy of the modules, not of the weights
     on_cpu = all(weight.device.type == "cpu" for weight in network.parameters())

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from skydenoise.atomic import write_json
@@ -163,7 +164,7 @@ def measure(cutout: Brick, denoiser: Denoiser, generator: np.random.Generator) -
             for difference in (second - first, sky - sparse, cutout.image - first, third - first)
         )
         signal, sky_signal, data_signal = (
-            local_signal(image[band], noise_sigma[band])[usable] for image in (second, sky, first)
+            signal_of(image[band], noise_sigma[band])[usable] for image in (second, sky, first)
         )
         risk = squared_error(residual, probe[band][usable], change, PROBE)
         back = recovered[band][usable]
@@ -171,9 +172,14 @@ def measure(cutout: Brick, denoiser: Denoiser, generator: np.random.Generator) -
     return samples
 
 
+def signal_of(denoised: Array, noise_sigma: Array) -> Array:
+    """`local_signal` of one band, (y, x)."""
+    return local_signal(torch.from_numpy(denoised), torch.from_numpy(noise_sigma)).numpy()
+
+
 def without_ripples(denoised: Array, noise_sigma: Array) -> Array:
     """One band, (y, x), with zero where its local signal is below FAINT."""
-    return np.where(local_signal(denoised, noise_sigma) < FAINT, np.float32(0), denoised)
+    return np.where(signal_of(denoised, noise_sigma) < FAINT, np.float32(0), denoised)
 
 
 def band_curves(band: str, samples: Sequence[Sample]) -> tuple[Curve, Curve]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skydenoise import __version__
 from skydenoise.brick import Brick, Denoised, flag_bit
-from skydenoise.device import cuda_usable, multiplies_bfloat16
+from skydenoise.device import cuda_usable, fuses, multiplies_bfloat16, to_numpy
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.fill import fill
 from skydenoise.model import ModelDescription, for_inference, load_model
@@ -36,7 +36,7 @@ UNCERTAINTY_FILE = "uncertainty.json"
 STRIP_ROWS = 256
 """Rows unstretched at a time."""
 
-PIXELS_ON_CPU, PIXELS_ON_GPU = 2 * 256**2, 32 * 256**2
+PIXELS_ON_CPU, PIXELS_ON_GPU = 2 * 256**2, 64 * 256**2
 """In one pass through the network: what stays in a CPU's caches, and what keeps a GPU busy between the starts
 of its kernels (docs/performance.md)."""
 
@@ -51,7 +51,8 @@ class Denoiser:
     settings : tiles and recovery
     uncertainty : measured ratios; None (while they are being measured) stands for the noise of the input
     device : "cpu", "cuda", "cuda:1", ...
-    precision : of the factors in the 3x3 convolutions of blocks, "float32" or "bfloat16"
+    precision : of the factors in the 3x3 convolutions of blocks, "float32" or "bfloat16", or in all
+        convolutions, "float16"
 
     Raises
     ------
@@ -124,15 +125,15 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
     precision = choose_precision(settings, description.architecture, device)
     sha256, bands = description.sha256[:12], " ".join(description.bands)
     logger.info("model %s on %s in %s, bands %s", sha256, device, precision, bands)
-    network = for_inference(network, getattr(torch, precision))
-    return Denoiser(network, description, settings, uncertainty, device, precision)
+    fast = for_inference(network, getattr(torch, precision))
+    return Denoiser(fast, description, settings, uncertainty, device, precision)
 
 
 def choose_precision(settings: PredictSettings, architecture: Architecture, device: str) -> str:
-    """What `predict.precision` comes to on this machine: "float32" or "bfloat16".
+    """What `predict.precision` comes to on this machine: "float32", "bfloat16" or "float16".
 
-    "auto" is bfloat16 where a CPU multiplies it and the network bears it; on CUDA it is float32, which is
-    TF32 in convolutions.
+    "auto" is bfloat16 where a CPU multiplies it, and float16 on a GPU that kernels are fused for
+    (`model.fused`), if the network has skips. Else it is float32, which on CUDA is TF32 in convolutions.
 
     Raises
     ------
@@ -141,7 +142,11 @@ def choose_precision(settings: PredictSettings, architecture: Architecture, devi
     check_precision(architecture, settings)
     if settings.precision != "auto":
         return settings.precision
-    return "bfloat16" if architecture.skips and device == "cpu" and multiplies_bfloat16() else "float32"
+    if not architecture.skips:
+        return "float32"
+    if device == "cpu":
+        return "bfloat16" if multiplies_bfloat16() else "float32"
+    return "float16" if fuses(device) else "float32"
 
 
 def denoise_brick(brick: Brick, denoiser: Denoiser) -> Denoised:
@@ -196,7 +201,7 @@ def finish(brick: Brick, denoiser: Denoiser, image: Array, recovered: Array, noi
     if denoiser.uncertainty is None:
         sigma = noise_sigma
     else:
-        sigma = denoiser.uncertainty.sigma(image, noise_sigma, recovered)
+        sigma = denoiser.uncertainty.sigma(image, noise_sigma, recovered, denoiser.device)
     image[no_data] = 0
     sigma[no_data | inpainted] = np.nan
     flags = np.zeros(brick.shape, dtype=np.int32)
@@ -231,7 +236,7 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
 
     What goes in and out of the network, what its blocks add up, and the blend are float32 on every device:
     with the 8 bits of bfloat16 a stretched value of 5 would be known to 0.016, the flux of a bright pixel to
-    1.6 %. Factors in its convolutions may have fewer bits: `predict.precision`, and TF32 on CUDA.
+    1.6 %. Factors in its convolutions may have fewer bits: `predict.precision`, and TF32 or float16 on CUDA.
 
     Raises
     ------
@@ -252,7 +257,7 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
             STRIP_ROWS, dim=1
         ):  # in place: a brick is 155 MB, and it would take two more
             rows.copy_(stretch.inverse(rows))
-    image: Array = result.cpu().numpy()
+    image = to_numpy(result)
     if not np.isfinite(image).all():
         raise BrickError("the network's image is not finite everywhere", brick=brick.name)
     return image

@@ -17,8 +17,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from skydenoise import starlet
+from skydenoise.device import to_numpy
 
 Array = NDArray[Any]
 
@@ -39,9 +44,6 @@ BRIGHT_EDGES = (3.0, 10.0, 30.0, 100.0)
 
 CORRELATED_PIXELS = 4
 """Neighbours that count as one independent pixel in a standard error."""
-
-_STRIP_ROWS = 256
-"""Rows worked on at a time: they stay in a CPU's caches."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,21 @@ class Curve:
         if not (np.diff(self.signal) > 0).all() or not all(0 < value < np.inf for value in self.ratio):
             raise ValueError("signals of a curve must rise, and ratios be above 0")
 
-    def __call__(self, signal: Array) -> Array:
-        """Ratios at `signal` >= 0, of the same shape, float32."""
-        # arcsinh(signal), in terms of what numpy computes fast; signals are not negative
-        place = np.log(signal + np.sqrt(np.square(signal) + np.float32(1)))
-        return np.interp(place, np.arcsinh(self.signal), self.ratio).astype(np.float32)
+    def __call__(self, signal: Tensor) -> Tensor:
+        """Ratios at `signal` >= 0, float32 of any shape, on its device; of the same shape, float32."""
+        borders = _asinh(torch.tensor(self.signal))
+        knots, ratios = borders.double(), torch.tensor(self.ratio, dtype=torch.float64)
+        slopes = functional.pad(ratios.diff() / knots.diff(), (1, 1))  # below, between and above the knots
+        bases = torch.cat([ratios[:1], ratios]) - slopes * torch.cat([knots[:1], knots])
+        place = _asinh(signal).clamp_max_(float(knots[-1]))
+        piece = torch.bucketize(place, borders.to(signal.device))
+        slope, base = (each.to(signal.device).take(piece) for each in (slopes, bases))
+        return slope.mul_(place).add_(base).float()
+
+
+def _asinh(signal: Tensor) -> Tensor:
+    """Of numbers that are not negative, in terms of what is fast everywhere."""
+    return signal.square().add_(1).sqrt_().add_(signal).log_()
 
 
 @dataclass(frozen=True)
@@ -116,35 +128,43 @@ class UncertaintyModel:
         }
         return cls(bands=tuple(content["bands"]), conditions=str(content["conditions"]), **curves)
 
-    def sigma(self, denoised: Array, noise_sigma: Array, recovered: Array | None = None) -> Array:
+    @torch.inference_mode()
+    def sigma(
+        self, denoised: Array, noise_sigma: Array, recovered: Array | None = None, device: str = "cpu"
+    ) -> Array:
         """1-sigma uncertainty of each pixel: (band, y, x) float32, nanomaggies, 0 where noise_sigma is 0.
 
         denoised : (band, y, x) float32, nanomaggies
         noise_sigma : (band, y, x) float32, nanomaggies: rms noise of the input, 0 where nothing was measured
         recovered : (band, y, x) bool, where residual was put back; None for nowhere
+        device : where to do it
         """
-        sigma = np.empty(denoised.shape, dtype=np.float32)
-        for band, (image, noise) in enumerate(zip(denoised, noise_sigma, strict=True)):
-            for first in range(0, len(image), _STRIP_ROWS):
-                rows = slice(first, first + _STRIP_ROWS)
-                above = min(first, 1)  # a row on either side, for the mean
-                wider = slice(first - above, rows.stop + 1)
-                signal = local_signal(image[wider], noise[wider])[above:][:_STRIP_ROWS]
+        images, noises = (torch.from_numpy(each).to(device) for each in (denoised, noise_sigma))
+        back = None if recovered is None else torch.from_numpy(recovered).to(device)
+        sigma = torch.empty_like(images)
+        for band, (image, noise) in enumerate(zip(images, noises, strict=True)):
+            for rows in starlet.strips(image):
+                above = min(rows.start, 1)  # a row on either side, for the mean
+                wider = slice(rows.start - above, rows.stop + 1)
+                signal = local_signal(image[wider], noise[wider])[above:][: rows.stop - rows.start]
                 ratio = self.network[band](signal)
-                if recovered is not None and (back := recovered[band, rows]).any():
-                    ratio[back] = self.recovered[band](signal[back])
-                np.multiply(ratio, noise[rows], out=sigma[band, rows])
-        return sigma
+                if back is not None and (here := back[band, rows]).any():
+                    ratio[here] = self.recovered[band](signal[here])
+                torch.mul(ratio, noise[rows], out=sigma[band, rows])
+        return to_numpy(sigma)
 
 
-def local_signal(denoised: Array, noise_sigma: Array) -> Array:
+def local_signal(denoised: Tensor, noise_sigma: Tensor) -> Tensor:
     """Signal s = max(0, mean of 3x3 denoised pixels) / noise_sigma: float32, 0 where noise_sigma is 0.
+
+    Pixels at the border count twice or more, for those that lie beyond.
 
     denoised, noise_sigma : (y, x) float32, nanomaggies
     """
-    smooth = ndimage.uniform_filter(denoised, 3, mode="nearest")
-    np.maximum(smooth, 0, out=smooth)
-    return np.divide(smooth, noise_sigma, out=np.zeros_like(smooth), where=noise_sigma > 0)
+    padded = functional.pad(denoised[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    columns = (padded[:-2] + padded[1:-1]).add_(padded[2:])
+    smooth = (columns[:, :-2] + columns[:, 1:-1]).add_(columns[:, 2:]).div_(9)
+    return smooth.clamp_min_(0).div_(noise_sigma).masked_fill_(noise_sigma <= 0, 0)
 
 
 def fit_curve(signal: Array, error: Array) -> Curve:
