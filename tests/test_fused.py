@@ -9,14 +9,17 @@ import pytest
 import torch
 
 from skydenoise.model import Network, for_inference, load_model
-from skydenoise.settings import Architecture
+from skydenoise.predict import load_denoiser
+from skydenoise.settings import Architecture, PredictSettings
 
 pytest.importorskip("triton")
+from benchmarks.quality.emulated import EmulatedNetwork, in_torch
 from skydenoise.model import fused
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # there in Triton's interpreter
 
-LEAN = Architecture(bands=3, levels=2, width=4, bottleneck=3, residual_blocks=2, outputs=2, skips=True)
+LEAN = Architecture(bands=3, levels=2, width=4, bottleneck=3, residual_blocks=2, outputs=1, skips=True)
+SMALL = replace(LEAN, levels=1, residual_blocks=1)  # the interpreter takes a tenth of a second for a kernel
 
 
 def random_network(architecture: Architecture) -> Network:
@@ -31,11 +34,8 @@ def random_network(architecture: Architecture) -> Network:
     "architecture",
     [
         LEAN,
-        replace(LEAN, bands=1, residual_blocks=0),
-        replace(
-            LEAN, levels=1, outputs=1, width=20, bottleneck=70
-        ),  # more room than channels, and more than one step
-        replace(LEAN, levels=3, width=2, bands=5),
+        replace(SMALL, bands=1, residual_blocks=0),
+        replace(SMALL, width=20, bottleneck=70),  # more room than channels, and two steps through them
     ],
 )
 def test_any_network_gives_its_own_numbers_with_exact_factors(
@@ -43,9 +43,7 @@ def test_any_network_gives_its_own_numbers_with_exact_factors(
 ) -> None:
     monkeypatch.setattr(fused, "FACTOR", torch.float32)
     network = random_network(architecture)
-    u = 3 * torch.randn(
-        2, architecture.bands, 16, 24, device=DEVICE
-    )  # at the coarsest level fewer pixels than a program's
+    u = 3 * torch.randn(2, architecture.bands, 8, 24, device=DEVICE)  # no multiple of a program's pixels
     before = u.clone()
     (found,) = fused.FusedNetwork(network)(u)
     expected = network(u)[0]
@@ -65,10 +63,10 @@ def test_wide_features_are_done_by_fewer_pixels_at_once() -> None:
 
 
 def test_factors_of_eleven_bits_change_a_reference_model_s_image_by_little() -> None:
-    network, _ = load_model(Path(__file__).parents[1] / "models/decam", DEVICE)
-    u = 2 * torch.randn(1, 3, 16, 32, generator=torch.Generator().manual_seed(2)).to(DEVICE)
+    network, _ = load_model(Path(__file__).parents[1] / "models/decam")
+    u = 2 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     u[0, :, 8, 8] = 12  # a bright pixel, known to 0.006 in float16
-    found, expected = fused.FusedNetwork(network)(u)[0], network(u)[0]
+    found, expected = EmulatedNetwork(network)(u)[0], network(u)[0]
     difference = found - expected
     assert found.dtype == torch.float32
     assert 0 < difference.abs().max() < 1e-3
@@ -76,5 +74,32 @@ def test_factors_of_eleven_bits_change_a_reference_model_s_image_by_little() -> 
     assert difference[0, :, 8, 8].abs().max() < 1e-5
 
 
+def test_the_emulation_on_a_cpu_rounds_as_the_kernels_do() -> None:
+    network = random_network(SMALL)
+    u = 3 * torch.randn(1, 3, 8, 16, device=DEVICE)
+    found, expected = EmulatedNetwork(network)(u)[0], fused.FusedNetwork(network)(u)[0]
+    exact = network(u)[0]
+    assert (found - expected).square().mean() < 0.01 * (expected - exact).square().mean()
+
+
 def test_float16_asks_for_these_kernels() -> None:
-    assert isinstance(for_inference(random_network(LEAN), torch.float16), fused.FusedNetwork)
+    assert isinstance(for_inference(random_network(SMALL), torch.float16), fused.FusedNetwork)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_where_kernels_cannot_be_compiled_the_network_works_in_float32(
+    works: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def compiled(self: fused.Convolution, *arguments: torch.Tensor, **more: torch.Tensor) -> fused.Features:
+        if not works:
+            raise RuntimeError("gcc:\n no such file")
+        return in_torch(self, *arguments, **more)
+
+    monkeypatch.setattr("skydenoise.predict.denoise.choose_precision", lambda *_: "float16")
+    monkeypatch.setattr(fused.Convolution, "__call__", compiled)
+    model = Path(__file__).parents[1] / "models/decam"
+    denoiser = load_denoiser(model, PredictSettings(tile=128), DEVICE)
+    assert denoiser.precision == ("float16" if works else "float32")
+    assert isinstance(denoiser.network, fused.FusedNetwork) is works
+    said = f"kernels cannot be compiled for {DEVICE}, so it works in float32: RuntimeError: gcc: no such file"
+    assert (said in caplog.text) is not works

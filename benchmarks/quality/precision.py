@@ -1,11 +1,13 @@
 """What fewer bits in the network's convolutions change: pixels, fluxes, errors.
 
     python -m benchmarks.quality.precision [--noise bass] [--bricks N] [--size PIXELS]
+    python -m benchmarks.quality.precision --precision float16
     python -m benchmarks.quality.precision --device cuda [--precision float32]
 
-denoises the test sky in float32 on the CPU, and in bfloat16 there or on the GPU, holds one against the other
-and both against the truth, and writes benchmarks/results/precision-<noise>[-cuda-<precision>].json. It needs
-no CPU that multiplies bfloat16; times are `benchmarks.speed`'s.
+denoises the test sky in float32 on the CPU, and with fewer bits there or on a GPU, holds one against the
+other and both against the truth, and writes benchmarks/results/precision-<noise>[-<precision>][-cuda].json.
+float16 is what a GPU's fused kernels compute, emulated on a CPU. It needs no CPU that multiplies bfloat16;
+times are `benchmarks.speed`'s.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from benchmarks.quality.report import as_text
 from benchmarks.quality.sky import Sky, make_sky, sky_settings
 from skydenoise.evaluate.apertures import combine, measure
 from skydenoise.evaluate.scene import Image
-from skydenoise.predict import load_denoiser
+from skydenoise.model import load_model
+from skydenoise.predict import Denoiser, load_denoiser
 
 PRECISIONS = ("float32", "reduced")
 """Names of the two images: of the CPU in float32, and of what is held against it."""
@@ -43,14 +46,27 @@ def restored(
     sky: Sky, model: Path, precision: str = "bfloat16", device: str = "cpu"
 ) -> dict[str, list[Image]]:
     """Images (band, y, x) of all scenes, as the product makes them: in float32 on the CPU, and in `precision`
-    (as `predict.precision`) on `device`.
+    on `device`.
     """
-    images = {}
-    for name, how, where in zip(PRECISIONS, ("float32", precision), ("cpu", device), strict=True):
-        settings = replace(product_settings(model), precision=how)
-        method = Restorer(load_denoiser(model, settings, where))
-        images[name] = [method(scene.brick) for scene in sky.scenes]
-    return images
+    denoisers = denoiser_of(model, "float32", "cpu"), denoiser_of(model, precision, device)
+    return {
+        name: [Restorer(denoiser)(scene.brick) for scene in sky.scenes]
+        for name, denoiser in zip(PRECISIONS, denoisers, strict=True)
+    }
+
+
+def denoiser_of(model: Path, precision: str, device: str) -> Denoiser:
+    """With the settings of its uncertainty; `precision` as `predict.precision`, or float16 (see above)."""
+    automatic = "auto" if device == "cuda" else "float32"
+    settings = replace(product_settings(model), precision=automatic if precision == "float16" else precision)
+    denoiser = load_denoiser(model, settings, device)
+    if precision == "float16" and device == "cpu":
+        from benchmarks.quality.emulated import EmulatedNetwork  # needs Triton
+
+        return replace(denoiser, network=EmulatedNetwork(load_model(model)[0]), precision=precision)
+    if denoiser.precision != precision:
+        raise SystemExit(f"precision: this GPU computes in {denoiser.precision}, not in {precision}")
+    return denoiser
 
 
 def pixel_rows(sky: Sky, images: dict[str, list[Image]]) -> Iterator[Row]:
@@ -107,10 +123,12 @@ def main(say: Callable[[str], None] = print) -> None:
     parser.add_argument("--noise", choices=("decam", "bass"), default="decam", help="of the test sky")
     parser.add_argument("--bricks", type=int, default=2, help="of the test sky")
     parser.add_argument("--size", type=int, default=800, help="edge of a brick, pixels")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of what is compared")
-    parser.add_argument("--precision", help="of it; bfloat16 on a CPU, auto on a GPU")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of what is held against it")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16", "float16"), help="of what is held against it"
+    )
     options = parser.parse_args()
-    precision = options.precision or ("bfloat16" if options.device == "cpu" else "auto")
+    precision = options.precision or ("bfloat16" if options.device == "cpu" else "float16")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     settings = sky_settings(options.noise, options.bricks, options.size)
     sky = make_sky(settings, REPOSITORY / "results/quality_cache")
@@ -119,7 +137,8 @@ def main(say: Callable[[str], None] = print) -> None:
     cells = [[each["what"], each["where"], f"{each['value']:g}", each["unit"]] for each in rows]
     say(as_text([[f"{precision} on {options.device}", "where", "value", "unit"], *cells]))
     command = " ".join(["python -m benchmarks.quality.precision", *sys.argv[1:]])
-    name = f"precision-{options.noise}" + (f"-cuda-{precision}" if options.device == "cuda" else "")
+    name = f"precision-{options.noise}" + f"-{precision}" * (precision != "bfloat16")
+    name += "-cuda" * (options.device == "cuda")
     say(f"written to {write_results(name, command, rows)}")
 
 

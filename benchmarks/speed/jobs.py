@@ -32,7 +32,7 @@ def pipeline(inputs: Inputs, device: str = "cpu") -> Iterator[Row]:
     """A job's bricks per hour, the share of its cores that the network keeps busy, memory of a process.
 
     Against the number of bricks, one process for each core; then most bricks in fewer processes. Memory is
-    the most that one of several processes held.
+    the most that one of several processes held, and that torch held for it on a GPU.
     """
     for bricks in inputs.scale.chunks:
         yield _pipeline_row(inputs, device, bricks, cores())
@@ -53,13 +53,12 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
     seconds = time.time() - begun
     start = min(file.stat().st_mtime for file in clocks.glob("*.begun")) - begun
     busy = sum(float(file.read_text()) for file in clocks.glob("*.network"))
-    most, on_gpu = (
-        max(float(file.read_text()) for file in clocks.glob(f"*.{kind}")) for kind in ("mib", "gpu")
-    )
+    memory = {
+        kind: round(max(float(file.read_text()) for file in clocks.glob(f"*.{kind}")))
+        for kind in ("process_mib", "gpu_mib")
+        if processes > 1  # that of one is the benchmark's own
+    }
     shutil.rmtree(root)
-    memory = {"process_mib": round(most)} if processes > 1 else {}  # of one it is the benchmark's own
-    if on_gpu:
-        memory["gpu_mib"] = round(on_gpu)
     return {
         "part": "prediction, pipeline",
         "what": f"{bricks} bricks, {processes} processes",
@@ -73,16 +72,16 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
 
 @dataclass(frozen=True)
 class ClockedChunk(Chunk):
-    """A chunk whose processes leave in a folder how much memory they held, and on a GPU torch for them."""
+    """A chunk whose processes leave in a folder how much memory they held."""
 
     clocks: Path
 
     def __call__(self, name: str) -> Outcome:
         """As Chunk."""
         outcome = super().__call__(name)
-        (self.clocks / f"{os.getpid()}.mib").write_text(str(peak_mib()))
         on_gpu = torch.cuda.max_memory_reserved() / 2**20 if torch.cuda.is_available() else 0
-        (self.clocks / f"{os.getpid()}.gpu").write_text(str(on_gpu))
+        (self.clocks / f"{os.getpid()}.process_mib").write_text(str(peak_mib()))
+        (self.clocks / f"{os.getpid()}.gpu_mib").write_text(str(on_gpu))
         return outcome
 
 

@@ -123,10 +123,26 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
         UncertaintyModel.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
     )
     precision = choose_precision(settings, description.architecture, device)
+    fast = for_inference(network, getattr(torch, precision))
+    if precision == "float16" and (reason := no_kernels(fast, len(description.bands), settings.tile, device)):
+        logger.warning("kernels cannot be compiled for %s, so it works in float32: %s", device, reason)
+        fast, precision = for_inference(network), "float32"
     sha256, bands = description.sha256[:12], " ".join(description.bands)
     logger.info("model %s on %s in %s, bands %s", sha256, device, precision, bands)
-    fast = for_inference(network, getattr(torch, precision))
     return Denoiser(fast, description, settings, uncertainty, device, precision)
+
+
+def no_kernels(network: torch.nn.Module, bands: int, tile: int, device: str) -> str:
+    """Why a `FusedNetwork` does not do one tile, in one line, or an empty text; compiles its kernels.
+
+    A compiler that does not work and a home folder that cannot be written come to light only so.
+    """
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, bands, tile, tile, device=device))
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return ""
 
 
 def choose_precision(settings: PredictSettings, architecture: Architecture, device: str) -> str:
