@@ -159,6 +159,24 @@ def test_a_cut_file_is_never_read_as_if_whole(tmp_path: Path) -> None:
         assert intact_header(cut) is None
 
 
+@pytest.mark.filterwarnings("ignore")  # of astropy about the damage
+def test_a_damaged_file_gives_pixels_or_an_os_error(tmp_path: Path) -> None:
+    path, generator = tmp_path / "a.fits.fz", np.random.default_rng(7)
+    write_survey_image(path, noise(), rich_header(), output=RICE)
+    content, outcomes = path.read_bytes(), set()
+    for _ in range(60):
+        damaged = bytearray(content)
+        for position in generator.integers(2880, len(content), 20):
+            damaged[position] ^= 1 << int(generator.integers(8))
+        path.write_bytes(damaged)
+        try:
+            outcomes.add(read_survey_image(path)[0].shape == noise().shape)
+        except OSError:
+            outcomes.add(None)
+    assert outcomes <= {True, None}
+    assert None in outcomes
+
+
 def test_a_changed_bit_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.fits.fz"
     write_survey_image(path, noise(), rich_header(), output=RICE)

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import fitsio
 import numpy as np
 import torch
+from astropy.io import fits
+from astropy.io.fits.hdu.compressed import SUBTRACTIVE_DITHER_2
 
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.measure import clocked, cores, peak_mib, take_turns
@@ -114,9 +115,8 @@ def safety(inputs: Inputs, device: str = "cpu") -> list[Row]:
             ("s", OUTPUT.step / 10, denoised.sigma),
         ):
             for band, data in zip(BANDS, images, strict=True):
-                _bare_write(
-                    root / f"{kind}-{band}.fits.fz", data, qlevel=-step, qmethod="SUBTRACTIVE_DITHER_2"
-                )
+                dithered = {"quantize_level": -step, "quantize_method": SUBTRACTIVE_DITHER_2}
+                _bare_write(root / f"{kind}-{band}.fits.fz", data, **dithered)
         _bare_write(root / "flags.fits.fz", denoised.flags)
 
     timings = take_turns(
@@ -137,7 +137,7 @@ def safety(inputs: Inputs, device: str = "cpu") -> list[Row]:
 
 
 def _bare_write(path: Path, data: np.ndarray, **how: Any) -> None:
-    tile = [min(100, edge) for edge in data.shape]
-    with fitsio.FITS(str(path), "rw", clobber=True) as file:
-        file.write(None)
-        file.write(np.ascontiguousarray(data), compress="RICE", tile_dims=tile, **how)
+    tile = tuple(min(100, edge) for edge in data.shape)
+    pixels = np.ascontiguousarray(data)
+    hdu = fits.CompImageHDU(pixels, compression_type="RICE_1", tile_shape=tile, **how)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)

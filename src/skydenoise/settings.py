@@ -176,7 +176,7 @@ class PredictSettings:
     tile, overlap : edge of a tile and pixels shared by neighbouring tiles
     batch_tiles : tiles in one pass through the network; "auto" is few on a CPU and many on a GPU
     precision : of the factors in the 3x3 convolutions of blocks, "float32", "bfloat16" or "auto": bfloat16 on
-        a CPU that multiplies it, else float32
+        a CPU that multiplies it, float16 in all convolutions on a GPU that kernels are made for, else float32
     low_coverage : a pixel whose invvar is below this fraction of its band's median is flagged LOWCOV
     recover : see RecoverSettings
     """
