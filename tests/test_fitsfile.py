@@ -131,12 +131,22 @@ def test_fitsverify_has_no_complaint(tmp_path: Path, output: OutputSettings, dat
     assert "found 0 warning(s) and 0 error(s)" in run.stdout, run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("output", [RICE, LOSSLESS])
-def test_same_input_same_bytes(tmp_path: Path, output: OutputSettings) -> None:
+def bright_noise() -> np.ndarray:
+    data = noise()
+    data[100, 100] = 1e8  # its tile cannot be quantised
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "output"),
+    [(noise(), RICE), (noise(), LOSSLESS), (bright_noise(), RICE), (noise(101, 101), RICE)],
+    ids=["quantised", "lossless", "bright", "a tile of one pixel"],
+)
+def test_same_input_same_bytes(tmp_path: Path, data: np.ndarray, output: OutputSettings) -> None:
     paths = [tmp_path / name for name in ("a.fits.fz", "b.fits.fz")]
     for path in paths:
-        write_survey_image(path, noise(), rich_header(), output=output)
-        time.sleep(0.6)  # into another second, which gzip and astropy would have written down
+        write_survey_image(path, data, rich_header(), output=output)
+        time.sleep(1.1)  # into another second, which gzip and astropy would have written down
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
@@ -146,6 +156,24 @@ def test_uncompressed_images_are_read_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data, noise())
     assert data.dtype.isnative
     assert header["BUNIT"] == "nanomaggy"
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8, np.uint16])
+@pytest.mark.parametrize("compression", ["RICE_1", None])
+def test_integers_stay_integers_even_where_one_stands_for_no_data(
+    tmp_path: Path, dtype: type, compression: str | None
+) -> None:
+    path, data = tmp_path / "bits.fits", np.arange(9000).reshape(90, 100).astype(dtype)
+    blank = fits.Header({"BLANK": 7} if dtype in (np.int16, np.int32) else {})
+    if compression:
+        hdu = fits.CompImageHDU(data, blank, compression_type=compression)
+    else:
+        hdu = fits.ImageHDU(data, blank)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+    found, _ = read_survey_image(path)
+    assert found.dtype.kind in "iu"
+    assert found.dtype.isnative
+    np.testing.assert_array_equal(found, data)
 
 
 def test_a_cut_file_is_never_read_as_if_whole(tmp_path: Path) -> None:

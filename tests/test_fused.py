@@ -44,6 +44,7 @@ def test_any_network_gives_its_own_numbers_with_exact_factors(
     monkeypatch.setattr(fused, "FACTOR", torch.float32)
     network = random_network(architecture)
     u = 3 * torch.randn(2, architecture.bands, 8, 24, device=DEVICE)  # no multiple of a program's pixels
+    u = u.contiguous(memory_format=torch.channels_last)  # not in the order that kernels need
     before = u.clone()
     (found,) = fused.FusedNetwork(network)(u)
     expected = network(u)[0]
@@ -86,20 +87,39 @@ def test_float16_asks_for_these_kernels() -> None:
     assert isinstance(for_inference(random_network(SMALL), torch.float16), fused.FusedNetwork)
 
 
-@pytest.mark.parametrize("works", [True, False])
-def test_where_kernels_cannot_be_compiled_the_network_works_in_float32(
-    works: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("shape", [(1, 3, 8, 9), (1, 3, 7, 8)])
+def test_sizes_that_cannot_be_halved_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="multiples of 2"):
+        fused.FusedNetwork(random_network(SMALL))(torch.zeros(shape, device=DEVICE))
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        ("", ""),
+        ("fused.FusedNetwork", "RuntimeError: gcc: no such file"),
+        ("fused.Convolution.__call__", "RuntimeError: gcc: no such file"),
+        ("numbers", "ArithmeticError: their result is wrong by "),
+    ],
+)
+def test_where_kernels_do_not_work_the_network_works_in_float32(
+    failure: str, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def compiled(self: fused.Convolution, *arguments: torch.Tensor, **more: torch.Tensor) -> fused.Features:
-        if not works:
-            raise RuntimeError("gcc:\n no such file")
-        return in_torch(self, *arguments, **more)
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("gcc:\n no such file")
+
+    def wrong(self: fused.Convolution, *arguments: torch.Tensor, **more: torch.Tensor) -> fused.Features:
+        features = in_torch(self, *arguments, **more)
+        return fused.Features(1.01 * features.values, features.ready)
 
     monkeypatch.setattr("skydenoise.predict.denoise.choose_precision", lambda *_: "float16")
-    monkeypatch.setattr(fused.Convolution, "__call__", compiled)
+    monkeypatch.setattr(fused.Convolution, "__call__", wrong if failure == "numbers" else in_torch)
+    if said.startswith("Runtime"):
+        monkeypatch.setattr(f"skydenoise.model.{failure}", fails)
     model = Path(__file__).parents[1] / "models/decam"
     denoiser = load_denoiser(model, PredictSettings(tile=128), DEVICE)
+    works = not failure
     assert denoiser.precision == ("float16" if works else "float32")
-    assert isinstance(denoiser.network, fused.FusedNetwork) is works
-    said = f"kernels cannot be compiled for {DEVICE}, so it works in float32: RuntimeError: gcc: no such file"
-    assert (said in caplog.text) is not works
+    assert isinstance(denoiser.network, torch.nn.Module if failure else fused.FusedNetwork)
+    expected = f"fused kernels do not work on {DEVICE}, so the network works in float32: {said}"
+    assert (expected in caplog.text) is not works

@@ -84,6 +84,8 @@ def test_as_many_tiles_go_through_at_once_as_suit_the_device():
     assert 1 <= automatic.batch_tiles < replace(automatic, device="cuda:1").batch_tiles
     large = denoiser_of(Identity(), batch_tiles="auto", tile=512)
     assert large.batch_tiles == 1 < replace(large, device="cuda").batch_tiles
+    on_gpu = replace(automatic, device="cuda")
+    assert on_gpu.batch_tiles < replace(on_gpu, precision="float16").batch_tiles
     assert denoiser_of(Identity(), batch_tiles=7).batch_tiles == 7
 
 

@@ -10,9 +10,7 @@ from torch.nn import functional
 
 from skydenoise.model import Network
 from skydenoise.model.fused import FACTOR, Convolution, Features, FusedNetwork
-from skydenoise.model.lean import SMALLEST_POWER
-
-SLOPE = 0.2
+from skydenoise.model.lean import SLOPE, SMALLEST_POWER
 
 
 class EmulatedNetwork(nn.Module):

@@ -5,7 +5,7 @@
     python -m benchmarks.quality.precision --device cuda [--precision float32]
 
 denoises the test sky in float32 on the CPU, and with fewer bits there or on a GPU, holds one against the
-other and both against the truth, and writes benchmarks/results/precision-<noise>[-<precision>][-cuda].json.
+other and both against the truth, and writes benchmarks/results/precision-<noise>[-<precision>[-cuda]].json.
 float16 is what a GPU's fused kernels compute, emulated on a CPU. It needs no CPU that multiplies bfloat16;
 times are `benchmarks.speed`'s.
 """
@@ -49,10 +49,8 @@ def restored(
     on `device`.
     """
     denoisers = denoiser_of(model, "float32", "cpu"), denoiser_of(model, precision, device)
-    return {
-        name: [Restorer(denoiser)(scene.brick) for scene in sky.scenes]
-        for name, denoiser in zip(PRECISIONS, denoisers, strict=True)
-    }
+    methods = dict(zip(PRECISIONS, map(Restorer, denoisers), strict=True))
+    return {name: [method(scene.brick) for scene in sky.scenes] for name, method in methods.items()}
 
 
 def denoiser_of(model: Path, precision: str, device: str) -> Denoiser:
@@ -129,6 +127,8 @@ def main(say: Callable[[str], None] = print) -> None:
     )
     options = parser.parse_args()
     precision = options.precision or ("bfloat16" if options.device == "cpu" else "float16")
+    if (precision, options.device) == ("float32", "cpu"):
+        parser.error("float32 on the CPU is what all others are held against")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     settings = sky_settings(options.noise, options.bricks, options.size)
     sky = make_sky(settings, REPOSITORY / "results/quality_cache")
@@ -137,8 +137,9 @@ def main(say: Callable[[str], None] = print) -> None:
     cells = [[each["what"], each["where"], f"{each['value']:g}", each["unit"]] for each in rows]
     say(as_text([[f"{precision} on {options.device}", "where", "value", "unit"], *cells]))
     command = " ".join(["python -m benchmarks.quality.precision", *sys.argv[1:]])
-    name = f"precision-{options.noise}" + f"-{precision}" * (precision != "bfloat16")
-    name += "-cuda" * (options.device == "cuda")
+    name = f"precision-{options.noise}"
+    if (precision, options.device) != ("bfloat16", "cpu"):
+        name += f"-{precision}" + "-cuda" * (options.device == "cuda")
     say(f"written to {write_results(name, command, rows)}")
 
 

@@ -56,7 +56,7 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
     busy = sum(float(file.read_text()) for file in clocks.glob("*.network"))
     memory = {
         kind: round(max(float(file.read_text()) for file in clocks.glob(f"*.{kind}")))
-        for kind in ("process_mib", "gpu_mib")
+        for kind in ("process_mib", *(["gpu_mib"] if device != "cpu" else []))
         if processes > 1  # that of one is the benchmark's own
     }
     shutil.rmtree(root)
@@ -80,7 +80,7 @@ class ClockedChunk(Chunk):
     def __call__(self, name: str) -> Outcome:
         """As Chunk."""
         outcome = super().__call__(name)
-        on_gpu = torch.cuda.max_memory_reserved() / 2**20 if torch.cuda.is_available() else 0
+        on_gpu = torch.cuda.max_memory_reserved() / 2**20 if self.denoiser.device != "cpu" else 0
         (self.clocks / f"{os.getpid()}.process_mib").write_text(str(peak_mib()))
         (self.clocks / f"{os.getpid()}.gpu_mib").write_text(str(on_gpu))
         return outcome

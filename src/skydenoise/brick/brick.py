@@ -64,8 +64,8 @@ def read_brick(cache: Path, name: str, bands: Sequence[str]) -> Brick:
 
     Raises
     ------
-    BrickError : a file is missing, empty or truncated; a band has no valid pixel, no usable WCS, or another
-        shape than the first band
+    BrickError : a file is missing, empty, truncated or damaged; a band has no valid pixel, no usable WCS, or
+        another shape than the first band
     """
     images: list[np.ndarray] = []
     invvars: list[np.ndarray] = []

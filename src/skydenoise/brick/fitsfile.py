@@ -81,25 +81,45 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
 def _packed(data: np.ndarray, output: OutputSettings) -> bytes:
     """A file with compressed `data` and structural cards only.
 
-    astropy packs pixels in two thirds of cfitsio's time, to the same bits where none is NaN
-    (docs/performance.md), but writes the time of day into what it packs by gzip.
+    astropy packs pixels in two thirds of cfitsio's time (docs/performance.md). But it writes the time of day
+    into what it packs by gzip: lossless images, and tiles that cannot be quantised.
     """
-    tile = tuple(min(TILE, length) for length in data.shape)
-    if data.dtype.kind == "f" and output.compression == "lossless":
-        with fitsio.FITS("mem://", "rw") as file:
-            file.write(None)
-            file.write(np.ascontiguousarray(data), tile_dims=tile, compress="GZIP_2", qlevel=0)
-            return bytes(file.read_raw())
-    how: dict[str, Any] = {"compression_type": "RICE_1", "tile_shape": tile}
-    if data.dtype.kind == "f":
-        how |= {
-            "quantize_level": -output.step,  # negative: absolute, in units of the pixels
-            "quantize_method": compressed.SUBTRACTIVE_DITHER_2,  # keeps exact zeros
-            "dither_seed": compressed.DITHER_SEED_CHECKSUM,  # of the first tile
-        }
+    if data.dtype.kind == "i":
+        return _packed_by_astropy(data)
+    if output.compression == "lossless":
+        return _packed_by_cfitsio(data, compress="GZIP_2", qlevel=0)
+    content = _packed_by_astropy(
+        data,
+        quantize_level=-output.step,  # negative: absolute, in units of the pixels
+        quantize_method=compressed.SUBTRACTIVE_DITHER_2,  # keeps exact zeros
+        dither_seed=compressed.DITHER_SEED_CHECKSUM,  # of the first tile
+    )
+    with fits.open(io.BytesIO(content), disable_image_compression=True) as hdus:
+        gzipped = any(len(tile) for tile in hdus[1].data["GZIP_COMPRESSED_DATA"])
+    if not gzipped:
+        return content
+    dithered = {"qmethod": "SUBTRACTIVE_DITHER_2", "dither_seed": "checksum"}
+    return _packed_by_cfitsio(data, compress="RICE", qlevel=-output.step, **dithered)
+
+
+def _tile(data: np.ndarray) -> tuple[int, ...]:
+    return tuple(min(TILE, length) for length in data.shape)
+
+
+def _packed_by_astropy(data: np.ndarray, **how: Any) -> bytes:
+    hdu = fits.CompImageHDU(
+        np.ascontiguousarray(data), compression_type="RICE_1", tile_shape=_tile(data), **how
+    )
     stream = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(np.ascontiguousarray(data), **how)]).writeto(stream)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(stream)
     return stream.getvalue()
+
+
+def _packed_by_cfitsio(data: np.ndarray, **how: Any) -> bytes:
+    with fitsio.FITS("mem://", "rw") as file:
+        file.write(None)
+        file.write(np.ascontiguousarray(data), tile_dims=_tile(data), **how)
+        return bytes(file.read_raw())
 
 
 def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
@@ -119,7 +139,7 @@ def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
 
     Raises
     ------
-    OSError : there is no such file, it is empty or truncated, or holds no 2-D image
+    OSError : there is no such file, it is empty, truncated or damaged, or holds no 2-D image
     """
     if path.stat().st_size == 0:
         raise OSError("the file is empty")
@@ -127,8 +147,10 @@ def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
         with fitsio.FITS(str(path)) as file:
             number = min(1, len(file) - 1)
             hdu = file[number]
-            offsets, packed = hdu.get_offsets(), hdu.get_exttype() == "IMAGE_HDU" and hdu.is_compressed()
-            data = None if packed or hdu.get_exttype() != "IMAGE_HDU" or not hdu.has_data() else hdu.read()
+            offsets = hdu.get_offsets()
+            has_image = hdu.get_exttype() == "IMAGE_HDU" and hdu.has_data()
+            packed = has_image and hdu.is_compressed() and hdu.get_info()["img_type"] < 0
+            data = hdu.read() if has_image and not packed else None
     except (OSError, ValueError) as error:
         raise OSError("truncated, damaged or no FITS file") from error
     if packed:
@@ -147,9 +169,11 @@ def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
 
 
 def _unpacked(path: Path, number: int, end: int) -> np.ndarray:
-    """Pixels of a compressed image that ends at a byte; by astropy, which takes two thirds of cfitsio's time.
+    """Pixels of a compressed floating image that ends at byte `end`, in two thirds of cfitsio's time.
 
-    Raises OSError : the file ends before, or its content makes no sense
+    Integers are cfitsio's, which leaves them integers where a card names one that stands for no data.
+
+    Raises OSError : the file ends before, cannot be read, or its content makes no sense
     """
     if path.stat().st_size < end:
         raise OSError("truncated, damaged or no FITS file")
@@ -157,6 +181,8 @@ def _unpacked(path: Path, number: int, end: int) -> np.ndarray:
         with fits.open(path, memmap=False) as hdus:
             return np.asarray(hdus[number].data)
     except Exception as error:  # of many kinds, by what is damaged
+        if isinstance(error, MemoryError) or getattr(error, "errno", None):
+            raise
         raise OSError(f"damaged: {error}") from error
 
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from skydenoise.model import lean
 from skydenoise.model.inference import rounded_weight
-from skydenoise.model.lean import SMALLEST_POWER, LeanLayout, PixelNorm, ResidualBlock
+from skydenoise.model.lean import SLOPE, SMALLEST_POWER, LeanLayout, PixelNorm, ResidualBlock
 from skydenoise.model.model import Network
 
 FACTOR = torch.float16
@@ -33,7 +33,7 @@ MOST_CHANNELS_AT_ONCE = 64
 RESULTS = 128 * 128
 """Numbers that a program gathers at most, pixels times channels: what its registers hold."""
 
-_SLOPE = tl.constexpr(0.2)
+_SLOPE = tl.constexpr(SLOPE)
 _POWER = tl.constexpr(SMALLEST_POWER)
 
 
@@ -144,7 +144,12 @@ class Convolution:
         self.rows = pixels // self.columns
 
     def __call__(self, x: Tensor, more: Tensor | None = None, coarse: Tensor | None = None) -> Features:
-        """Of `x`; to it are added `more`, which is overwritten, and `coarse` (n, y/2, x/2, to), enlarged."""
+        """The convolution of `x`, to which are added `more` and `coarse`, enlarged; all contiguous.
+
+        x : (n, y, x, from) float32 or float16
+        more : (n, y, x, to) float32, overwritten by the sum
+        coarse : (n, y/2, x/2, to) float32
+        """
         n, height, width = (x.shape[0], *x.shape[2:]) if self.planes else x.shape[:3]
         shape = n, height // self.stride, width // self.stride, self.to
         dtype = FACTOR if self.activated else torch.float32
@@ -172,13 +177,13 @@ class Activated(Convolution):
 
 
 class Stem(Convolution):
-    """The same of an image (n, band, y, x), contiguous."""
+    """The same of an image (n, band, y, x) float32."""
 
     planes = True
 
 
 class Head(Convolution):
-    """The network's output (n, band, y, x) from its last features and, as `more`, its input, contiguous."""
+    """The network's output (n, band, y, x) from its last features and, as `more`, its input, which stays."""
 
     skip = True
 
@@ -197,7 +202,7 @@ class Block:
 
 
 class Merge:
-    """Coarse features, shrunk and enlarged, and fine ones: `lean.Merge` and the convolution before it."""
+    """`lean.Merge` and the convolution before it that shrinks the coarse features: one product of the two."""
 
     def __init__(self, shrink: nn.Module, merge: nn.Module, following: ResidualBlock) -> None:
         assert isinstance(shrink, nn.Conv2d)
@@ -214,8 +219,9 @@ class Merge:
 
 
 class FusedNetwork(nn.Module):
-    """The finest output of a lean network with skips, on the GPU that its weights are on."""
+    """The finest output of a lean network with skips, without gradients, on the GPU of its weights."""
 
+    @torch.no_grad()
     def __init__(self, network: Network) -> None:
         super().__init__()
         layout = network.layout
@@ -234,9 +240,18 @@ class FusedNetwork(nn.Module):
         ]
         self.decoder = [Block(block) for block in decoder]
         self.head = convolution(network.heads[0], kind=Head)
+        self.stride = network.architecture.stride
+        self.eval()
 
     def forward(self, u: Tensor) -> tuple[Tensor]:
-        """(n, band, y, x) stretched values, float32 -> the same of the output."""
+        """(n, band, y, x) stretched values, float32 -> the same of the output.
+
+        Raises ValueError : y or x is no multiple of the network's stride, or another dtype
+        """
+        if u.dtype != torch.float32 or u.shape[2] % self.stride or u.shape[3] % self.stride:
+            raise ValueError(
+                f"{u.dtype} {tuple(u.shape)}: float32 and multiples of {self.stride} are expected"
+            )
         with torch.cuda.device_of(u):
             u = u.contiguous()
             features, encoded = self.stem(u), []

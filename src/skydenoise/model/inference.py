@@ -176,7 +176,7 @@ def for_inference(network: Network, dtype: torch.dtype = torch.float32) -> nn.Mo
     and on a CPU merges and the head, not the layout's way through them.
 
     dtype : of the factors in the 3x3 convolutions of blocks, float32 or bfloat16, all else is float32; or
-        float16, which is a `FusedNetwork`
+        float16, which is a `FusedNetwork`: for lean networks with skips on a CUDA device, with Triton
     """
     if dtype == torch.float16:
         from skydenoise.model.fused import FusedNetwork  # needs Triton, which not every machine has

@@ -15,6 +15,10 @@ SMALLEST_POWER = 1e-3
 """Mean square of a pixel's channels below which the norm lets it fade: the noise of a sky is above it."""
 
 
+SLOPE = 0.2
+"""Of the leaky ReLU below 0."""
+
+
 class PixelNorm(nn.Module):
     """Each pixel divided by the rms of its channels, then a gain and a bias per channel.
 
@@ -42,7 +46,7 @@ class ResidualBlock(nn.Module):
         self.norm = PixelNorm(width)
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        self.activation = nn.LeakyReLU(0.2)
+        self.activation = nn.LeakyReLU(SLOPE)
         with torch.no_grad():
             for parameter in self.second.parameters():
                 parameter.mul_(0.1)

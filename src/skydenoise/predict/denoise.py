@@ -19,7 +19,7 @@ from skydenoise.brick import Brick, Denoised, flag_bit
 from skydenoise.device import cuda_usable, fuses, multiplies_bfloat16, to_numpy
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.fill import fill
-from skydenoise.model import ModelDescription, for_inference, load_model
+from skydenoise.model import ModelDescription, Network, for_inference, load_model
 from skydenoise.predict.flags import inpainted_pixels, low_coverage
 from skydenoise.predict.uncertainty import UncertaintyModel
 from skydenoise.recover import recover
@@ -36,9 +36,13 @@ UNCERTAINTY_FILE = "uncertainty.json"
 STRIP_ROWS = 256
 """Rows unstretched at a time."""
 
-PIXELS_ON_CPU, PIXELS_ON_GPU = 2 * 256**2, 64 * 256**2
+PIXELS_ON_CPU, PIXELS_ON_GPU, PIXELS_FUSED = 2 * 256**2, 32 * 256**2, 64 * 256**2
 """In one pass through the network: what stays in a CPU's caches, and what keeps a GPU busy between the starts
 of its kernels (docs/performance.md)."""
+
+LARGEST_DIFFERENCE = 0.01
+"""Of what fused kernels give from the network's own result, in stretched values whose rms is 2: twenty times
+what was measured, a tenth of a sky's noise."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ class Denoiser:
         """Tiles in one pass through the network."""
         if isinstance(self.settings.batch_tiles, int):
             return self.settings.batch_tiles
-        pixels = PIXELS_ON_CPU if self.device == "cpu" else PIXELS_ON_GPU
+        on_gpu = PIXELS_FUSED if self.precision == "float16" else PIXELS_ON_GPU
+        pixels = PIXELS_ON_CPU if self.device == "cpu" else on_gpu
         return max(1, pixels // self.settings.tile**2)
 
     @property
@@ -123,26 +128,34 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
         UncertaintyModel.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
     )
     precision = choose_precision(settings, description.architecture, device)
-    fast = for_inference(network, getattr(torch, precision))
-    if precision == "float16" and (reason := no_kernels(fast, len(description.bands), settings.tile, device)):
-        logger.warning("kernels cannot be compiled for %s, so it works in float32: %s", device, reason)
-        fast, precision = for_inference(network), "float32"
+    fast = fused(network, settings.tile, device) if precision == "float16" else None
+    if fast is None:
+        precision = "float32" if precision == "float16" else precision
+        fast = for_inference(network, getattr(torch, precision))
     sha256, bands = description.sha256[:12], " ".join(description.bands)
     logger.info("model %s on %s in %s, bands %s", sha256, device, precision, bands)
     return Denoiser(fast, description, settings, uncertainty, device, precision)
 
 
-def no_kernels(network: torch.nn.Module, bands: int, tile: int, device: str) -> str:
-    """Why a `FusedNetwork` does not do one tile, in one line, or an empty text; compiles its kernels.
+def fused(network: Network, tile: int, device: str) -> torch.nn.Module | None:
+    """The `FusedNetwork` if it works, which one tile tells; else None, and the log says why.
 
-    A compiler that does not work and a home folder that cannot be written come to light only so.
+    Kernels are compiled now. A compiler that fails, a home folder that cannot be written and a GPU that the
+    kernels do not suit come to light only so.
     """
+    generator = torch.Generator().manual_seed(0)
+    u = 2 * torch.randn(1, network.architecture.bands, tile, tile, generator=generator)
     try:
+        result = for_inference(network, torch.float16)
         with torch.inference_mode():
-            network(torch.zeros(1, bands, tile, tile, device=device))
+            difference = float((result(u.to(device))[0] - network(u.to(device))[0]).abs().max())
+        if not difference < LARGEST_DIFFERENCE:
+            raise ArithmeticError(f"their result is wrong by {difference:.3g}")
     except Exception as error:
-        return " ".join(f"{type(error).__name__}: {error}".split())
-    return ""
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        logger.warning("fused kernels do not work on %s, so the network works in float32: %s", device, reason)
+        return None
+    return result
 
 
 def choose_precision(settings: PredictSettings, architecture: Architecture, device: str) -> str:
@@ -267,8 +280,7 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
     with torch.inference_mode():
         for origins in batches(tiles_with_data(brick, blender.grid), denoiser.batch_tiles):
             tiles = stretch.forward(cut_tiles(flux, origins, settings.tile))  # (n, band, tile, tile)
-            finest = denoiser.network(tiles.contiguous(memory_format=torch.channels_last))[0]
-            blender.add(origins, finest)
+            blender.add(origins, denoiser.network(tiles)[0])
         for rows in result.split(
             STRIP_ROWS, dim=1
         ):  # in place: a brick is 155 MB, and it would take two more

@@ -66,7 +66,8 @@ class Curve:
         object.__setattr__(self, "ratio", tuple(float(value) for value in self.ratio))
         if not self.signal or len(self.signal) != len(self.ratio):
             raise ValueError(f"{len(self.signal)} signals and {len(self.ratio)} ratios are no curve")
-        if not (np.diff(self.signal) > 0).all() or not all(0 < value < np.inf for value in self.ratio):
+        rises = (np.diff(self.signal) > 0).all() and self.signal[-1] < 1e18  # float32 holds its square
+        if not rises or not all(0 < value < np.inf for value in self.ratio):
             raise ValueError("signals of a curve must rise, and ratios be above 0")
 
     def __call__(self, signal: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ class UncertaintyModel:
         denoised : (band, y, x) float32, nanomaggies
         noise_sigma : (band, y, x) float32, nanomaggies: rms noise of the input, 0 where nothing was measured
         recovered : (band, y, x) bool, where residual was put back; None for nowhere
-        device : where to do it
+        device : where to do it: "cpu", "cuda", "cuda:1", ...
         """
         images, noises = (torch.from_numpy(each).to(device) for each in (denoised, noise_sigma))
         back = None if recovered is None else torch.from_numpy(recovered).to(device)
@@ -164,7 +165,7 @@ def local_signal(denoised: Tensor, noise_sigma: Tensor) -> Tensor:
     padded = functional.pad(denoised[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
     columns = (padded[:-2] + padded[1:-1]).add_(padded[2:])
     smooth = (columns[:, :-2] + columns[:, 1:-1]).add_(columns[:, 2:]).div_(9)
-    return smooth.clamp_min_(0).div_(noise_sigma).masked_fill_(noise_sigma <= 0, 0)
+    return smooth.clamp_min_(0).div_(noise_sigma).masked_fill_(~(noise_sigma > 0), 0)
 
 
 def fit_curve(signal: Array, error: Array) -> Curve:
