@@ -31,7 +31,7 @@ MOST_PROCESSES = 16
 
 NEED, BESIDE_GPU_NEED, GPU_NEED = Need(500, 50), Need(1100, 50), Need(1500, 66)
 """For 3600 x 3600 pixels in three bands NEED is 2,354 MiB: 1,888 were measured, 2,317 where a quarter of the
-pixels is recovered. Beside a GPU 2,930 were measured, shared libraries included, and BESIDE_GPU_NEED is 2,954;
+pixels is recovered. Beside a GPU 2,930 were measured, shared libraries too, and BESIDE_GPU_NEED is 2,954;
 of the GPU's memory 1,876 beside CUDA's own, and GPU_NEED is 3,947 (docs/performance.md)."""
 
 
