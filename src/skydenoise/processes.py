@@ -1,6 +1,6 @@
 """One task for each of many items, in several processes at once.
 
-Threads do not do: the library that compresses FITS holds Python's lock, and so lets no other thread work.
+Threads do not do: much of what a brick needs holds Python's lock, and so lets no other thread work.
 """
 
 from __future__ import annotations
