@@ -81,8 +81,8 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
 def _packed(data: np.ndarray, output: OutputSettings) -> bytes:
     """A file with compressed `data` and structural cards only.
 
-    astropy packs pixels in three quarters of cfitsio's time (docs/performance.md). But it writes the time of day
-    into what it packs by gzip: lossless images, and tiles that cannot be quantised.
+    astropy packs pixels in three quarters of cfitsio's time (docs/performance.md). But it writes the time of
+    day into what it packs by gzip: lossless images, and tiles that cannot be quantised.
     """
     if data.dtype.kind == "i":
         return _packed_by_astropy(data)
