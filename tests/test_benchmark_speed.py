@@ -86,6 +86,18 @@ def test_monai_gives_our_result_with_our_window(inputs):
     np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-4 * np.abs(ours).mean())
 
 
+@pytest.mark.skipif(importlib.util.find_spec("careamics") is None, reason="CAREamics is not installed")
+@pytest.mark.filterwarnings("ignore")  # of its imports
+def test_careamics_gives_our_result_where_tiles_do_not_overlap(inputs):
+    brick = inputs.brick()
+    denoiser, _ = prediction.timed_denoiser(inputs, precision="float32")
+    ours = apply_network(brick.image, brick, denoiser)
+    theirs = prediction.careamics(inputs, "cpu", 4)()
+    assert theirs.shape == ours.shape
+    inner = np.s_[:, : TILE - OVERLAP, : TILE - OVERLAP]  # the first tile's own
+    np.testing.assert_allclose(theirs[inner], ours[inner], rtol=1e-4, atol=1e-4 * np.abs(ours).mean())
+
+
 def test_the_plain_loop_gives_our_result(inputs):
     brick = inputs.brick()
     denoiser, _ = prediction.timed_denoiser(inputs, precision="float32")

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.quality import noise2void
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.measure import (
     Run,
@@ -29,7 +30,7 @@ from skydenoise.predict import Denoiser, load_denoiser
 from skydenoise.predict.denoise import apply_network, finish
 from skydenoise.recover import recover
 from skydenoise.settings import OutputSettings
-from skydenoise.tiles import TileGrid, window
+from skydenoise.tiles import TileGrid, cut_tiles, window
 
 Row = dict[str, Any]
 Result = TypeVar("Result")
@@ -124,13 +125,14 @@ def peers(inputs: Inputs, device: str = "cpu") -> list[Row]:
         "skydenoise": (ours, (inputs, device)),
         "skydenoise, float32": (ours, (inputs, device, None, "float32")),
     }
-    for batch in inputs.scale.peer_batches:
-        if importlib.util.find_spec("monai"):
-            candidates[f"MONAI, batch {batch}"] = (monai, (inputs, device, batch, False))
+    batch = inputs.scale.own_batches[0]
     if importlib.util.find_spec("monai"):
-        batch = inputs.scale.own_batches[0]
+        for size in inputs.scale.peer_batches:
+            candidates[f"MONAI, batch {size}"] = (monai, (inputs, device, size, False))
         name = f"MONAI, batch {batch}, our fast network and allocator"
         candidates[name] = (monai, (inputs, device, batch, True))
+    if importlib.util.find_spec("careamics"):
+        candidates[f"CAREamics' tiles and stitching, batch {batch}"] = (careamics, (inputs, device, batch))
     candidates["plain loop, one tile at a time"] = (plain_loop, (inputs, device))
     timings = take_turns_apart(candidates, inputs.scale.repetitions)
     return [
@@ -209,6 +211,35 @@ def monai_image(
             roi_weight_map=weights,
         )
         return description.stretch.inverse(blended[0]).cpu().numpy()
+
+
+def careamics(inputs: Inputs, device: str, batch: int) -> Run:
+    """CAREamics' tiles and stitching, which cuts overlaps in the middle; without its loader of tiles."""
+    noise2void.careamics()  # imports it
+    from careamics.dataset.image_region_data import ImageRegionData
+    from careamics.dataset.patching.tiled_patching import TiledPatching
+    from careamics.lightning.prediction.stitch_prediction import stitch_prediction
+
+    brick = inputs.brick()
+    network, description = _loaded(inputs.model, device, False)
+    tile, overlap, shape = inputs.scale.tile, inputs.scale.overlap, (1, *brick.image.shape)
+    tiles = TiledPatching([shape], (tile, tile), (overlap, overlap)).tile_specs
+
+    def run() -> np.ndarray:
+        stitched = []
+        with torch.inference_mode():
+            u = description.stretch.forward(torch.from_numpy(brick.image).to(device))
+            for first in range(0, len(tiles), batch):
+                some = tiles[first : first + batch]
+                found = network(cut_tiles(u, [each["coords"] for each in some], tile))[0].cpu().numpy()
+                stitched += [
+                    ImageRegionData(data, "array", shape, "float32", "SCYX", "SCYX", shape, each, {})
+                    for data, each in zip(found, some, strict=True)
+                ]
+            image = torch.from_numpy(stitch_prediction(stitched)[0][0][0])
+            return description.stretch.inverse(image).numpy()
+
+    return run
 
 
 def plain_loop(inputs: Inputs, device: str) -> Run:
