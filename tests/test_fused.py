@@ -112,6 +112,7 @@ def test_where_kernels_do_not_work_the_network_works_in_float32(
         features = in_torch(self, *arguments, **more)
         return fused.Features(1.01 * features.values, features.ready)
 
+    kernels = fused.FusedNetwork
     monkeypatch.setattr("skydenoise.predict.denoise.choose_precision", lambda *_: "float16")
     monkeypatch.setattr(fused.Convolution, "__call__", wrong if failure == "numbers" else in_torch)
     if said.startswith("Runtime"):
@@ -120,6 +121,6 @@ def test_where_kernels_do_not_work_the_network_works_in_float32(
     denoiser = load_denoiser(model, PredictSettings(tile=128), DEVICE)
     works = not failure
     assert denoiser.precision == ("float16" if works else "float32")
-    assert isinstance(denoiser.network, torch.nn.Module if failure else fused.FusedNetwork)
+    assert isinstance(denoiser.network, kernels) is works
     expected = f"fused kernels do not work on {DEVICE}, so the network works in float32: {said}"
     assert (expected in caplog.text) is not works

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.machine import write_results
 from benchmarks.quality.measure import pixel_figures
@@ -129,6 +130,8 @@ def main(say: Callable[[str], None] = print) -> None:
     precision = options.precision or ("bfloat16" if options.device == "cpu" else "float16")
     if (precision, options.device) == ("float32", "cpu"):
         parser.error("float32 on the CPU is what all others are held against")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("there is no GPU here")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     settings = sky_settings(options.noise, options.bricks, options.size)
     sky = make_sky(settings, REPOSITORY / "results/quality_cache")

@@ -13,7 +13,7 @@ CARDS = {
     "key": ("SDKEY", "digest of model, settings and input"),
     "tile": ("SDTILE", "[pixel] edge of a tile"),
     "overlap": ("SDOVERL", "[pixel] overlap of tiles"),
-    "precision": ("SDPREC", "precision of the 3x3 convolutions of blocks"),
+    "precision": ("SDPREC", "precision of factors in convolutions"),
     "recover": ("SDRECOV", "thresholds per starlet scale, or no"),
     "sigma": ("SDSIGMA", "what sigma rests on"),
 }
