@@ -24,7 +24,6 @@ from torch.nn import functional
 
 from skydenoise import starlet
 from skydenoise.device import to_numpy
-from skydenoise.stretch import asinh
 
 Array = NDArray[Any]
 
@@ -67,20 +66,28 @@ class Curve:
         object.__setattr__(self, "ratio", tuple(float(value) for value in self.ratio))
         if not self.signal or len(self.signal) != len(self.ratio):
             raise ValueError(f"{len(self.signal)} signals and {len(self.ratio)} ratios are no curve")
-        rises = (np.diff(self.signal) > 0).all() and self.signal[-1] < 1e18  # as no pixel is, and finite
+        rises = (np.diff(self.signal) > 0).all() and self.signal[-1] < 1e18  # float32 holds its square
         if not rises or not all(0 < value < np.inf for value in self.ratio):
             raise ValueError("signals of a curve must rise, and ratios be above 0")
 
     def __call__(self, signal: Tensor) -> Tensor:
         """Ratios at `signal` >= 0, float32 of any shape, on its device; of the same shape, float32."""
-        borders = asinh(torch.tensor(self.signal))
+        borders = _asinh(torch.tensor(self.signal))
         knots, ratios = borders.double(), torch.tensor(self.ratio, dtype=torch.float64)
         slopes = functional.pad(ratios.diff() / knots.diff(), (1, 1))  # below, between and above the knots
         bases = torch.cat([ratios[:1], ratios]) - slopes * torch.cat([knots[:1], knots])
-        place = asinh(signal.clamp_max(self.signal[-1]))
+        place = _asinh(signal).clamp_max_(float(knots[-1]))
         piece = torch.bucketize(place, borders.to(signal.device))
         slope, base = (each.to(signal.device).take(piece) for each in (slopes, bases))
         return slope.mul_(place).add_(base).float()
+
+
+def _asinh(signal: Tensor) -> Tensor:
+    """Of numbers that are not negative, to 1e-7 absolute, which is enough between knots.
+
+    The stretch's own, which is exact near 0, would make all of `sigma` a fifth slower on one thread.
+    """
+    return signal.square().add_(1).sqrt_().add_(signal).log_()
 
 
 @dataclass(frozen=True)
