@@ -5,6 +5,7 @@ import logging
 import sysconfig
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -72,6 +73,17 @@ def test_numbers_on_the_cpu_stay_where_they_are() -> None:
     array = to_numpy(values)
     array[1, 2] = 7
     assert values[1, 2] == 7
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool, torch.int64])
+def test_numbers_from_a_gpu_are_a_copy(dtype: torch.dtype) -> None:
+    values = (torch.arange(12, device="cuda") % 5).to(dtype).view(3, 4).T
+    array = to_numpy(values)
+    np.testing.assert_array_equal(array, values.cpu().numpy())
+    again = to_numpy(values + 1)  # memory that is given out again is not this array's
+    np.testing.assert_array_equal(array, values.cpu().numpy())
+    assert not np.shares_memory(array, again)
 
 
 @pytest.mark.parametrize("missing", ["triton", "compiler", "headers"])

@@ -221,10 +221,12 @@ def test_json_round_trip(sigma: float, scale: float, width: float, error: tuple[
 
 
 def test_sigma_is_scaled_and_zero_without_coverage() -> None:
-    invvar = np.array([[[4, 0, -1, 100]]], dtype=np.float32)
+    invvar = np.array([[[4, 0, -1, 100, np.nan]]], dtype=np.float32)
+    before = invvar.copy()
     found = model(WHITE, scale=0.9).sigma(invvar)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, [[[0.45, 0, 0, 0.09]]], rtol=1e-6)
+    np.testing.assert_allclose(found, [[[0.45, 0, 0, 0.09, 0]]], rtol=1e-6)
+    np.testing.assert_array_equal(invvar, before)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy import ndimage
 
+from skydenoise import starlet
 from skydenoise.noise.levels import noise_levels
-from skydenoise.recover import find_support, grown, recover
+from skydenoise.recover import find_support, reached, recover
 from skydenoise.settings import RecoverSettings
 
 SETTINGS = RecoverSettings()
@@ -197,15 +198,60 @@ def test_the_finest_scale_follows_the_sharpness():
     assert finest[0, 5, 190] == SETTINGS.scales
 
 
-@pytest.mark.parametrize("share", [0.05, 0.35, 0.45, 1.0])  # from single pixels to one region
-def test_seeds_grow_to_the_regions_that_hold_them(share):
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.35, 0.45, 1.0])  # from single pixels to one region
+def test_regions_that_hold_a_seed_are_reached_from_it_and_no_others(share):
     generator = np.random.default_rng(5)
     mask = generator.random((60, 70)) < share
-    seeds = mask & (generator.random(mask.shape) < 0.01)
-    labels, _ = ndimage.label(mask, np.ones((3, 3)))
-    expected = mask & np.isin(labels, labels[seeds])
-    assert np.array_equal(grown(torch.from_numpy(seeds), torch.from_numpy(mask)), expected)
-    assert not grown(torch.zeros(mask.shape, dtype=torch.bool), torch.from_numpy(mask)).any()
+    places = np.flatnonzero(mask)
+    seeds = generator.random(places.shape) < 0.01
+    labels = ndimage.label(mask, np.ones((3, 3)))[0].ravel()[places]
+    np.testing.assert_array_equal(reached(places, seeds, mask.shape), np.isin(labels, labels[seeds]))
+    assert not reached(places, np.zeros_like(seeds), mask.shape).any()
+
+
+def test_regions_end_at_the_borders_of_the_image():
+    mask = np.zeros((5, 6), bool)
+    mask[1:4, [0, -1]] = True  # along the rows these pixels follow each other, in the image they do not
+    places = np.flatnonzero(mask)
+    seeds = places == 6
+    np.testing.assert_array_equal(reached(places, seeds, mask.shape), places % 6 == 0)
+
+
+def test_comparing_squares_misses_no_coefficient_on_the_threshold():
+    """Pixel by pixel the same support as by dividing every coefficient by its noise."""
+    shape = (1, 256, 256)
+    noise, levels = drawn_noise(DECAM, shape, seed=14)
+    truth = stars(shape, 300, [(60.3, 60.1), (130, 200), (200.2, 70.4)])
+    residual = torch.from_numpy(truth + noise)
+    variance = torch.from_numpy(np.random.default_rng(1).uniform(0.5, 2, shape).astype(np.float32))
+    finest = find_support(residual.clone(), variance.clone(), levels, SETTINGS)[0]
+    expected = np.full(shape[1:], SETTINGS.scales, np.uint8)
+    footprint = np.zeros(shape[1:], bool)
+    smooth, spread = residual[0], variance[0]
+    for scale, threshold in enumerate(SETTINGS.threshold):
+        coarse, spread = starlet.smooth(smooth, 2**scale), starlet.smooth(spread, 2**scale)
+        rms = spread.sqrt() * float(levels[0, scale])
+        value = ((smooth - coarse) / rms).numpy()
+        labels, _ = ndimage.label(np.abs(value) > SETTINGS.growth, np.ones((3, 3)))
+        region = (labels > 0) & np.isin(labels, labels[np.abs(value) > threshold])
+        agrees = (smooth.abs() > SETTINGS.growth * rms).numpy() & ((smooth > 0).numpy() == (value > 0))
+        expected[region & (expected == SETTINGS.scales)] = scale
+        footprint |= region & agrees
+        smooth = coarse
+    assert footprint.sum() > 100
+    np.testing.assert_array_equal(finest.numpy(), np.where(footprint, expected, SETTINGS.scales))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_puts_back_what_a_cpu_does():
+    shape = (3, 400, 400)
+    noise, levels = drawn_noise(DECAM, shape, seed=2)
+    truth = stars(shape, 3000, GRID)
+    inputs = truth + noise, 0.7 * truth, *everywhere(shape), levels, SETTINGS
+    (restored, recovered), (expected, where) = recover(*inputs, "cuda"), recover(*inputs)
+    on_threshold = recovered != where  # a last digit decides
+    assert on_threshold.mean() < 1e-4
+    np.testing.assert_allclose(restored[~on_threshold], expected[~on_threshold], rtol=1e-5, atol=1e-3)
 
 
 def test_disabled_gives_the_bare_network():

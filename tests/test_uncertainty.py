@@ -109,7 +109,7 @@ def test_without_faint_sky_the_curve_stays_as_it_is():
 
 
 def test_sigma_takes_the_recovered_curve_where_residual_was_put_back(monkeypatch):
-    monkeypatch.setattr("skydenoise.starlet.STRIP_PIXELS", 64 * 8)  # several strips, the last one shorter
+    monkeypatch.setattr("skydenoise.starlet.STRIP_PIXELS", 8 * 8)  # several strips, the last one shorter
     model = UncertaintyModel(("g",), (Curve((0,), (0.1,)),), (Curve((0,), (0.9,)),))
     noise = np.full((1, 300, 8), 2, np.float32)
     noise[0, 0] = 0
@@ -122,7 +122,7 @@ def test_sigma_takes_the_recovered_curve_where_residual_was_put_back(monkeypatch
 
 
 def test_sigma_of_a_tall_image_is_that_of_its_signal_in_one_piece(monkeypatch):
-    monkeypatch.setattr("skydenoise.starlet.STRIP_PIXELS", 64 * 40)
+    monkeypatch.setattr("skydenoise.starlet.STRIP_PIXELS", 8 * 40)
     generator = np.random.default_rng(3)
     image = (50 * generator.normal(size=(1, 600, 40))).astype(np.float32)
     noise = generator.uniform(0.5, 2, image.shape).astype(np.float32)
@@ -131,6 +131,8 @@ def test_sigma_of_a_tall_image_is_that_of_its_signal_in_one_piece(monkeypatch):
     ratio = np.interp(np.arcsinh(signal), np.arcsinh(curve.signal), curve.ratio)
     model = UncertaintyModel(("g",), (curve,), (curve,))
     np.testing.assert_allclose(model.sigma(image, noise)[0], ratio * noise[0], rtol=1e-5)
+    if torch.cuda.is_available():
+        np.testing.assert_allclose(model.sigma(image, noise, None, "cuda")[0], ratio * noise[0], rtol=1e-5)
 
 
 def test_local_signal_is_in_units_of_the_noise_and_never_negative():

@@ -14,13 +14,12 @@ so the flux of the footprint is kept; a second pass on what is left after the fi
 spread out of the footprint. All of this is linear in flux once it is known which scale each pixel has.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
-from torch.nn import functional
 
 from skydenoise import starlet
 from skydenoise.device import to_numpy
@@ -32,11 +31,11 @@ _PASSES = 2
 _SHARP = 4.0
 """Sigma of a pixel above which what a pass leaves is put back as it is; 3 adds noise, 5 leaves flat cores."""
 
-_GROWTH_STEPS = 8
-"""Pixels that regions grow by before it is asked whether they still grow."""
-
 _NO_NOISE = 1e-30
 """Nanomaggies; in place of 0, where there is no data and the residual is 0, too."""
+
+_ROUNDING = 1 - 1e-5
+"""Of a squared threshold, so that comparing squares in float32 misses no pixel above it."""
 
 
 @torch.inference_mode()
@@ -106,83 +105,111 @@ def find_support(residual: Tensor, variance: Tensor, levels: np.ndarray, setting
     fine, coarse = list(residual), list(torch.empty_like(residual))
     variances, spare = list(variance), torch.empty_like(variance[0])
     for scale, threshold in enumerate(settings.threshold):
-        candidates = []
+        planes, candidates = [], []
         for band, level in enumerate(levels[:, scale]):
-            starlet.smooth(fine[band], 2**scale, out=coarse[band])
-            spare, variances[band] = variances[band], starlet.smooth(variances[band], 2**scale, out=spare)
-            planes = fine[band], coarse[band], variances[band]
-            candidates.append(_split(*planes, float(level), settings.growth))
-        significance, fine, coarse = fine, coarse, fine  # the next scale overwrites what this one has used
-        for band, each in enumerate(candidates):
-            values = torch.stack([plane.view(-1)[each.places] for plane in significance])
-            seeds = values.sum(0).abs_() > threshold * len(values) ** 0.5
-            seeds |= values[band].abs() > threshold
-            agrees = (each.smooth.abs() > each.least) & ((each.smooth > 0) == (values[band] > 0))
-            region = _regions(each, seeds)
-            places = each.places[region]
+            plane = _Plane(fine[band], coarse[band], spare, float(level))
+            candidates.append(_candidates(plane, variances[band], 2**scale, settings.growth))
+            planes.append(plane)
+            spare, variances[band] = variances[band], spare
+        for band, places in enumerate(candidates):
+            places, value = _regions(band, places, planes, threshold, settings.growth)
             unset = places[finest[band].view(-1)[places] == settings.scales]
             finest[band].view(-1)[unset] = scale
-            footprint[band].view(-1)[places[agrees[region]]] = True
+            smooth = fine[band].view(-1)[places]
+            least = settings.growth * planes[band].noise(places)
+            source = (smooth.abs() > least) & ((smooth > 0) == (value > 0))  # not a ring of the filter
+            footprint[band].view(-1)[places[source]] = True
+        fine, coarse = coarse, fine  # the next scale overwrites what this one has used
     return finest.masked_fill_(~footprint, settings.scales)
 
 
 @dataclass(frozen=True, eq=False)
-class _Candidates:
-    """Pixels of a band whose coefficients may belong to a region.
+class _Plane:
+    """Coefficients of a band at one scale, fine - coarse, and their noise; arrays are (y, x) float32.
 
-    found : (y, x) bool; places : the same, counted along the rows
-    smooth, least : at these places the smoothed residual that was split into coefficients, and what it must
-        exceed to count as a source or a hole rather than a filter's ring
+    variance : the pixels' own, smoothed as `coarse` is
+    level : rms of the coefficients of unit-variance noise
+
+    `places` are pixels, counted along the rows; what is found there has their shape.
     """
 
-    found: Tensor
-    places: Tensor
-    smooth: Tensor
-    least: Tensor
+    fine: Tensor
+    coarse: Tensor
+    variance: Tensor
+    level: float
+
+    def noise(self, places: Tensor) -> Tensor:
+        """Rms noise of the coefficients, nanomaggies."""
+        return self.variance.view(-1)[places].sqrt_().mul_(self.level).clamp_min_(_NO_NOISE)
+
+    def significance(self, places: Tensor) -> Tensor:
+        """Coefficients in units of their noise."""
+        return (self.fine.view(-1)[places] - self.coarse.view(-1)[places]).div_(self.noise(places))
 
 
-def _split(fine: Tensor, coarse: Tensor, variance: Tensor, level: float, growth: float) -> _Candidates:
-    """Candidates among the coefficients fine - coarse, whose significance replaces `fine`; all (y, x)."""
-    found = torch.empty_like(fine, dtype=torch.bool)
-    parts = []
-    for rows in starlet.strips(fine):
-        noise = variance[rows].sqrt().mul_(level).clamp_min_(_NO_NOISE)
-        value = (fine[rows] - coarse[rows]).div_(noise)
-        torch.gt(value.abs(), growth, out=found[rows])
-        here = found[rows].view(-1).nonzero()[:, 0]
-        least = growth * noise.view(-1)[here]
-        parts.append((here + rows.start * fine.shape[1], fine[rows].view(-1)[here], least))
-        fine[rows] = value
-    return _Candidates(found, *(torch.cat(column) for column in zip(*parts, strict=True)))
+def _candidates(plane: _Plane, variance: Tensor, step: int, growth: float) -> Tensor:
+    """Places of all pixels whose significance exceeds `growth`, and of a few that just do not.
 
-
-def _regions(candidates: _Candidates, seeds: Tensor) -> Tensor:
-    """Which candidates lie in a region (8-connected) that holds a seed: bool, as `seeds`."""
-    if candidates.found.is_cuda:
-        held = torch.zeros_like(candidates.found)
-        held.view(-1)[candidates.places] = seeds
-        return grown(held, candidates.found).view(-1)[candidates.places]
-    mask = candidates.found.numpy()
-    labels, count = ndimage.label(mask, np.ones((3, 3)))
-    labels = labels[mask]
-    kept = np.zeros(count + 1, bool)
-    kept[labels[seeds.numpy()]] = True
-    return torch.from_numpy(kept[labels])
-
-
-def grown(seeds: Tensor, mask: Tensor) -> Tensor:
-    """Pixels of `mask` in regions (8-connected) that hold a seed, all (y, x) bool; seeds lie in the mask.
-
-    Seeds grow by a pixel at a time, which a GPU does faster, by thousands of pixels even, than a CPU labels
-    the regions (docs/performance.md).
+    Fills plane.coarse and plane.variance by smoothing, and compares strip by strip, while the numbers are in
+    a CPU's caches, and squares, which needs no root: a few pixels in a thousand are candidates.
     """
-    while True:
-        wider = seeds
-        for _ in range(_GROWTH_STEPS):
-            wider = functional.max_pool2d(wider.half()[None], 3, 1, 1)[0].bool() & mask
-        if torch.equal(wider, seeds):
-            return seeds
-        seeds = wider
+    smoothing = starlet.smoothing(plane.fine, step, plane.coarse)
+    alongside = starlet.smoothing(variance, step, plane.variance)
+    places = []
+    for rows, _ in zip(smoothing, alongside, strict=True):
+        square = (plane.fine[rows] - plane.coarse[rows]).square_()
+        found = square > plane.variance[rows] * ((growth * plane.level) ** 2 * _ROUNDING)
+        places.append(_true(found) + rows.start * found.shape[1])
+    return torch.cat(places)
+
+
+def _regions(
+    band: int, places: Tensor, planes: Sequence[_Plane], threshold: float, growth: float
+) -> tuple[Tensor, Tensor]:
+    """Those of a band's candidates that lie in a region with a seed: places, and significance in this band.
+
+    planes : of all bands, whose sum may be what makes a seed
+    """
+    values = torch.stack([plane.significance(places) for plane in planes])
+    chosen = values[band].abs() > growth
+    places, values = places[chosen], values[:, chosen]
+    seeds = values.sum(0).abs_() > threshold * len(values) ** 0.5
+    seeds |= values[band].abs() > threshold
+    region = reached(to_numpy(places), to_numpy(seeds), planes[band].fine.shape)
+    held = torch.from_numpy(region).to(places.device)
+    return places[held], values[band, held]
+
+
+def _true(mask: Tensor) -> Tensor:
+    """Places of its pixels that are True, counted along the rows."""
+    if mask.is_cuda:
+        return mask.view(-1).nonzero()[:, 0]
+    return torch.from_numpy(np.flatnonzero(mask.numpy()))  # where few are, six times as fast as torch
+
+
+def reached(places: np.ndarray, seeds: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Which places lie in a region (8-connected) that holds a seed: (n,) bool.
+
+    places : (n,) pixels of an image of this shape (y, x), counted along the rows
+    seeds : (n,) bool
+
+    From the seeds step by step to their neighbours: what holds no seed, and that is most, takes no time.
+    """
+    height, width = shape[0] + 2, shape[1] + 2  # with a border that is never reached
+    bordered = places + (places // shape[1] * 2 + width + 1)
+    free = np.zeros(height * width, bool)
+    free[bordered] = True
+    front = bordered[seeds]
+    free[front] = False
+    while front.size:
+        fronts = []
+        for step in (-width - 1, -width, 1 - width, -1, 1, width - 1, width, width + 1):
+            near = front + step
+            near = near[free[near]]
+            free[near] = False
+            fronts.append(near)
+        front = np.concatenate(fronts)
+    return ~free[bordered]
 
 
 def _restore(wanted: Tensor, sharp: Tensor, places: Tensor, scale: Tensor, scratch: Tensor) -> Tensor:

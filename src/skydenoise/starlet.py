@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-STRIP_PIXELS = 1 << 18
-"""Pixels that a CPU works on at a time: a strip and its result stay in its caches."""
+STRIP_PIXELS = 1 << 17
+"""Pixels that a thread of a CPU works on at a time: a strip and its result stay in its core's caches."""
 
 
 def reach(scales: int) -> int:
@@ -27,7 +27,8 @@ def reach(scales: int) -> int:
 def strips(image: Tensor) -> Iterator[slice]:
     """Yield slices of rows that together are the whole image (y, x): small ones on a CPU, one on a GPU."""
     height, width = image.shape
-    rows = max(1, STRIP_PIXELS // width) if image.device.type == "cpu" else height
+    on_cpu = image.device.type == "cpu"
+    rows = max(1, STRIP_PIXELS * torch.get_num_threads() // width) if on_cpu else height
     for start in range(0, height, rows):
         yield slice(start, min(start + rows, height))
 
@@ -72,11 +73,18 @@ def smooth(image: Tensor, step: int, out: Tensor | None = None) -> Tensor:
     Returns `out`, an array like `image` that shares no memory with it; without one a new array, which takes
     twice as long, because the operating system clears its pages first.
     """
+    result = torch.empty_like(image, memory_format=torch.contiguous_format) if out is None else out
+    for _ in smoothing(image, step, result):
+        pass
+    return result
+
+
+def smoothing(image: Tensor, step: int, out: Tensor) -> Iterator[slice]:
+    """The same, strip by strip: yield the rows of `out` that have just been written; see `strips`."""
     height, width = image.shape
     margin = 2 * step
     rows, columns = _mirrored(height, margin, image.device), _mirrored(width, margin, image.device)
     left, right = columns[:margin], columns[margin + width :]
-    result = torch.empty_like(image, memory_format=torch.contiguous_format) if out is None else out
     for strip in strips(image):
         start, stop = strip.start, strip.stop
         if start >= margin and stop + margin <= height:
@@ -87,8 +95,8 @@ def smooth(image: Tensor, step: int, out: Tensor | None = None) -> Tensor:
         middle = _spline(tall, 0, step, out=wide[:, margin : margin + width])
         wide[:, :margin] = middle[:, left]
         wide[:, margin + width :] = middle[:, right]
-        _spline(wide, 1, step, out=result[strip]).mul_(1 / 256)
-    return result
+        _spline(wide, 1, step, out=out[strip]).mul_(1 / 256)
+        yield strip
 
 
 def _spline(image: Tensor, dim: int, step: int, out: Tensor) -> Tensor:

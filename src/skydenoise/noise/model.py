@@ -112,8 +112,9 @@ class NoiseModel:
         invvar : (band, y, x), nanomaggies^-2; where it is not above 0 the result is 0
         """
         scale = np.asarray(self.scale, dtype=np.float32)[:, None, None]
-        root = np.sqrt(np.maximum(invvar, 0), dtype=np.float32, casting="same_kind")
-        return np.divide(scale, root, out=np.zeros_like(root), where=root > 0)
+        sigma = np.fmax(invvar, 0, dtype=np.float32, casting="same_kind")
+        np.sqrt(sigma, out=sigma)
+        return np.divide(scale, sigma, out=sigma, where=sigma > 0)
 
     def amplitude(self, height: int, width: int) -> Array:
         """Square root of the power spectrum on a grid: (band, height, width // 2 + 1) float32.
