@@ -7,7 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,8 @@ EPOCHS, EPOCH_STEPS = 4, 8
 def ranks(inputs: Inputs, device: str = "cpu") -> Iterator[dict[str, Any]]:
     """Patches per second of the same training against the number of ranks, which take turns.
 
-    Each rank has one core, on a GPU one card; numbers that the machine has not enough of are left out.
+    Each rank has one core, on a GPU one card; numbers that the machine has not enough of are left out. As
+    many trainings side by side, which know nothing of each other, show what the machine itself allows.
     """
     available = torch.cuda.device_count() if device == "cuda" else cores()
     numbers = [number for number in inputs.scale.ranks if number <= available]
@@ -37,16 +41,22 @@ def ranks(inputs: Inputs, device: str = "cpu") -> Iterator[dict[str, Any]]:
         return
     batch = inputs.scale.batches[0]
     prepare(inputs, EPOCH_STEPS * batch)
-    settings = TrainSettings(batch_size=batch, epochs=EPOCHS, validation=0)
-    rates: dict[int, list[float]] = {number: [] for number in numbers}
+    job = job_of(inputs, TrainSettings(batch_size=batch, epochs=EPOCHS, validation=0))
+    candidates: dict[str, Callable[[], float]] = {
+        f"{number} ranks": partial(steps_per_second, job, number, device) for number in numbers
+    }
+    for number in numbers:
+        if number > 1:
+            candidates[f"{number} trainings side by side"] = partial(apart, job, number, device)
+    rates: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(inputs.scale.repetitions):
-        for number in numbers:
-            rates[number].append(batch * steps_per_second(job_of(inputs, settings), number, device))
-    for number, measured in rates.items():
-        times = np.divide(measured, rates[numbers[0]])
+        for name, rate in candidates.items():
+            rates[name].append(batch * rate())
+    for name, measured in rates.items():
+        times = np.divide(measured, rates[f"{numbers[0]} ranks"])
         yield {
             "part": f"training by ranks, batch {batch}",
-            "what": f"{number} ranks",
+            "what": name,
             "patches_per_s": round(float(np.median(measured)), 2),
             "times": round(float(np.median(times)), 3),
             "times_low": round(float(times.min()), 3),
@@ -54,16 +64,39 @@ def ranks(inputs: Inputs, device: str = "cpu") -> Iterator[dict[str, Any]]:
         }
 
 
-def steps_per_second(job: TrainJob, number: int, device: str) -> float:
-    """Of a whole training by so many ranks, after its first epoch, checkpoints and log included."""
+def apart(job: TrainJob, number: int, device: str) -> float:
+    """Steps per second of `number` trainings of one rank each, at the same time, added up."""
+
+    def one(index: int) -> float:
+        paths = job.model, job.log, job.tensorboard
+        model, log, tensorboard = (path.with_name(f"{index}-{path.name}") for path in paths)
+        own = replace(job, model=model, log=log, tensorboard=tensorboard)
+        return steps_per_second(own, 1, device, index)
+
+    with ThreadPoolExecutor(number) as pool:
+        return sum(pool.map(one, range(number)))
+
+
+def steps_per_second(job: TrainJob, number: int, device: str, card: int = 0) -> float:
+    """Of a whole training by so many ranks, after its first epoch, checkpoints and log included.
+
+    card : the first of as many as there are ranks
+    """
     shutil.rmtree(job.model, ignore_errors=True)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
     command = [sys.executable, *launcher, str(SCRIPT), job.to_json(), str(job.log.with_suffix(".txt"))]
     threads = 1 if device == "cpu" else max(1, cores() // number)
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    if device == "cpu":
-        environment["CUDA_VISIBLE_DEVICES"] = ""
+    cards = ",".join(visible_cards(device)[card : card + number])
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": cards}
     subprocess.run(command, env=environment, check=True, capture_output=True)
     with job.log.open(newline="") as log:
         first, *_, last = csv.DictReader(log)
     return (int(last["step"]) - int(first["step"])) / (float(last["seconds"]) - float(first["seconds"]))
+
+
+def visible_cards(device: str) -> list[str]:
+    """Numbers of the cards that this process may use; none if it works on a CPU."""
+    if device == "cpu":
+        return []
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return given.split(",") if given else [str(number) for number in range(torch.cuda.device_count())]
