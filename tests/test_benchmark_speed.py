@@ -123,6 +123,7 @@ def test_a_job_says_how_many_bricks_it_does_and_how_busy_the_network_is(inputs, 
     for row in (one, two):
         assert 0 < row["network_busy"] < 1
         assert row["bricks_per_hour"] > 3600 / row["seconds"]
+        assert 0 <= row["imported_s"] <= row["start_s"] <= row["all_ready_s"] < row["seconds"]
 
 
 def test_the_network_stays_below_the_limit_of_the_machine(inputs):

@@ -32,8 +32,10 @@ from skydenoise.simulate import BANDS
 def pipeline(inputs: Inputs, device: str = "cpu") -> Iterator[Row]:
     """A job's bricks per hour, the share of its cores that the network keeps busy, memory of a process.
 
-    Against the number of bricks, one process for each core; then most bricks in fewer processes. Memory is
-    the most that one of several processes held, and that torch held for it on a GPU.
+    Against the number of bricks, one process for each core; then most bricks in fewer processes. `start_s` is
+    when the first process had its network, `imported_s` when the last had its modules, `all_ready_s` when it
+    had its network, too. Memory is the most that one of several processes held, and that torch held for it on
+    a GPU.
     """
     for bricks in inputs.scale.chunks:
         yield _pipeline_row(inputs, device, bricks, cores())
@@ -52,7 +54,11 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
     begun = time.time()
     predict_bricks(inputs.names[:bricks], job, root / "chunk.tsv", crew)
     seconds = time.time() - begun
-    start = min(file.stat().st_mtime for file in clocks.glob("*.begun")) - begun
+    imported, ready = (
+        [file.stat().st_mtime - begun for file in clocks.glob(f"*.{event}")]
+        for event in ("imported", "ready")
+    )
+    start = min(ready)
     busy = sum(float(file.read_text()) for file in clocks.glob("*.network"))
     memory = {
         kind: round(max(float(file.read_text()) for file in clocks.glob(f"*.{kind}")))
@@ -65,6 +71,8 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
         "what": f"{bricks} bricks, {processes} processes",
         "seconds": round(seconds, 2),
         "start_s": round(start, 2),
+        "imported_s": round(max(imported), 2),
+        "all_ready_s": round(max(ready), 2),
         "bricks_per_hour": round(3600 * bricks / (seconds - start), 1),
         "network_busy": round(busy / processes / (seconds - start), 3),
         **memory,
@@ -87,9 +95,12 @@ class ClockedChunk(Chunk):
 
 
 def clocked_denoiser(inputs: Inputs, device: str, clocks: Path) -> Denoiser:
-    """The denoiser of a process, which leaves in a folder when it was made and how long its network works."""
+    """The denoiser of a process, which leaves in a folder when it was asked for and ready, and how long its
+    network works.
+    """
+    (clocks / f"{os.getpid()}.imported").touch()
     denoiser, _ = timed_denoiser(inputs, device, clocks / f"{os.getpid()}.network")
-    (clocks / f"{os.getpid()}.begun").touch()
+    (clocks / f"{os.getpid()}.ready").touch()
     return denoiser
 
 

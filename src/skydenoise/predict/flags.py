@@ -15,11 +15,12 @@ Array = NDArray[Any]
 
 def inpainted_pixels(brick: Brick, reach: int) -> Array:
     """Masked pixels that are covered, or within `reach` pixels of a usable one: (band, y, x) bool."""
-    inpainted = brick.masked & (brick.invvar > 0)
-    for band in range(len(brick.bands)):
-        bare = brick.masked[band] & ~inpainted[band]
+    covered = brick.invvar > 0
+    inpainted: Array = brick.masked & covered
+    for band, masked in enumerate(brick.masked):
+        bare = masked & ~covered[band]
         if bare.any():
-            inpainted[band] |= within_reach(bare, brick.usable[band], reach)
+            inpainted[band] |= within_reach(bare, covered[band] & ~masked, reach)
     return inpainted
 
 
