@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from benchmarks import machine
 from benchmarks.speed import cpu, jobs, kernels, limits, measure, prediction, training
 from benchmarks.speed.inputs import Inputs, enlarged, make_inputs
 from benchmarks.speed.measure import Timing, times_slower
-from benchmarks.speed.ranks import EPOCH_STEPS, EPOCHS, ranks
+from benchmarks.speed.ranks import EPOCH_STEPS, EPOCHS, apart, ranks, visible_cards
 from benchmarks.speed.scales import FULL, TINY
 from benchmarks.speed.table import keep
 from skydenoise import starlet
@@ -24,10 +25,11 @@ from skydenoise.brick import read_denoised
 from skydenoise.fill import fill
 from skydenoise.model import read_description
 from skydenoise.predict.denoise import apply_network
-from skydenoise.settings import TrainSettings
+from skydenoise.settings import Architecture, TrainSettings
 from skydenoise.simulate import BANDS
 from skydenoise.stretch import Stretch
 from skydenoise.tiles import window
+from skydenoise.train.job import TrainJob
 
 TILE, OVERLAP = 64, 16
 EDGE = TILE + 3 * (TILE - OVERLAP)
@@ -175,9 +177,27 @@ def test_two_ranks_train_and_are_timed(inputs, tmp_path, monkeypatch):
     assert (together["what"], apart["what"]) == ("2 ranks", "2 trainings side by side")
     assert together["times"] == 1
     assert min(together["patches_per_s"], apart["patches_per_s"]) > 0
-    for folder, number in (("trained", 2), ("0-trained", 1), ("1-trained", 1)):
+    for folder, number, batches in (("trained", 2, 1), ("0-trained", 1, 2), ("1-trained", 1, 2)):
         made = read_description(tmp_path / folder / "model.json").provenance
-        assert (made["ranks"], made["steps"]) == (number, EPOCHS * EPOCH_STEPS)
+        assert (made["ranks"], made["steps"]) == (number, batches * EPOCHS * EPOCH_STEPS)
+
+
+def test_separate_trainings_run_at_the_same_time_each_on_a_card_of_its_own(tmp_path, monkeypatch):
+    both = threading.Barrier(2, timeout=30)
+    seen = []
+
+    def rate(job, cards, number, processes):
+        both.wait()
+        seen.append((job.model.name, job.settings.batch_size, cards, number, processes))
+        return 1.5
+
+    monkeypatch.setattr("benchmarks.speed.ranks.patches_per_second", rate)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    paths = (tmp_path / name for name in ("patches", "noise.json", "trained", "log.csv", "tensorboard"))
+    job = TrainJob(*paths, Architecture(), TrainSettings(batch_size=4), softening=10)
+    assert apart(job, 2, "cuda") == 3
+    assert sorted(seen) == [("0-trained", 2, ["3"], 1, 2), ("1-trained", 2, ["5"], 1, 2)]
+    assert visible_cards("cpu") == []
 
 
 def test_results_name_machine_versions_and_date(tmp_path, monkeypatch, capsys):

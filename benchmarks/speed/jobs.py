@@ -55,7 +55,7 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
     predict_bricks(inputs.names[:bricks], job, root / "chunk.tsv", crew)
     seconds = time.time() - begun
     imported, ready = (
-        [file.stat().st_mtime - begun for file in clocks.glob(f"*.{event}")]
+        [max(0.0, file.stat().st_mtime - begun) for file in clocks.glob(f"*.{event}")]  # its clock is coarse
         for event in ("imported", "ready")
     )
     start = min(ready)

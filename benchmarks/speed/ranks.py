@@ -33,7 +33,7 @@ def ranks(inputs: Inputs, device: str = "cpu") -> Iterator[dict[str, Any]]:
     """Patches per second of the same training against the number of ranks, which take turns.
 
     Each rank has one core, on a GPU one card; numbers that the machine has not enough of are left out. As
-    many trainings side by side, which know nothing of each other, show what the machine itself allows.
+    many trainings side by side, with batches of a rank's share, show what the machine itself allows.
     """
     available = torch.cuda.device_count() if device == "cuda" else cores()
     numbers = [number for number in inputs.scale.ranks if number <= available]
@@ -43,7 +43,7 @@ def ranks(inputs: Inputs, device: str = "cpu") -> Iterator[dict[str, Any]]:
     prepare(inputs, EPOCH_STEPS * batch)
     job = job_of(inputs, TrainSettings(batch_size=batch, epochs=EPOCHS, validation=0))
     candidates: dict[str, Callable[[], float]] = {
-        f"{number} ranks": partial(steps_per_second, job, number, device) for number in numbers
+        f"{number} ranks": partial(together, job, number, device) for number in numbers
     }
     for number in numbers:
         if number > 1:
@@ -51,7 +51,7 @@ def ranks(inputs: Inputs, device: str = "cpu") -> Iterator[dict[str, Any]]:
     rates: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(inputs.scale.repetitions):
         for name, rate in candidates.items():
-            rates[name].append(batch * rate())
+            rates[name].append(rate())
     for name, measured in rates.items():
         times = np.divide(measured, rates[f"{numbers[0]} ranks"])
         yield {
@@ -64,34 +64,45 @@ def ranks(inputs: Inputs, device: str = "cpu") -> Iterator[dict[str, Any]]:
         }
 
 
+def together(job: TrainJob, number: int, device: str) -> float:
+    """Patches per second of a training by `number` ranks."""
+    return patches_per_second(job, visible_cards(device)[:number], number, number)
+
+
 def apart(job: TrainJob, number: int, device: str) -> float:
-    """Steps per second of `number` trainings of one rank each, at the same time, added up."""
+    """Patches per second of `number` trainings of one rank each, at the same time, added up.
+
+    Each has the share of the batch that a rank would have; they know nothing of each other.
+    """
+    share = replace(job.settings, batch_size=job.settings.batch_size // number)
+    cards = visible_cards(device)
 
     def one(index: int) -> float:
         paths = job.model, job.log, job.tensorboard
         model, log, tensorboard = (path.with_name(f"{index}-{path.name}") for path in paths)
-        own = replace(job, model=model, log=log, tensorboard=tensorboard)
-        return steps_per_second(own, 1, device, index)
+        own = replace(job, model=model, log=log, tensorboard=tensorboard, settings=share)
+        return patches_per_second(own, cards[index : index + 1], 1, number)
 
     with ThreadPoolExecutor(number) as pool:
         return sum(pool.map(one, range(number)))
 
 
-def steps_per_second(job: TrainJob, number: int, device: str, card: int = 0) -> float:
-    """Of a whole training by so many ranks, after its first epoch, checkpoints and log included.
+def patches_per_second(job: TrainJob, cards: list[str], number: int, processes: int) -> float:
+    """Of a whole training by `number` ranks, after its first epoch, checkpoints and log included.
 
-    card : the first of as many as there are ranks
+    cards : that it may use; none stands for the CPU
+    processes : that share the machine's cores with it, its own ranks included
     """
     shutil.rmtree(job.model, ignore_errors=True)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
     command = [sys.executable, *launcher, str(SCRIPT), job.to_json(), str(job.log.with_suffix(".txt"))]
-    threads = 1 if device == "cpu" else max(1, cores() // number)
-    cards = ",".join(visible_cards(device)[card : card + number])
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": cards}
+    threads = max(1, cores() // processes) if cards else 1
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ",".join(cards)}
     subprocess.run(command, env=environment, check=True, capture_output=True)
     with job.log.open(newline="") as log:
         first, *_, last = csv.DictReader(log)
-    return (int(last["step"]) - int(first["step"])) / (float(last["seconds"]) - float(first["seconds"]))
+    steps = int(last["step"]) - int(first["step"])
+    return job.settings.batch_size * steps / (float(last["seconds"]) - float(first["seconds"]))
 
 
 def visible_cards(device: str) -> list[str]:

@@ -35,7 +35,10 @@ _NO_NOISE = 1e-30
 """Nanomaggies; in place of 0, where there is no data and the residual is 0, too."""
 
 _ROUNDING = 1 - 1e-5
-"""Of a squared threshold, so that comparing squares in float32 misses no pixel above it."""
+"""Of a squared threshold, so that comparing squares in float32 misses no pixel above it.
+
+Noise must exceed 1e-18 (nanomaggies, or whatever unit images have), or squares of coefficients lose digits.
+"""
 
 
 @torch.inference_mode()
@@ -55,7 +58,7 @@ def recover(
     usable : (band, y, x) bool; other pixels count as residual 0, never matter and keep the network's value
     levels : (band, scales) rms of the starlet coefficients of unit-variance noise (`noise.levels`)
     settings : scales and thresholds
-    device : where to do it
+    device : where to do it; regions are reached from their seeds on the CPU
 
     Returns (restored (band, y, x) float32 nanomaggies, recovered (band, y, x) bool: True exactly where
     restored differs from network). Raises ValueError if shapes disagree or a level is not positive.
@@ -107,12 +110,12 @@ def find_support(residual: Tensor, variance: Tensor, levels: np.ndarray, setting
     for scale, threshold in enumerate(settings.threshold):
         planes, candidates = [], []
         for band, level in enumerate(levels[:, scale]):
-            plane = _Plane(fine[band], coarse[band], spare, float(level))
-            candidates.append(_candidates(plane, variances[band], 2**scale, settings.growth))
+            plane = Plane(fine[band], coarse[band], spare, float(level))
+            candidates.append(find_candidates(plane, variances[band], 2**scale, settings.growth))
             planes.append(plane)
             spare, variances[band] = variances[band], spare
-        for band, places in enumerate(candidates):
-            places, value = _regions(band, places, planes, threshold, settings.growth)
+        for band, found in enumerate(candidates):
+            places, value = _regions(band, found, planes, threshold, settings.growth)
             unset = places[finest[band].view(-1)[places] == settings.scales]
             finest[band].view(-1)[unset] = scale
             smooth = fine[band].view(-1)[places]
@@ -124,7 +127,7 @@ def find_support(residual: Tensor, variance: Tensor, levels: np.ndarray, setting
 
 
 @dataclass(frozen=True, eq=False)
-class _Plane:
+class Plane:
     """Coefficients of a band at one scale, fine - coarse, and their noise; arrays are (y, x) float32.
 
     variance : the pixels' own, smoothed as `coarse` is
@@ -147,8 +150,11 @@ class _Plane:
         return (self.fine.view(-1)[places] - self.coarse.view(-1)[places]).div_(self.noise(places))
 
 
-def _candidates(plane: _Plane, variance: Tensor, step: int, growth: float) -> Tensor:
-    """Places of all pixels whose significance exceeds `growth`, and of a few that just do not.
+def find_candidates(plane: Plane, variance: Tensor, step: int, growth: float) -> Tensor:
+    """Places, int64 (n,) along the rows, of all pixels whose significance exceeds `growth`, and of a few that
+    just do not.
+
+    variance : (y, x) of the pixels' values, as it was smoothed for the scale before
 
     Fills plane.coarse and plane.variance by smoothing, and compares strip by strip, while the numbers are in
     a CPU's caches, and squares, which needs no root: a few pixels in a thousand are candidates.
@@ -164,7 +170,7 @@ def _candidates(plane: _Plane, variance: Tensor, step: int, growth: float) -> Te
 
 
 def _regions(
-    band: int, places: Tensor, planes: Sequence[_Plane], threshold: float, growth: float
+    band: int, places: Tensor, planes: Sequence[Plane], threshold: float, growth: float
 ) -> tuple[Tensor, Tensor]:
     """Those of a band's candidates that lie in a region with a seed: places, and significance in this band.
 

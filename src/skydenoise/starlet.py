@@ -18,6 +18,9 @@ from torch import Tensor
 STRIP_PIXELS = 1 << 17
 """Pixels that a thread of a CPU works on at a time: a strip and its result stay in its core's caches."""
 
+MOST_THREADS = 16
+"""That strips grow with, so that they stay small beside the image."""
+
 
 def reach(scales: int) -> int:
     """Pixels between a pixel and the farthest one that its planes of `scales` scales depend on."""
@@ -27,8 +30,8 @@ def reach(scales: int) -> int:
 def strips(image: Tensor) -> Iterator[slice]:
     """Yield slices of rows that together are the whole image (y, x): small ones on a CPU, one on a GPU."""
     height, width = image.shape
-    on_cpu = image.device.type == "cpu"
-    rows = max(1, STRIP_PIXELS * torch.get_num_threads() // width) if on_cpu else height
+    pixels = STRIP_PIXELS * min(MOST_THREADS, torch.get_num_threads())
+    rows = max(1, pixels // width) if image.device.type == "cpu" else height
     for start in range(0, height, rows):
         yield slice(start, min(start + rows, height))
 
@@ -96,6 +99,7 @@ def smoothing(image: Tensor, step: int, out: Tensor) -> Iterator[slice]:
         wide[:, :margin] = middle[:, left]
         wide[:, margin + width :] = middle[:, right]
         _spline(wide, 1, step, out=out[strip]).mul_(1 / 256)
+        del tall, wide, middle  # on a GPU they are as large as the image
         yield strip
 
 

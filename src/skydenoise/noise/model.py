@@ -112,9 +112,9 @@ class NoiseModel:
         invvar : (band, y, x), nanomaggies^-2; where it is not above 0 the result is 0
         """
         scale = np.asarray(self.scale, dtype=np.float32)[:, None, None]
-        sigma = np.fmax(invvar, 0, dtype=np.float32, casting="same_kind")
-        np.sqrt(sigma, out=sigma)
-        return np.divide(scale, sigma, out=sigma, where=sigma > 0)
+        numbers = np.fmax(invvar, 0, dtype=np.float32, casting="same_kind")  # NaN becomes 0
+        np.sqrt(numbers, out=numbers)
+        return np.divide(scale, numbers, out=numbers, where=numbers > 0)
 
     def amplitude(self, height: int, width: int) -> Array:
         """Square root of the power spectrum on a grid: (band, height, width // 2 + 1) float32.
