@@ -37,7 +37,7 @@ _NO_NOISE = 1e-30
 _ROUNDING = 1 - 1e-5
 """Of a squared threshold, so that comparing squares in float32 misses no pixel above it.
 
-Noise must exceed 1e-18 (nanomaggies, or whatever unit images have), or squares of coefficients lose digits.
+Below a noise of 1e-19, in whatever unit images have, squares of coefficients lose digits.
 """
 
 
@@ -84,7 +84,7 @@ def recover(
     finest.masked_fill_(unusable, settings.scales)
     restored, scratch = base.clone(), base.new_empty((2, *base.shape[1:]))
     for band, support in enumerate(finest):
-        places = (support.view(-1) < settings.scales).nonzero()[:, 0]
+        places = _true(support < settings.scales)
         if len(places):
             scale = support.view(-1)[places]
             value, denoised, rms = (each[band].reshape(-1)[places] for each in (measured, base, noise))
