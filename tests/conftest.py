@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 import torch
 
+from skydenoise import starlet
 from skydenoise.paper.settings import FONT_REMEDY, GlyphSettings
 
 if not torch.cuda.is_available():
@@ -37,6 +38,17 @@ def glyph_font() -> Path:
     if not font.is_file():
         pytest.skip(f"there is no {font} ({FONT_REMEDY})")
     return font
+
+
+@pytest.fixture
+def strips_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes strips of so many pixels, however many threads the machine has."""
+
+    def set_pixels(pixels: int) -> None:
+        monkeypatch.setattr(starlet, "STRIP_PIXELS", pixels)
+        monkeypatch.setattr(starlet, "MOST_THREADS", 1)
+
+    return set_pixels
 
 
 @contextmanager

@@ -173,10 +173,10 @@ def test_a_training_step_moves_the_weights(inputs, tmp_path):
 def test_two_ranks_train_and_are_timed(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.speed.ranks.cores", lambda: 2)
     inputs = replace(inputs, results=tmp_path, scale=replace(inputs.scale, ranks=(2, 3)))
-    together, apart = ranks(inputs)  # there are no cores for three
-    assert (together["what"], apart["what"]) == ("2 ranks", "2 trainings side by side")
-    assert together["times"] == 1
-    assert min(together["patches_per_s"], apart["patches_per_s"]) > 0
+    in_step, alone = ranks(inputs)  # there are no cores for three
+    assert (in_step["what"], alone["what"]) == ("2 ranks", "2 trainings side by side")
+    assert in_step["times"] == 1
+    assert min(in_step["patches_per_s"], alone["patches_per_s"]) > 0
     for folder, number, batches in (("trained", 2, 1), ("0-trained", 1, 2), ("1-trained", 1, 2)):
         made = read_description(tmp_path / folder / "model.json").provenance
         assert (made["ranks"], made["steps"]) == (number, batches * EPOCHS * EPOCH_STEPS)

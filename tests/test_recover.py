@@ -217,9 +217,8 @@ def test_regions_end_at_the_borders_of_the_image():
     np.testing.assert_array_equal(reached(places, seeds, mask.shape), places % 6 == 0)
 
 
-def test_support_is_that_of_all_coefficients_judged_one_by_one(monkeypatch):
-    monkeypatch.setattr(starlet, "STRIP_PIXELS", 5000)
-    monkeypatch.setattr(starlet, "MOST_THREADS", 1)  # many strips
+def test_support_is_that_of_all_coefficients_judged_one_by_one(strips_of):
+    strips_of(5000)
     shape = (3, 256, 256)
     noise, levels = drawn_noise(DECAM, shape, seed=14)
     levels *= np.array([[1.0], [1.1], [0.9]])

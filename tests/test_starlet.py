@@ -39,22 +39,15 @@ def test_smoothing_is_the_mirrored_b3_spline(height, width, scale):
     )
 
 
-@pytest.fixture
-def small_strips(monkeypatch):
-    """Strips of a few rows, on any machine."""
-    monkeypatch.setattr(starlet, "STRIP_PIXELS", 5000)
-    monkeypatch.setattr(starlet, "MOST_THREADS", 1)
-
-
-@pytest.mark.usefixtures("small_strips")
-def test_an_image_of_many_strips_is_smoothed_as_one():
+def test_an_image_of_many_strips_is_smoothed_as_one(strips_of):
+    strips_of(5000)
     image = torch.from_numpy(np.random.default_rng(0).normal(size=(900, 700)).astype(np.float32))
     assert len(list(starlet.strips(image))) > 2
     torch.testing.assert_close(starlet.smooth(image, 16).T, starlet.smooth(image.T.contiguous(), 16))
 
 
-@pytest.mark.usefixtures("small_strips")
-def test_what_has_been_smoothed_is_there_when_its_rows_are_told():
+def test_what_has_been_smoothed_is_there_when_its_rows_are_told(strips_of):
+    strips_of(5000)
     image = torch.from_numpy(np.random.default_rng(0).normal(size=(900, 700)).astype(np.float32))
     whole, out = starlet.smooth(image, 4), torch.full_like(image, torch.nan)
     told = []

@@ -108,9 +108,8 @@ def test_without_faint_sky_the_curve_stays_as_it_is():
     assert with_empty_sky(curve, sample) == curve
 
 
-def test_sigma_takes_the_recovered_curve_where_residual_was_put_back(monkeypatch):
-    monkeypatch.setattr("skydenoise.starlet.STRIP_PIXELS", 64 * 8)  # several strips, the last one shorter
-    monkeypatch.setattr("skydenoise.starlet.MOST_THREADS", 1)
+def test_sigma_takes_the_recovered_curve_where_residual_was_put_back(strips_of):
+    strips_of(64 * 8)  # several strips, the last one shorter
     model = UncertaintyModel(("g",), (Curve((0,), (0.1,)),), (Curve((0,), (0.9,)),))
     noise = np.full((1, 300, 8), 2, np.float32)
     noise[0, 0] = 0
@@ -122,9 +121,8 @@ def test_sigma_takes_the_recovered_curve_where_residual_was_put_back(monkeypatch
     np.testing.assert_allclose(model.sigma(np.zeros_like(noise), noise), 0.2 * (noise > 0), rtol=1e-6)
 
 
-def test_sigma_of_a_tall_image_is_that_of_its_signal_in_one_piece(monkeypatch):
-    monkeypatch.setattr("skydenoise.starlet.STRIP_PIXELS", 64 * 40)
-    monkeypatch.setattr("skydenoise.starlet.MOST_THREADS", 1)
+def test_sigma_of_a_tall_image_is_that_of_its_signal_in_one_piece(strips_of):
+    strips_of(64 * 40)
     generator = np.random.default_rng(3)
     image = (50 * generator.normal(size=(1, 600, 40))).astype(np.float32)
     noise = generator.uniform(0.5, 2, image.shape).astype(np.float32)
