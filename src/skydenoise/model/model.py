@@ -77,7 +77,8 @@ class Network(nn.Module):
                 output = head(feature.to(u.dtype))  # (n, band, y/2**k, x/2**k)
             if self.architecture.skips:
                 coarse = functional.avg_pool2d(u, 2**k) if k else u
-                output = coarse * coarse.tanh().square() + output / coarse.cosh()
+                shrink = coarse.cosh().reciprocal()
+                output = coarse + shrink * (output - shrink * coarse)  # 1 - tanh**2 = 1 / cosh**2
             outputs.append(output)
         return tuple(outputs)
 
