@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from skydenoise.processes import Crew, each
 
 log = logging.getLogger("skydenoise.tests")
 PAIR = Crew(2, 4)
+IMPORTED_BY = os.getpid()
 threads = 0
 
 
@@ -48,6 +50,13 @@ def die(_):
 
 def warn(number):
     warnings.warn(f"beware of {number}", UserWarning, stacklevel=1)
+
+
+def who_imported(folder):
+    """Once two processes ask."""
+    (folder / str(os.getpid())).touch()
+    wait_for(lambda: [file for file in folder.iterdir() if file.name.isdigit()], 2)
+    return IMPORTED_BY
 
 
 def sleep(folder):
@@ -103,29 +112,44 @@ def test_a_process_that_dies_is_told_in_one_line():
     assert "\n" not in str(caught.value)
 
 
+def test_a_task_is_imported_once_for_all_processes(tmp_path):
+    code = (
+        "for _, importer in each(who_imported, [Path(__file__).parent] * 2, PAIR, prepare): print(importer)"
+    )
+    with running(tmp_path, code, stdout=subprocess.PIPE, text=True) as script:
+        told, _ = script.communicate(timeout=20)
+    one, other = told.split()
+    assert one == other
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_no_process_outlives_the_first(tmp_path, end):
-    code = (
-        "import signal; from pathlib import Path\n"
-        "from tests.test_processes import each, sleep, prepare, PAIR\n"
+    with running(tmp_path, "list(each(sleep, [Path(__file__).parent] * 2, PAIR, prepare))") as script:
+        wait_for(lambda: [file for file in tmp_path.iterdir() if file.name.isdigit()], 2)
+        family = psutil.Process(script.pid).children(recursive=True)
+        os.kill(script.pid, end)
+        script.wait(20)
+    assert not psutil.wait_procs(family, 20)[1]
+
+
+@contextmanager
+def running(folder, code, **how):
+    """A script that has what this file has, and runs `code`; no process of it is left at the end."""
+    script = folder / "script.py"
+    script.write_text(
+        "from tests.test_processes import *\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
-        f"if __name__ == '__main__': list(each(sleep, [Path({str(tmp_path)!r})] * 2, PAIR, prepare))"
+        f"if __name__ == '__main__':\n    {code}\n"
     )
-    script = tmp_path / "script.py"
-    script.write_text(code)
     root = Path(__file__).parent.parent
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
-    parent = subprocess.Popen(
-        [sys.executable, script], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        found = wait_for(lambda: [int(p.name) for p in tmp_path.iterdir() if p.name.isdigit()], 2)
-        os.kill(parent.pid, end)
-        parent.wait(20)
-    finally:
-        parent.kill()
-        parent.wait()
-    wait_for(lambda: [pid for pid in found if not psutil.pid_exists(pid)], 2)
+    with subprocess.Popen(
+        [sys.executable, script], env=environment, stderr=subprocess.DEVNULL, start_new_session=True, **how
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_for(look, count, seconds=30):

@@ -17,7 +17,7 @@ from astropy.io import fits
 from astropy.io.fits.hdu.compressed import SUBTRACTIVE_DITHER_2
 
 from benchmarks.speed.inputs import Inputs
-from benchmarks.speed.measure import clocked, cores, peak_mib, take_turns
+from benchmarks.speed.measure import alone, clocked, cores, peak_mib, take_turns
 from benchmarks.speed.prediction import OUTPUT, Row, timed_denoiser
 from skydenoise.brick import read_brick, write_brick
 from skydenoise.digest import file_digest, joint_digest
@@ -34,18 +34,17 @@ def pipeline(inputs: Inputs, device: str = "cpu") -> Iterator[Row]:
 
     Against the number of bricks, one process for each core; then most bricks in fewer processes. `start_s` is
     when the first process had its network, `imported_s` when the last had its modules, `all_ready_s` when it
-    had its network, too. Memory is the most that one of several processes held, and that torch held for it on
-    a GPU.
+    had its network, too. Memory is the most that a process held, what it shares with others counted in each,
+    and that torch held for it on a GPU.
     """
     for bricks in inputs.scale.chunks:
-        yield _pipeline_row(inputs, device, bricks, cores())
+        yield alone(_pipeline_row, inputs, device, bricks, Crew(cores(), cores()))
     for processes in inputs.scale.processes:
         if processes < cores():
-            yield _pipeline_row(inputs, device, max(inputs.scale.chunks), processes)
+            yield alone(_pipeline_row, inputs, device, max(inputs.scale.chunks), Crew(processes, cores()))
 
 
-def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> Row:
-    crew = Crew(processes, cores())
+def _pipeline_row(inputs: Inputs, device: str, bricks: int, crew: Crew) -> Row:
     processes, _ = crew.share(bricks)
     root = inputs.results / f"{bricks}-in-{processes}"
     clocks = root / "clocks"
@@ -63,7 +62,6 @@ def _pipeline_row(inputs: Inputs, device: str, bricks: int, processes: int) -> R
     memory = {
         kind: round(max(float(file.read_text()) for file in clocks.glob(f"*.{kind}")))
         for kind in ("process_mib", *(["gpu_mib"] if device != "cpu" else []))
-        if processes > 1  # that of one is the benchmark's own
     }
     shutil.rmtree(root)
     return {

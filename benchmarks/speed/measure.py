@@ -100,6 +100,12 @@ def take_turns_apart(
     return {name: _timing(each, *memory[name]) for name, each in taken.items()}
 
 
+def alone(run: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function at the top of a module gives in a new process, which ends with it."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as worker:
+        return worker.submit(run, *arguments).result()
+
+
 def _timing(taken: list[tuple[float, float]], *memory_mib: float) -> Timing:
     wall, cpu = zip(*taken, strict=True)
     return Timing(wall, cpu, *memory_mib)

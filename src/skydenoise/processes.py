@@ -70,7 +70,8 @@ def each(
     """Yield every item with its result, as they are done.
 
     With one process all happens in this one. Otherwise messages that the package logs, and warnings, are
-    logged here, an item's together when it is done; and no process outlives this one.
+    logged here, an item's together when it is done; and no process outlives this one. They are copies of one
+    that imported the task's module, with the environment as it was when this was first called.
 
     task : with more than one process, something that can be pickled; each process has a copy of its own
     prepare : called once in each process, with its number of threads
@@ -87,7 +88,9 @@ def each(
         yield from ((item, task(item)) for item in items)
         return
     start = (task, prepare, threads)
-    with ProcessPoolExecutor(processes, get_context("spawn"), _start, start) as pool:
+    context = get_context("forkserver")  # copies of this process would lack its threads, and a GPU
+    context.set_forkserver_preload([task.__module__])
+    with ProcessPoolExecutor(processes, context, _start, start) as pool:
         futures = {pool.submit(_work, item): item for item in items}
         try:
             for future in as_completed(futures):
