@@ -111,20 +111,22 @@ def test_blending_stretched_tiles_is_blending_tiles_of_the_stretched_image():
 
 PAGES = """
 import resource, sys
-import numpy as np
 from skydenoise.allocator import reuse_freed_memory
-if sys.argv[1] == "reuse" and not reuse_freed_memory():
+how, size = sys.argv[1], int(sys.argv[2])
+if how == "reuse" and not reuse_freed_memory():
     sys.exit(77)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(50):
-    [np.ones(1 << 16) for _ in range(16)]
+for _ in range(10):
+    [b"x" * size for _ in range(2)]
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def test_freed_memory_is_not_fetched_from_the_kernel_again():
+@pytest.mark.parametrize("size", [1 << 20, 60 << 20])
+def test_freed_memory_is_not_fetched_from_the_kernel_again(size):
     def page_faults(how):
-        run = subprocess.run([sys.executable, "-c", PAGES, how], capture_output=True, text=True, check=False)
+        command = [sys.executable, "-c", PAGES, how, str(size)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode == 77:
             pytest.skip("no glibc")
         assert run.returncode == 0, run.stderr

@@ -3,21 +3,20 @@
 import ctypes
 import sys
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 """Numbers of the parameters of mallopt(3) in glibc's malloc.h."""
 
-LARGEST_KEPT = 32 << 20
-"""Bytes; larger arrays (whole images) still come from the kernel and go back to it. The most glibc takes."""
-
-KEPT = 256 << 20
-"""Bytes of freed memory that a process keeps."""
+KEPT = 2**31 - 1
+"""Bytes of freed memory that a process keeps at most: as many as mallopt takes."""
 
 
 def reuse_freed_memory() -> bool:
-    """Keep freed arrays of up to LARGEST_KEPT for the next of their size; for the rest of the process.
+    """Keep freed arrays, those of whole images, too, for the next ones; for the rest of the process.
 
-    A network's arrays live for a millisecond each. glibc fetches every one anew from the kernel, which clears
-    its pages first: on a CPU that takes about as long as the arithmetic (docs/performance.md).
+    A network's arrays live for a millisecond each, a brick's for seconds. glibc fetches every large one anew
+    from the kernel, which clears its pages first: for a network on a CPU that takes about as long as the
+    arithmetic. And a virtual machine may have given back to its host what was free for a second
+    (docs/performance.md).
 
     Returns False where there is no glibc, and then changes nothing.
     """
@@ -26,4 +25,4 @@ def reuse_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_TRIM_THRESHOLD, KEPT))
+    return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, KEPT))
