@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing.context import BaseContext
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -70,8 +71,7 @@ def each(
     """Yield every item with its result, as they are done.
 
     With one process all happens in this one. Otherwise messages that the package logs, and warnings, are
-    logged here, an item's together when it is done; and no process outlives this one. They are copies of one
-    that imported the task's module, with the environment as it was when this was first called.
+    logged here, an item's together when it is done; and no process outlives this one. See `forks_with`.
 
     task : with more than one process, something that can be pickled; each process has a copy of its own
     prepare : called once in each process, with its number of threads
@@ -88,9 +88,7 @@ def each(
         yield from ((item, task(item)) for item in items)
         return
     start = (task, prepare, threads)
-    context = get_context("forkserver")  # copies of this process would lack its threads, and a GPU
-    context.set_forkserver_preload([task.__module__])
-    with ProcessPoolExecutor(processes, context, _start, start) as pool:
+    with ProcessPoolExecutor(processes, forks_with(task.__module__), _start, start) as pool:
         futures = {pool.submit(_work, item): item for item in items}
         try:
             for future in as_completed(futures):
@@ -109,6 +107,17 @@ def each(
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def forks_with(module: str) -> BaseContext:
+    """Where processes are forks of a server that imported `module`, so that each need not.
+
+    A fork of this process would lack its threads, and could not use a GPU that this one uses. The first call
+    of a process decides: its module, and the environment as it is then, hold for all.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload([module])
+    return context
 
 
 _task: Callable[[Any], Any]
