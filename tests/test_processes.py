@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -113,43 +113,49 @@ def test_a_process_that_dies_is_told_in_one_line():
 
 
 def test_a_task_is_imported_once_for_all_processes(tmp_path):
-    code = (
-        "for _, importer in each(who_imported, [Path(__file__).parent] * 2, PAIR, prepare): print(importer)"
-    )
+    folders = "[Path(__file__).parent] * 2"
+    code = f"for _, importer in each(who_imported, {folders}, PAIR, prepare): print(importer)"
     with running(tmp_path, code, stdout=subprocess.PIPE, text=True) as script:
-        told, _ = script.communicate(timeout=20)
+        told, _ = script.communicate(timeout=40)
+    assert script.returncode == 0
     one, other = told.split()
     assert one == other
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_no_process_outlives_the_first(tmp_path, end):
-    with running(tmp_path, "list(each(sleep, [Path(__file__).parent] * 2, PAIR, prepare))") as script:
+    code = "list(each(sleep, [Path(__file__).parent] * 2, PAIR, prepare))"
+    with running(tmp_path, code, stderr=subprocess.DEVNULL) as script:
         wait_for(lambda: [file for file in tmp_path.iterdir() if file.name.isdigit()], 2)
         family = psutil.Process(script.pid).children(recursive=True)
         os.kill(script.pid, end)
         script.wait(20)
-    assert not psutil.wait_procs(family, 20)[1]
+        assert len(family) >= 3  # a server and its forks
+        assert not psutil.wait_procs(family, 20)[1]
 
 
 @contextmanager
 def running(folder, code, **how):
-    """A script that has what this file has, and runs `code`; no process of it is left at the end."""
+    """A script that has what this file has, and runs `code`; no process of it is left at the end.
+
+    It finds modules where it says itself, as scripts do in Snakemake's conda environments.
+    """
     script = folder / "script.py"
+    root = Path(__file__).parent.parent
     script.write_text(
+        f"import sys; sys.path += {[str(root), str(root / 'src')]}\n"
         "from tests.test_processes import *\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
         f"if __name__ == '__main__':\n    {code}\n"
     )
-    root = Path(__file__).parent.parent
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
-    with subprocess.Popen(
-        [sys.executable, script], env=environment, stderr=subprocess.DEVNULL, start_new_session=True, **how
-    ) as process:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, script]
+    with subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True, **how) as process:
         try:
             yield process
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_for(look, count, seconds=30):

@@ -7,11 +7,13 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 """Numbers of the parameters of mallopt(3) in glibc's malloc.h."""
 
 KEPT = 2**31 - 1
-"""Bytes of freed memory that a process keeps at most: as many as mallopt takes."""
+"""Bytes of freed memory at the heap's end that a process keeps: as many as mallopt takes."""
 
 
 def reuse_freed_memory() -> bool:
     """Keep freed arrays, those of whole images, too, for the next ones; for the rest of the process.
+
+    Those of the main thread: in others glibc still fetches arrays of more than 64 MB.
 
     A network's arrays live for a millisecond each, a brick's for seconds. glibc fetches every large one anew
     from the kernel, which clears its pages first: for a network on a CPU that takes about as long as the

@@ -110,7 +110,7 @@ def pixelwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """A 1x1 convolution by `weight` (to, from): (n, from, y, x) -> (n, to, y, x).
 
     Dilation changes nothing of it, but without, torch leaves it on one thread to the matrix product of
-    another library, which takes twice as long on AMD's CPUs.
+    another library, which takes twice as long on a Zen 5 of AMD.
     """
     return functional.conv2d(x, weight[..., None, None], bias, dilation=2)
 
