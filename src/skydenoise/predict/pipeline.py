@@ -32,8 +32,9 @@ MOST_PROCESSES = 16
 NEED, BESIDE_GPU_NEED, GPU_NEED = Need(500, 50), Need(1300, 50), Need(1500, 66)
 """For 3600 x 3600 pixels in three bands NEED is 2,353 MiB: 1,920 were measured, 2,430 where a model that
 misses 0.7 of each source leaves much to recover; 165 of them are shared. Beside a GPU 2,930 were measured,
-shared libraries too, before freed memory of images was kept, and BESIDE_GPU_NEED is 3,153; of the GPU's
-memory 1,876 beside CUDA's own, and GPU_NEED is 3,947 (docs/performance.md)."""
+shared libraries too, before freed memory of images was kept (up to 8 % more on a CPU) and processes shared
+their imports, and BESIDE_GPU_NEED is 3,153; of the GPU's memory 1,876 beside CUDA's own, and GPU_NEED is
+3,947 (docs/performance.md)."""
 
 
 def crew_for(threads: int, memory_mib: int, pixels: int) -> Crew:
