@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import write_results
-from skydenoise.bricks_table import write_bricks_table
+from skydenoise.survey.bricks_table import write_bricks_table
 
 REPOSITORY = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "src", "profiles", "envs")

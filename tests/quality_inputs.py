@@ -3,10 +3,10 @@
 import numpy as np
 from astropy.io import fits
 
-from skydenoise.brick import Brick
+from skydenoise.config import Architecture
+from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
-from skydenoise.settings import Architecture
 
 SIZE, SIGMA = 72, 0.01
 SMALL = Architecture(levels=2, width=4, bottleneck=8, residual_blocks=0, outputs=1)

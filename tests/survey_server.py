@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import fitsio
 import numpy as np
 
-from skydenoise import layout
+from skydenoise import paths
 
 
 @dataclass(frozen=True)
@@ -192,21 +192,21 @@ class _Handler(BaseHTTPRequestHandler):
 
 def make_survey(
     root: Path, bricks: tuple[str, ...], bands: str = "grz", *, relative_sums: bool = False, size: int = 150
-) -> layout.Survey:
+) -> paths.Survey:
     """Write bricks of noise in the survey's layout under `root`; returns the survey as a mirror on disk.
 
     relative_sums : write lines `hash *relative/path` instead of `hash  basename`
     """
-    survey = layout.Survey(root.as_uri(), "dr9", "south")
+    survey = paths.Survey(root.as_uri(), "dr9", "south")
     generator = np.random.default_rng(1)
     for brick in bricks:
         folder = root / survey.folder(brick).removeprefix(survey.url + "/")
         folder.mkdir(parents=True)
         for band in bands:
             image = generator.normal(0, 0.01, (size, size)).astype(np.float32)
-            _write(folder / layout.raw_file(folder, brick, "image", band).name, image)
-            _write(folder / layout.raw_file(folder, brick, "invvar", band).name, np.full_like(image, 1e4))
-        _write(folder / layout.raw_file(folder, brick, "maskbits").name, np.zeros((size, size), np.int16))
+            _write(folder / paths.raw_file(folder, brick, "image", band).name, image)
+            _write(folder / paths.raw_file(folder, brick, "invvar", band).name, np.full_like(image, 1e4))
+        _write(folder / paths.raw_file(folder, brick, "maskbits").name, np.zeros((size, size), np.int16))
         lines = []
         for path in sorted(folder.iterdir()):
             name = f" *south/coadd/{brick[:3]}/{brick}/{path.name}" if relative_sums else f"  {path.name}"

@@ -33,8 +33,8 @@ def test_messages_stand_in_the_log_and_on_the_screen(
 ) -> None:
     log = tmp_path / "job.log"
     with job_log(log):
-        logging.getLogger("skydenoise.fetch.bricks").info("brick %s: 7 files", "1410m032")
-        logging.getLogger("skydenoise.fetch.bricks").debug("too much")
+        logging.getLogger("skydenoise.survey.fetch").info("brick %s: 7 files", "1410m032")
+        logging.getLogger("skydenoise.survey.fetch").debug("too much")
     lines = log.read_text().splitlines()
     assert [line.split(" ", 2)[1:] for line in lines] == [["INFO", "brick 1410m032: 7 files"]]
     assert LINE.fullmatch(lines[0])

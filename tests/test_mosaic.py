@@ -11,8 +11,9 @@ import sep
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from skydenoise.brick import write_survey_image
+from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, SettingsError
+from skydenoise.io import write_survey_image
 from skydenoise.mosaic.mosaic import (
     MosaicInput,
     MosaicSettings,
@@ -21,7 +22,6 @@ from skydenoise.mosaic.mosaic import (
     mosaic_band,
     read_grid,
 )
-from skydenoise.settings import OutputSettings
 
 SIZE, SCALE = 160, 0.262 / 3600
 LOSSLESS = OutputSettings("lossless")

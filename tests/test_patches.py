@@ -11,11 +11,11 @@ from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skydenoise.brick import Brick
+from skydenoise.config import PatchSettings
 from skydenoise.errors import BrickError, SettingsError, disk_full
 from skydenoise.fill import fill
+from skydenoise.io import Brick
 from skydenoise.patches import PatchSet, allot, cut_patches, draw_corners, possible_corners
-from skydenoise.settings import PatchSettings
 
 SETTINGS = PatchSettings(size=16, count=50, min_coverage=0.9, shard_patches=20, seed=3)
 NAMES = ("0010p000", "0020p000", "0030m010")

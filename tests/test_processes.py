@@ -141,7 +141,7 @@ def running(folder, code, **how):
     It finds modules where it says itself, as scripts do in Snakemake's conda environments.
     """
     script = folder / "script.py"
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[1]
     script.write_text(
         f"import sys; sys.path += {[str(root), str(root / 'src')]}\n"
         "from tests.test_processes import *\n"

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skydenoise import layout
-from skydenoise.brick import Denoised, read_brick, write_brick
-from skydenoise.brick.fitsfile import kept_cards
+from skydenoise import paths
+from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError
-from skydenoise.foreign.rows import ForeignImage
-from skydenoise.foreign.table import import_brick
-from skydenoise.settings import OutputSettings
+from skydenoise.io import Denoised, read_brick, write_brick
+from skydenoise.io.fitsfile import kept_cards
+from skydenoise.survey.external.images import import_brick
+from skydenoise.survey.external.rows import ForeignImage
 
 pytestmark = pytest.mark.real
 
@@ -50,13 +50,13 @@ def test_the_dr6_header_survives_card_by_card(dr6: Path, tmp_path: Path) -> None
     )
     path, *_ = write_brick(tmp_path, brick, denoised, OutputSettings(), {"model": "m", "key": "k"})
     with (
-        fits.open(layout.raw_file(dr6, DR6_BRICK, "image", "g"), disable_image_compression=True) as old,
+        fits.open(paths.raw_file(dr6, DR6_BRICK, "image", "g"), disable_image_compression=True) as old,
         fits.open(path, disable_image_compression=True, checksum=True) as new,
     ):
         expected = [card.image for card in kept_cards(old[1].header)]
         found = [card.image for card in kept_cards(new[1].header)]
     assert found[: len(expected)] == expected
-    assert path.stat().st_size < 1.1 * layout.raw_file(dr6, DR6_BRICK, "image", "g").stat().st_size
+    assert path.stat().st_size < 1.1 * paths.raw_file(dr6, DR6_BRICK, "image", "g").stat().st_size
     if shutil.which("fitsverify"):
         run = subprocess.run(["fitsverify", str(path)], capture_output=True, text=True)
         assert "found 0 warning(s) and 0 error(s)" in run.stdout

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from skydenoise import starlet
-from skydenoise.brick import Brick
 from skydenoise.evaluate.pixels import SOFTENING, stretched_error
 from skydenoise.evaluate.scene import Image, Method, Scene
 from skydenoise.evaluate.smoothing import best_widths, smooth
 from skydenoise.fill import fill
+from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.correlation import power_spectrum
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skydenoise.model import Network
-from skydenoise.model.fused import FACTOR, Convolution, Features, FusedNetwork
-from skydenoise.model.lean import SLOPE, SMALLEST_POWER
+from skydenoise.network import Network
+from skydenoise.network.fused import FACTOR, Convolution, Features, FusedNetwork
+from skydenoise.network.residual_unet import SLOPE, SMALLEST_POWER
 
 
 class EmulatedNetwork(nn.Module):

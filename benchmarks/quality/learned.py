@@ -17,9 +17,9 @@ import torch
 from benchmarks.machine import machine
 from benchmarks.quality import noise2self, noise2void
 from benchmarks.quality.lesson import Lesson
-from skydenoise.atomic import write_json
-from skydenoise.device import device_name
 from skydenoise.evaluate.scene import Method
+from skydenoise.io.atomic import write_json
+from skydenoise.network.device import device_name
 
 _log = logging.getLogger(__name__)
 

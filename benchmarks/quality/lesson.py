@@ -19,16 +19,16 @@ import yaml
 from numpy.typing import NDArray
 
 from benchmarks.quality.sky import simulated_bricks
-from skydenoise.brick import Brick, read_brick
-from skydenoise.bricks_table import read_bricks_table
+from skydenoise.config import Architecture, PatchSettings, PredictSettings, TrainSettings
 from skydenoise.evaluate.pixels import SOFTENING
 from skydenoise.evaluate.scene import Image
 from skydenoise.fill import fill
-from skydenoise.model.model import ModelDescription, read_description
+from skydenoise.io import Brick, read_brick
+from skydenoise.network.folder import ModelDescription, read_description
 from skydenoise.patches import POSITIONS, PatchSet, cut_patches
-from skydenoise.settings import Architecture, PatchSettings, PredictSettings, TrainSettings
 from skydenoise.simulate import BANDS, SimulationSettings
 from skydenoise.stretch import Stretch
+from skydenoise.survey.bricks_table import read_bricks_table
 
 CONFIGS = Path(__file__).parent
 TILE, OVERLAP = 128, 32

@@ -8,7 +8,7 @@ from astropy.table import Row, Table
 
 from benchmarks.quality.figures import Figure
 from benchmarks.quality.sky import Sky
-from skydenoise.brick import Denoised
+from skydenoise.config import PredictSettings
 from skydenoise.evaluate.again.seams import seam_sums, seam_table
 from skydenoise.evaluate.apertures import Apertures, combine, measure
 from skydenoise.evaluate.photometry import colour_table, photometry_table
@@ -22,8 +22,8 @@ from skydenoise.evaluate.search.matched import moffats
 from skydenoise.evaluate.search.searchfield import Search
 from skydenoise.evaluate.stars import star_shapes, star_table
 from skydenoise.evaluate.statistics import Array, bootstrap_error, robust_scatter
-from skydenoise.settings import PredictSettings
-from skydenoise.tiles import TileGrid
+from skydenoise.io import Denoised
+from skydenoise.predict.tiles import TileGrid
 
 Images = Mapping[str, Sequence[Image]]
 """Images by method, one per scene of the sky."""

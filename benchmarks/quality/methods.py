@@ -9,7 +9,7 @@ from benchmarks.quality.learned import LEARNERS, learn
 from benchmarks.quality.lesson import Lesson, sky_lesson, training_patches
 from benchmarks.quality.sky import Sky
 from skydenoise.evaluate.scene import Method
-from skydenoise.model.model import DESCRIPTION, read_description
+from skydenoise.network.folder import DESCRIPTION, read_description
 
 REPOSITORY = Path(__file__).parents[2]
 BARE, PRODUCT = "bare network", "denoised"

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from benchmarks.quality.lesson import OVERLAP, TILE, Lesson, Values, restored
 from skydenoise.evaluate.scene import Method
-from skydenoise.model import Network
-from skydenoise.tiles import Blender, TileGrid, cut_tiles
-from skydenoise.train.objective import turn_each
+from skydenoise.network import Network
+from skydenoise.predict.tiles import Blender, TileGrid, cut_tiles
+from skydenoise.train.pairs import turn_each
 
 WEIGHTS = "noise2self.safetensors"
 RATE = 2e-3

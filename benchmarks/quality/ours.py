@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from skydenoise.brick import Brick
+from skydenoise.config import PredictSettings, RecoverSettings
 from skydenoise.evaluate.scene import Image
-from skydenoise.model.model import DESCRIPTION, WEIGHTS
+from skydenoise.io import Brick
+from skydenoise.network.folder import DESCRIPTION, WEIGHTS
 from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
-from skydenoise.settings import PredictSettings, RecoverSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ from benchmarks.quality.report import as_text
 from benchmarks.quality.sky import Sky, make_sky, sky_settings
 from skydenoise.evaluate.apertures import combine, measure
 from skydenoise.evaluate.scene import Image
-from skydenoise.model import load_model
+from skydenoise.network import load_model
 from skydenoise.predict import Denoiser, load_denoiser
 
 PRECISIONS = ("float32", "reduced")

@@ -9,7 +9,6 @@ from benchmarks.quality.bar import MATCHED_FILTER
 from benchmarks.quality.figures import Figure
 from benchmarks.quality.measure import Catalogues
 from benchmarks.quality.sky import Sky
-from skydenoise.brick import Brick
 from skydenoise.evaluate.again.injection import (
     Injection,
     InjectionSettings,
@@ -24,6 +23,7 @@ from skydenoise.evaluate.search.completeness import equal_threshold
 from skydenoise.evaluate.search.falsealarm import Detector, FalseDetections, false_detections
 from skydenoise.evaluate.search.matched import matched_filter, moffats, smoothing_filter
 from skydenoise.evaluate.search.searchfield import Search
+from skydenoise.io import Brick
 from skydenoise.predict.calibrate import random_cutouts
 
 SOURCES_AT_ONCE = 40

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from skydenoise.brick import Brick, Denoised, read_brick
 from skydenoise.evaluate.scene import Scene, read_psf_fwhm, read_truth
-from skydenoise.layout import Survey, truth_catalogue
+from skydenoise.io import Brick, Denoised, read_brick
 from skydenoise.noise import NoiseModel, measure_noise
+from skydenoise.paths import Survey, truth_catalogue
 from skydenoise.predict.flags import inpainted_pixels
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.scene import electrons_per_nanomaggy

@@ -21,15 +21,15 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skydenoise.config import TrainSettings
 from skydenoise.evaluate.scene import read_truth
-from skydenoise.model import read_description
+from skydenoise.network import read_description
 from skydenoise.patches import POSITIONS
-from skydenoise.settings import TrainSettings
-from skydenoise.train.course import Course
 from skydenoise.train.job import TrainJob
 from skydenoise.train.loop import train
-from skydenoise.train.objective import Pair, patch_seeds
+from skydenoise.train.pairs import Pair, patch_seeds
 from skydenoise.train.ranks import Ranks
+from skydenoise.train.training import Course
 
 
 class ToldCourse(Course):

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.speed.scales import Scale
-from skydenoise.atomic import write_json
-from skydenoise.brick import Brick, read_brick
-from skydenoise.brick.rawbrick import write_raw
-from skydenoise.layout import raw_file
+from skydenoise.config import OutputSettings, PredictSettings
+from skydenoise.io import Brick, read_brick
+from skydenoise.io.atomic import write_json
+from skydenoise.io.rawbrick import write_raw
+from skydenoise.paths import raw_file
 from skydenoise.predict import load_denoiser
 from skydenoise.predict.denoise import UNCERTAINTY_FILE
-from skydenoise.settings import OutputSettings, PredictSettings
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.survey import simulate_brick
 

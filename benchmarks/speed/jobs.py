@@ -19,12 +19,12 @@ from astropy.io.fits.hdu.compressed import SUBTRACTIVE_DITHER_2
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.measure import alone, clocked, cores, peak_mib, take_turns
 from benchmarks.speed.prediction import OUTPUT, Row, timed_denoiser
-from skydenoise.brick import read_brick, write_brick
-from skydenoise.digest import file_digest, joint_digest
-from skydenoise.layout import coadd_file, raw_file
+from skydenoise.io import read_brick, write_brick
+from skydenoise.io.digest import file_digest, joint_digest
+from skydenoise.paths import coadd_file, raw_file
 from skydenoise.predict import Chunk, Denoiser, denoise_brick, predict_bricks
 from skydenoise.predict.denoise import finish, restore
-from skydenoise.predict.pipeline import Outcome
+from skydenoise.predict.pool import Outcome
 from skydenoise.processes import Crew
 from skydenoise.simulate import BANDS
 

@@ -13,13 +13,13 @@ from scipy import ndimage, signal
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.measure import Run, take_turns, times_slower
 from skydenoise import starlet
-from skydenoise.allocator import reuse_freed_memory
+from skydenoise.config import RecoverSettings
 from skydenoise.fill import fill
 from skydenoise.noise import measure_noise
 from skydenoise.noise.correlation import autocorrelation
+from skydenoise.predict.allocator import reuse_freed_memory
 from skydenoise.predict.denoise import PIXELS_ON_CPU
-from skydenoise.recover import recover
-from skydenoise.settings import RecoverSettings
+from skydenoise.predict.recover import recover
 from skydenoise.stretch import Stretch
 
 SCALES = 5

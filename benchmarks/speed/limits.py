@@ -13,9 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.prediction import timed_denoiser
-from skydenoise.model import load_model
+from skydenoise.network import load_model
 from skydenoise.predict.denoise import apply_network
-from skydenoise.tiles import TileGrid
+from skydenoise.predict.tiles import TileGrid
 
 
 def limits(inputs: Inputs, device: str = "cpu") -> list[dict[str, Any]]:

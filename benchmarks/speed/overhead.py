@@ -16,9 +16,9 @@ START = """
 import json, sys, time
 start = time.perf_counter()
 from pathlib import Path
-from skydenoise.brick import read_brick
+from skydenoise.io import read_brick
 from skydenoise.predict import load_denoiser
-from skydenoise.settings import PredictSettings
+from skydenoise.config import PredictSettings
 imports = time.perf_counter() - start
 model, cache, name, tile, overlap = sys.argv[1:]
 denoiser = load_denoiser(Path(model), PredictSettings(tile=int(tile), overlap=int(overlap)), "cpu")

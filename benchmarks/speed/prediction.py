@@ -22,15 +22,15 @@ from benchmarks.speed.measure import (
     take_turns_apart,
     times_slower,
 )
-from skydenoise.allocator import reuse_freed_memory
-from skydenoise.brick import write_brick
+from skydenoise.config import OutputSettings
 from skydenoise.fill import fill
-from skydenoise.model import for_inference, load_model
+from skydenoise.io import write_brick
+from skydenoise.network import for_inference, load_model
 from skydenoise.predict import Denoiser, load_denoiser
+from skydenoise.predict.allocator import reuse_freed_memory
 from skydenoise.predict.denoise import apply_network, finish
-from skydenoise.recover import recover
-from skydenoise.settings import OutputSettings
-from skydenoise.tiles import TileGrid, cut_tiles, window
+from skydenoise.predict.recover import recover
+from skydenoise.predict.tiles import TileGrid, cut_tiles, window
 
 Row = dict[str, Any]
 Result = TypeVar("Result")

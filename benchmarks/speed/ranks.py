@@ -20,7 +20,7 @@ import torch
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.measure import cores
 from benchmarks.speed.training import job_of, prepare
-from skydenoise.settings import TrainSettings
+from skydenoise.config import TrainSettings
 from skydenoise.train.job import TrainJob
 
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/train.py"

@@ -16,21 +16,21 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.measure import Run, cores, take_turns_apart, times_slower
-from skydenoise.allocator import reuse_freed_memory
-from skydenoise.atomic import write_json
-from skydenoise.brick import read_brick
-from skydenoise.model import Network, read_description
+from skydenoise.config import Architecture, PatchSettings, TrainSettings
+from skydenoise.io import read_brick
+from skydenoise.io.atomic import write_json
+from skydenoise.network import Network, read_description
 from skydenoise.noise import NoiseModel
 from skydenoise.patches import PatchSet, cut_patches
-from skydenoise.settings import Architecture, PatchSettings, TrainSettings
+from skydenoise.predict.allocator import reuse_freed_memory
 from skydenoise.simulate import BANDS
 from skydenoise.stretch import Stretch
-from skydenoise.train.course import Course
 from skydenoise.train.job import TrainJob
 from skydenoise.train.loop import LARGEST_GRADIENT, initial_state, train
 from skydenoise.train.loss import Criterion
-from skydenoise.train.objective import Pair, recorrupted_pair
+from skydenoise.train.pairs import Pair, recorrupted_pair
 from skydenoise.train.ranks import Ranks
+from skydenoise.train.training import Course
 
 PAPER_PIXELS = 12_288 * 256**2 * 136 / (16 * 3600)
 """Pixels (of three bands) per second of the paper's training: 12,288 patches, 136 epochs, 16 hours."""

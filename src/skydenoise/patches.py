@@ -20,11 +20,11 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from skydenoise.atomic import atomic_path
-from skydenoise.brick import Brick, readable
+from skydenoise.config import PatchSettings
 from skydenoise.errors import SettingsError
 from skydenoise.fill import fill
-from skydenoise.settings import PatchSettings
+from skydenoise.io import Brick, readable
+from skydenoise.io.atomic import atomic_path
 
 _log = logging.getLogger(__name__)
 

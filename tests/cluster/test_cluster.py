@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from skydenoise.earlier_run import OWNER
-from skydenoise.layout import coadd_file
+from skydenoise.paths import coadd_file
 from skydenoise.train.checkpoint import CHECKPOINT
 
 from .conftest import ENVIRONMENT, REPOSITORY, Folder, until

@@ -10,10 +10,10 @@ import sep
 from astropy.io import fits
 from astropy.table import Table
 
-from skydenoise.brick import Brick, Denoised, read_brick, read_denoised
-from skydenoise.brick.fitsfile import kept_cards
-from skydenoise.layout import coadd_file, raw_file
-from skydenoise.manifest import read_manifest
+from skydenoise.io import Brick, Denoised, read_brick, read_denoised
+from skydenoise.io.fitsfile import kept_cards
+from skydenoise.io.manifest import read_manifest
+from skydenoise.paths import coadd_file, raw_file
 
 from .conftest import clone
 

@@ -11,9 +11,9 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from skydenoise.brick import flag_bit
-from skydenoise.layout import coadd_file, raw_file
-from skydenoise.manifest import read_manifest
+from skydenoise.io import flag_bit
+from skydenoise.io.manifest import read_manifest
+from skydenoise.paths import coadd_file, raw_file
 
 from .conftest import clone
 

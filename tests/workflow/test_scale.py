@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from skydenoise.bricks_table import write_bricks_table
+from skydenoise.survey.bricks_table import write_bricks_table
 
 from .conftest import clone
 

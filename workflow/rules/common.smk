@@ -15,16 +15,16 @@ sys.path.insert(0, SOURCE_FOLDER)
 os.environ.update(PYTHONPATH=SOURCE_FOLDER)
 
 from skydenoise import __version__ as CODE
-from skydenoise.bricks_table import chunks, read_bricks_table, sample
-from skydenoise.fetch.download import FetchSettings
-from skydenoise.choose.region import region_of
+from skydenoise.survey.bricks_table import chunks, read_bricks_table, sample
+from skydenoise.survey.download import FetchSettings
+from skydenoise.survey.region import region_of
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.foreign.rows import read_table
-from skydenoise.frames.table import check_names, stacks_of
-from skydenoise.layout import Survey, truth_catalogue
+from skydenoise.survey.external.rows import read_table
+from skydenoise.stacks.table import check_names, stacks_of
+from skydenoise.paths import Survey, truth_catalogue
 from skydenoise.train.job import TrainJob
 from skydenoise.mosaic.settings import MosaicSettings
-from skydenoise.settings import (
+from skydenoise.config import (
     Architecture,
     EvaluationSettings,
     OutputSettings,
@@ -111,7 +111,7 @@ def stacks_of_frames():
             )
     if stacks and workflow.is_main_process:
         # its readers are slow to import
-        from skydenoise.frames.check import check_files
+        from skydenoise.stacks.check import check_files
 
         check_files(stacks, BRICKS, BANDS, PATCHES, PREDICT)
     return stacks

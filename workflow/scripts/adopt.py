@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from skydenoise.joblog import job_log
-from skydenoise.model import adopt_model
+from skydenoise.network import adopt_model
 
 with job_log(snakemake.log[0]):
     adopt_model(

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from skydenoise.allocator import reuse_freed_memory
+from skydenoise.io.manifest import needed
 from skydenoise.joblog import job_log
-from skydenoise.manifest import needed
+from skydenoise.predict.allocator import reuse_freed_memory
 from skydenoise.predict.calibrate import calibrate_model
 
 with job_log(snakemake.log[0]):

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 
-from skydenoise.bricks_table import write_bricks_table
-from skydenoise.choose.tables import choose_bricks, pick_training
 from skydenoise.errors import SettingsError
 from skydenoise.joblog import job_log
+from skydenoise.survey.brick_tables import choose_bricks, pick_training
+from skydenoise.survey.bricks_table import write_bricks_table
 
 with job_log(snakemake.log[0]):
     params, table = snakemake.params, Path(snakemake.output.table)

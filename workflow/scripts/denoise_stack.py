@@ -2,10 +2,10 @@ from pathlib import Path
 
 import torch
 
-from skydenoise.allocator import reuse_freed_memory
-from skydenoise.frames.steps import denoise_stack
 from skydenoise.joblog import job_log
 from skydenoise.predict import load_denoiser
+from skydenoise.predict.allocator import reuse_freed_memory
+from skydenoise.stacks.steps import denoise_stack
 
 with job_log(snakemake.log[0]):
     reuse_freed_memory()

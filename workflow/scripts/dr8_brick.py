@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 
+from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
-from skydenoise.manifest import finished
 from skydenoise.paper.dr8 import Restored, report, report_skipped
 
 with job_log(snakemake.log[0]):

@@ -5,8 +5,8 @@ from astropy.table import Table
 
 from skydenoise.evaluate import injection_plot
 from skydenoise.evaluate.again.rerun import evaluate_denoiser
+from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
-from skydenoise.manifest import finished
 from skydenoise.predict import load_denoiser
 
 with job_log(snakemake.log[0]):

@@ -3,9 +3,9 @@ from pathlib import Path
 from astropy.table import Table
 
 from skydenoise.evaluate import evaluate_residual, residual_plot
+from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
-from skydenoise.manifest import finished
-from skydenoise.model import read_description
+from skydenoise.network import read_description
 
 with job_log(snakemake.log[0]):
     params = snakemake.params

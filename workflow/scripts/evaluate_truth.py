@@ -2,11 +2,11 @@ from pathlib import Path
 
 from astropy.table import Table
 
-from skydenoise.atomic import write_text
 from skydenoise.evaluate import bias_plot, detection_plot, evaluate_truth, summary
+from skydenoise.io.atomic import write_text
+from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
-from skydenoise.manifest import finished
-from skydenoise.model import read_description
+from skydenoise.network import read_description
 
 with job_log(snakemake.log[0]):
     params = snakemake.params

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from skydenoise.fetch.bricks import fetch_bricks
+from skydenoise.io.manifest import write_manifest
 from skydenoise.joblog import job_log
-from skydenoise.manifest import write_manifest
+from skydenoise.survey.fetch import fetch_bricks
 
 with job_log(snakemake.log[0]):
     entries = fetch_bricks(

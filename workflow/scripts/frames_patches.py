@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from skydenoise.frames.steps import cut_frames
 from skydenoise.joblog import job_log
 from skydenoise.noise import NoiseModel
+from skydenoise.stacks.steps import cut_frames
 
 with job_log(snakemake.log[0]):
     params = snakemake.params

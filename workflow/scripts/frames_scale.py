@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from skydenoise.frames.steps import measure_stacks
 from skydenoise.joblog import job_log
+from skydenoise.stacks.steps import measure_stacks
 
 with job_log(snakemake.log[0]):
     params = snakemake.params

@@ -1,11 +1,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
-from skydenoise.layout import coadd_file, raw_file
-from skydenoise.manifest import finished
-from skydenoise.model import read_description
 from skydenoise.mosaic.mosaic import MosaicInput, mosaic_band
+from skydenoise.network import read_description
+from skydenoise.paths import coadd_file, raw_file
 
 # the processes that share the blocks import this file anew
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 from functools import partial
 from pathlib import Path
 
-from skydenoise.atomic import write_json
-from skydenoise.brick import pixels_of_largest, read_brick
+from skydenoise.io import pixels_of_largest, read_brick
+from skydenoise.io.atomic import write_json
+from skydenoise.io.manifest import needed
 from skydenoise.joblog import job_log
-from skydenoise.manifest import needed
 from skydenoise.noise import SkyOf, measure_survey_noise
 from skydenoise.noise.measure import NEED
 from skydenoise.processes import crew_within

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import torch
 
-from skydenoise.allocator import reuse_freed_memory
 from skydenoise.joblog import job_log
 from skydenoise.paper.restore import denoise_variant
+from skydenoise.predict.allocator import reuse_freed_memory
 
 with job_log(snakemake.log[0]):
     reuse_freed_memory()

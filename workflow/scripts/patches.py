@@ -1,9 +1,9 @@
 from functools import partial
 from pathlib import Path
 
-from skydenoise.brick import read_brick
+from skydenoise.io import read_brick
+from skydenoise.io.manifest import Entry, needed, write_manifest
 from skydenoise.joblog import job_log
-from skydenoise.manifest import Entry, needed, write_manifest
 from skydenoise.patches import cut_patches
 
 with job_log(snakemake.log[0]):

@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from skydenoise.brick import read_brick, read_denoised
 from skydenoise.evaluate import before_after, galaxy_gallery, has_truth, read_truth
+from skydenoise.io import read_brick, read_denoised
+from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
-from skydenoise.manifest import finished
 
 with job_log(snakemake.log[0]):
     params, folder = snakemake.params, Path(snakemake.output.folder)

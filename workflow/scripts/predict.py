@@ -1,10 +1,10 @@
 from functools import partial
 from pathlib import Path
 
-from skydenoise.brick import pixels_of_largest
+from skydenoise.io import pixels_of_largest
+from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
-from skydenoise.manifest import finished
-from skydenoise.model import read_description
+from skydenoise.network import read_description
 from skydenoise.predict import Chunk, crew_for, load_denoiser, predict_bricks
 
 # the processes that share the bricks import this file anew

@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from skydenoise.io.manifest import forget_skipped
 from skydenoise.joblog import job_log
-from skydenoise.manifest import forget_skipped
 
 with job_log(snakemake.log[0]):
     chunks = [list(map(Path, chunk)) for chunk in snakemake.params.chunks]

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from skydenoise.frames.picture import draw_stack
 from skydenoise.joblog import job_log
+from skydenoise.stacks.picture import draw_stack
 
 with job_log(snakemake.log[0]):
     stack = snakemake.params.stack

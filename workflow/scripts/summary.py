@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from skydenoise.io.manifest import summarise
 from skydenoise.joblog import job_log
-from skydenoise.manifest import summarise
 
 with job_log(snakemake.log[0]):
     summarise(

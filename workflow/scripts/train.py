@@ -4,8 +4,8 @@ from pathlib import Path
 # in a conda environment Snakemake takes PYTHONPATH away from a command
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from skydenoise.allocator import reuse_freed_memory
 from skydenoise.joblog import job_log
+from skydenoise.predict.allocator import reuse_freed_memory
 from skydenoise.train.job import TrainJob
 from skydenoise.train.loop import train
 

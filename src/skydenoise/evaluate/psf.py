@@ -9,9 +9,9 @@ import sep
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from skydenoise.brick import Brick
 from skydenoise.errors import BrickError
 from skydenoise.evaluate.scene import Mask
+from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 
 _log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_cdt
 
-from skydenoise.brick import Brick, Denoised
 from skydenoise.evaluate.scene import Mask, measured_pixels
 from skydenoise.evaluate.statistics import Array, block_index, block_sums, jackknife, mean, rms
 from skydenoise.evaluate.tables import Field, make_table
+from skydenoise.io import Brick, Denoised
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import planes, reach
 

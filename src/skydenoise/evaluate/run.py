@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from skydenoise.brick import read_brick, read_denoised
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.evaluate.apertures import Apertures, combine, measure
 from skydenoise.evaluate.photometry import (
@@ -35,6 +34,7 @@ from skydenoise.evaluate.smoothing import best_widths, smooth_bands
 from skydenoise.evaluate.stars import Shapes, star_shapes, star_table
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.tables import make_table, write_table
+from skydenoise.io import read_brick, read_denoised
 from skydenoise.noise import NoiseModel
 
 _log = logging.getLogger(__name__)

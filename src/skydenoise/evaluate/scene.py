@@ -11,10 +11,10 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_area
 from numpy.typing import NDArray
 
-from skydenoise.brick import Brick, Denoised, flag_bit, read_brick, read_denoised
-from skydenoise.brick.fitsfile import read_survey_image
 from skydenoise.errors import BrickError
-from skydenoise.layout import truth_catalogue, truth_file
+from skydenoise.io import Brick, Denoised, flag_bit, read_brick, read_denoised
+from skydenoise.io.fitsfile import read_survey_image
+from skydenoise.paths import truth_catalogue, truth_file
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Column, Table
 
-from skydenoise.atomic import atomic_path
+from skydenoise.io.atomic import atomic_path
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from reproject.mosaicking import find_optimal_celestial_wcs
 from tqdm import tqdm
 
 from skydenoise import __version__
-from skydenoise.atomic import atomic_path
 from skydenoise.errors import SettingsError, StepError
+from skydenoise.io.atomic import atomic_path
 from skydenoise.mosaic.coadd import Source, Window, celestial_wcs, coadd_block, pixel_side, projected
 from skydenoise.mosaic.settings import MosaicSettings
 from skydenoise.processes import forks_with

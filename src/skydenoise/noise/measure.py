@@ -19,11 +19,11 @@ from skydenoise.errors import BrickError, SettingsError
 from skydenoise.noise.correlation import valid_correlation
 from skydenoise.noise.levels import noise_levels
 from skydenoise.noise.model import NoiseModel
-from skydenoise.noise.tally import Tally, tally_sky
+from skydenoise.noise.sky_sums import Tally, tally_sky
 from skydenoise.processes import Crew, Need, each
 
 if TYPE_CHECKING:
-    from skydenoise.brick import Brick
+    from skydenoise.io import Brick
 
 _log = logging.getLogger(__name__)
 

@@ -15,16 +15,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from skydenoise import layout
-from skydenoise.brick import Brick, Denoised, read_brick, read_denoised
-from skydenoise.brick.fitsfile import read_survey_image
-from skydenoise.brick.maskbits import mask_value
+from skydenoise import paths
 from skydenoise.evaluate.pictures.bands import band_figure
 from skydenoise.evaluate.pictures.draw import save_figure, sky_noise
 from skydenoise.evaluate.pictures.zones import detect
 from skydenoise.evaluate.scene import has_truth, read_truth
 from skydenoise.evaluate.statistics import block_index, block_sums, bootstrap_error, jackknife, rms
 from skydenoise.evaluate.tables import Field, make_table, write_table
+from skydenoise.io import Brick, Denoised, read_brick, read_denoised
+from skydenoise.io.fitsfile import read_survey_image
+from skydenoise.io.maskbits import mask_value
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -93,7 +93,7 @@ class Restored:
     def read(cls, cache: Path, root: Path, name: str, bands: Sequence[str]) -> Self:
         """Read what a run made of a brick; raises BrickError if something is missing."""
         brick = read_brick(cache, name, bands)
-        planes = [read_survey_image(layout.raw_file(cache, name, "image", band))[0] for band in bands]
+        planes = [read_survey_image(paths.raw_file(cache, name, "image", band))[0] for band in bands]
         truth = read_truth(root, name, bands)[0] if has_truth(root, name, bands) else None
         raw = np.nan_to_num(np.stack(planes).astype(np.float32), posinf=0, neginf=0)
         return cls(brick, raw, _saturated(cache, brick), read_denoised(root, name, bands), truth)
@@ -101,7 +101,7 @@ class Restored:
 
 def _saturated(cache: Path, brick: Brick) -> Mask:
     """Pixels that maskbits call saturated, (band, y, x); none without such a file."""
-    path = layout.raw_file(cache, brick.name, "maskbits")
+    path = paths.raw_file(cache, brick.name, "maskbits")
     if not path.exists():
         return np.zeros_like(brick.masked)
     bits, header = read_survey_image(path)

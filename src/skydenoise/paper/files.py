@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skydenoise.atomic import atomic_path, write_json
-from skydenoise.frames.scale import measure_scale
-from skydenoise.frames.stack import open_stack
+from skydenoise.io.atomic import atomic_path, write_json
 from skydenoise.noise import NoiseModel
 from skydenoise.paper.experiment import Data
+from skydenoise.stacks.scale import measure_scale
+from skydenoise.stacks.stack import open_stack
 
 Array = NDArray[Any]
 

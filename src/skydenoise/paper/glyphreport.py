@@ -10,8 +10,8 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from skydenoise.atomic import write_text
 from skydenoise.evaluate.tables import Field, make_table, write_table
+from skydenoise.io.atomic import write_text
 from skydenoise.paper import glyphfigures
 from skydenoise.paper.experiment import Outcome
 from skydenoise.paper.glyphs import PANEL, SCALE, in_strokes

@@ -9,10 +9,10 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from skydenoise.atomic import write_text
 from skydenoise.evaluate.pictures.draw import save_figure
 from skydenoise.evaluate.plots import style
 from skydenoise.evaluate.tables import Field, make_table, write_table
+from skydenoise.io.atomic import write_text
 from skydenoise.paper.experiment import Outcome
 from skydenoise.paper.grids import Curve, Scaling, epoch_curves, image_grid
 from skydenoise.paper.lattice import (

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from skydenoise.atomic import write_json
-from skydenoise.brick import Brick
-from skydenoise.frames.frames import frame_brick
-from skydenoise.frames.stack import open_stack
+from skydenoise.config import PredictSettings
+from skydenoise.io import Brick
+from skydenoise.io.atomic import write_json
 from skydenoise.paper.files import DENOISED, MODEL, NOISY, PEER, SNAPSHOT, read_data, read_noise, save_array
 from skydenoise.predict import load_denoiser
 from skydenoise.predict.denoise import restore
-from skydenoise.settings import PredictSettings
+from skydenoise.stacks.frames import frame_brick
+from skydenoise.stacks.stack import open_stack
 from skydenoise.train.snapshots import snapshots
 
 Array = NDArray[Any]

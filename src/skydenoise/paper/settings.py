@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from skydenoise.errors import SettingsError
-from skydenoise.settings import (
+from skydenoise.config import (
     Architecture,
     PatchSettings,
     PredictSettings,
@@ -17,6 +16,7 @@ from skydenoise.settings import (
     check_frames,
     check_without_noise,
 )
+from skydenoise.errors import SettingsError
 
 FONT_REMEDY = "apt-get install fonts-wqy-zenhei, or set the key to the font's place"
 

@@ -9,8 +9,8 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from skydenoise.atomic import write_text
 from skydenoise.evaluate.tables import Field, make_table, write_table
+from skydenoise.io.atomic import write_text
 from skydenoise.paper.atoms import candidates, equal_false_threshold, recovery, roughness
 from skydenoise.paper.experiment import Denoised, Outcome
 from skydenoise.paper.grids import Curve, Scaling, epoch_curves, image_grid

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from skydenoise.frames.frames import frame_names, frame_reader
-from skydenoise.frames.stack import open_stack
+from skydenoise.config import PatchSettings
 from skydenoise.paper.catalogue import EXPERIMENTS
 from skydenoise.paper.experiment import Denoised, Epoch, Outcome
 from skydenoise.paper.files import CURVE, DENOISED, NOISY, PEER, read_data, read_noise, write_data
 from skydenoise.paper.settings import Variant
 from skydenoise.patches import cut_patches
-from skydenoise.settings import PatchSettings
+from skydenoise.stacks.frames import frame_names, frame_reader
+from skydenoise.stacks.stack import open_stack
 
 
 def simulate(experiment: str, settings: Any, seed: int, folder: Path) -> None:

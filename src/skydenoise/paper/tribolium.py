@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from skydenoise.errors import StepError
-from skydenoise.frames.stack import open_stack
 from skydenoise.paper.experiment import Data
 from skydenoise.paper.settings import TriboliumSettings
+from skydenoise.stacks.stack import open_stack
 
 Array = NDArray[np.float32]
 

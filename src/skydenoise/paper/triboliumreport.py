@@ -8,8 +8,8 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from skydenoise.atomic import write_text
 from skydenoise.evaluate.tables import Field, make_table, write_table
+from skydenoise.io.atomic import write_text
 from skydenoise.paper.experiment import Outcome
 from skydenoise.paper.grids import Scaling, image_grid
 from skydenoise.paper.measures import Mean, best_scaled, mean_of, psnr, ssim

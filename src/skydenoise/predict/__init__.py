@@ -5,7 +5,7 @@
 """
 
 from skydenoise.predict.denoise import Denoiser, denoise_brick, load_denoiser
-from skydenoise.predict.pipeline import Chunk, crew_for, predict_bricks
+from skydenoise.predict.pool import Chunk, crew_for, predict_bricks
 
 __all__ = [
     "Chunk",

@@ -29,13 +29,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skydenoise.atomic import write_json
-from skydenoise.brick import Brick, read_brick, readable
+from skydenoise.config import PredictSettings
 from skydenoise.errors import BrickError, StepError
+from skydenoise.io import Brick, read_brick, readable
+from skydenoise.io.atomic import write_json
 from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
+from skydenoise.predict.stein import squared_error
 from skydenoise.predict.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
-from skydenoise.settings import PredictSettings
-from skydenoise.stein import squared_error
 
 Array = NDArray[Any]
 

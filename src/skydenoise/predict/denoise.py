@@ -15,16 +15,16 @@ import torch
 from numpy.typing import NDArray
 
 from skydenoise import __version__
-from skydenoise.brick import Brick, Denoised, flag_bit
-from skydenoise.device import cuda_usable, fuses, multiplies_bfloat16, to_numpy
+from skydenoise.config import Architecture, PredictSettings, check_precision
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.fill import fill
-from skydenoise.model import ModelDescription, Network, for_inference, load_model
+from skydenoise.io import Brick, Denoised, flag_bit
+from skydenoise.network import ModelDescription, Network, for_inference, load_model
+from skydenoise.network.device import cuda_usable, fuses, multiplies_bfloat16, to_numpy
 from skydenoise.predict.flags import inpainted_pixels, low_coverage
+from skydenoise.predict.recover import recover
+from skydenoise.predict.tiles import Blender, Origin, TileGrid, cut_tiles
 from skydenoise.predict.uncertainty import UncertaintyModel
-from skydenoise.recover import recover
-from skydenoise.settings import Architecture, PredictSettings, check_precision
-from skydenoise.tiles import Blender, Origin, TileGrid, cut_tiles
 
 Array = NDArray[Any]
 

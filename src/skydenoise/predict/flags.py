@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from skydenoise.brick import Brick
+from skydenoise.io import Brick
 
 Array = NDArray[Any]
 

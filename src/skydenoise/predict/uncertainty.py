@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from skydenoise import starlet
-from skydenoise.device import to_numpy
+from skydenoise.network.device import to_numpy
 
 Array = NDArray[Any]
 

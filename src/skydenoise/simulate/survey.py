@@ -11,12 +11,12 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from skydenoise.atomic import atomic_path, write_text
-from skydenoise.brick import write_survey_image
-from skydenoise.digest import file_digest
+from skydenoise.config import OutputSettings
 from skydenoise.errors import SettingsError
-from skydenoise.layout import Survey, truth_catalogue, truth_file
-from skydenoise.settings import OutputSettings
+from skydenoise.io import write_survey_image
+from skydenoise.io.atomic import atomic_path, write_text
+from skydenoise.io.digest import file_digest
+from skydenoise.paths import Survey, truth_catalogue, truth_file
 from skydenoise.simulate.camera import Observation, exposure_maps, observe
 from skydenoise.simulate.plan import (
     BANDS,

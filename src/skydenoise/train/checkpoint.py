@@ -19,8 +19,8 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from skydenoise.atomic import atomic_path
-from skydenoise.model import Network
+from skydenoise.io.atomic import atomic_path
+from skydenoise.network import Network
 
 logger = logging.getLogger(__name__)
 

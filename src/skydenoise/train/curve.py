@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from skydenoise.atomic import write_text
+from skydenoise.io.atomic import write_text
 
 COLUMNS = ("epoch", "step", "loss", "validation", "rate", "seconds")
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
-from skydenoise.settings import Architecture, TrainSettings
+from skydenoise.config import Architecture, TrainSettings
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 from tqdm import tqdm
 
+from skydenoise.config import TrainSettings
 from skydenoise.errors import StepError
-from skydenoise.model import Network, save_model
-from skydenoise.settings import TrainSettings
+from skydenoise.network import Network, save_model
 from skydenoise.train.checkpoint import CHECKPOINT, TrainState, sigterm_noted
-from skydenoise.train.course import Course
 from skydenoise.train.curve import Curve
 from skydenoise.train.job import TrainJob
 from skydenoise.train.ranks import Ranks, join_ranks
 from skydenoise.train.snapshots import clear_snapshots, snapshot_folder
+from skydenoise.train.training import Course
 
 logger = logging.getLogger(__name__)
 

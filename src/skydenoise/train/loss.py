@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from skydenoise.stretch import Stretch
-from skydenoise.train.objective import Pair
+from skydenoise.train.pairs import Pair
 
 LINEAR_BEYOND = 1.0
 """Distance in u from the input beyond which `decode` goes on as a straight line."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from skydenoise.device import cuda_usable
+from skydenoise.network.device import cuda_usable
 
 FIRST_PORT, PORTS = 20000, 10000
 """Range of the rendezvous port of a Slurm step; apart from the ephemeral ports of Linux (32768 upwards)."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from skydenoise.brick import Brick
 from skydenoise.evaluate.scene import Method
 from skydenoise.evaluate.search.falsealarm import noise_brick
 from skydenoise.evaluate.statistics import Array
+from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 
 RATE = 20.0

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from skydenoise.brick import Brick
 from skydenoise.evaluate.again.sources import aperture_share, colours, draw_sources
 from skydenoise.evaluate.apertures import RADIUS, ZERO_POINT, aperture_sums, correlated_area
 from skydenoise.evaluate.scene import Image, Mask, Method
 from skydenoise.evaluate.statistics import Array
+from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.sky import empty_sky
 

@@ -19,11 +19,11 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from skydenoise.brick import Brick, Denoised
 from skydenoise.evaluate.again.seams import sky_pixels
 from skydenoise.evaluate.scene import measured_pixels
 from skydenoise.evaluate.statistics import Array, block_index, block_sums, jackknife, mean
 from skydenoise.evaluate.tables import Field, make_table
+from skydenoise.io import Brick, Denoised
 from skydenoise.noise import NoiseModel
 
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]

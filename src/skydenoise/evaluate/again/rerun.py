@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from skydenoise.brick import Brick, read_brick, read_denoised, readable
+from skydenoise.config import EvaluationSettings
 from skydenoise.errors import BrickError
 from skydenoise.evaluate.again.false_peaks import false_peaks, thresholds
 from skydenoise.evaluate.again.injection import Recovered, inject, join, recover_sources, survey_ground
@@ -22,11 +22,11 @@ from skydenoise.evaluate.pictures.draw import arcsec_per_pixel
 from skydenoise.evaluate.psf import measure_fwhm
 from skydenoise.evaluate.scene import Image, Method
 from skydenoise.evaluate.tables import write_table
+from skydenoise.io import Brick, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel
 from skydenoise.predict.calibrate import random_cutouts
 from skydenoise.predict.denoise import Denoiser, restore
-from skydenoise.settings import EvaluationSettings
-from skydenoise.tiles import TileGrid
+from skydenoise.predict.tiles import TileGrid
 
 _log = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 from astropy.table import Table
 
-from skydenoise.brick import Brick
 from skydenoise.evaluate.scene import Image, Mask, Method
 from skydenoise.evaluate.statistics import Array, block_index, block_sums, jackknife, mean
 from skydenoise.evaluate.tables import Field, make_table
+from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.sky import empty_sky
-from skydenoise.stein import STRENGTH, passed, squared_error
+from skydenoise.predict.stein import STRENGTH, passed, squared_error
 
 Sums = Mapping[tuple[str, str], Array]
 """By band and zone: (6, blocks); pixels, then sums of risk, passed, squared residual, mse and variance."""

@@ -16,13 +16,13 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from skydenoise.brick import Brick
 from skydenoise.evaluate.residual import FAINT_BELOW
 from skydenoise.evaluate.scene import Image, Mask
 from skydenoise.evaluate.statistics import Array, jackknife
 from skydenoise.evaluate.tables import Field, make_table
+from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
-from skydenoise.tiles import TileGrid
+from skydenoise.predict.tiles import TileGrid
 
 LEAST_SHARE = 0.25
 """Share of a border that must be measured sky for it to count."""

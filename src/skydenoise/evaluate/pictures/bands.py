@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from skydenoise.brick import Brick, Denoised
 from skydenoise.evaluate.pictures.colour import Composite, composite
 from skydenoise.evaluate.pictures.draw import (
     FRAME,
@@ -22,6 +21,7 @@ from skydenoise.evaluate.pictures.draw import (
 )
 from skydenoise.evaluate.pictures.zones import Zone, choose_zones
 from skydenoise.evaluate.scene import Image
+from skydenoise.io import Brick, Denoised
 
 PANEL = 2.4
 """Width of a panel, inches."""

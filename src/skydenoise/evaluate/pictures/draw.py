@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from skydenoise.atomic import atomic_path
-from skydenoise.brick import Brick, Denoised
 from skydenoise.evaluate.pictures.colour import Composite, composite
 from skydenoise.evaluate.pictures.zones import Zone, choose_zones, galaxy_zones
 from skydenoise.evaluate.scene import Image
+from skydenoise.io import Brick, Denoised
+from skydenoise.io.atomic import atomic_path
 
 PANEL = 3.4
 """Edge of a panel, inches."""

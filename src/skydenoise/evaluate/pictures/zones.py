@@ -8,8 +8,8 @@ import sep
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-from skydenoise.brick import Brick
 from skydenoise.evaluate.scene import Image, Mask
+from skydenoise.io import Brick
 
 
 @dataclass(frozen=True)

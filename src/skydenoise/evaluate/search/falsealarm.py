@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skydenoise.brick import Brick
 from skydenoise.evaluate.scene import Image, pixel_area
 from skydenoise.evaluate.search.detection import find_peaks
 from skydenoise.evaluate.search.matched import PointFilter, combined, depth, scores
 from skydenoise.evaluate.search.searchfield import Search, away_from_borders
+from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 
 

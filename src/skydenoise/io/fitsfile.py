@@ -1,0 +1,237 @@
+"""One image in one compressed FITS file, as the survey stores it: cards, compression, checksums."""
+
+import io
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import fitsio
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.hdu import compressed
+
+from skydenoise.config import OutputSettings
+from skydenoise.io.atomic import atomic_path
+
+TILE = 100
+"""Edge of a compression tile in pixels; the survey's ZTILE1 and ZTILE2."""
+
+STRUCTURAL = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|END|THEAP"
+    r"|TFIELDS|T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM)\d+"
+    r"|Z(IMAGE|SIMPLE|EXTEND|TENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|BLOCKED|HECKSUM|DATASUM|TILE\d+|CMPTYPE"
+    r"|NAME\d+|VAL\d+|QUANTIZ|DITHER0|BLANK|MASKCMP|SCALE|ZERO)"
+)
+"""Cards that describe how pixels lie in the file (FITS 4.0, sections 4.4.1, 7.3 and 10.1): never copied."""
+
+
+def kept_cards(header: fits.Header) -> list[fits.Card]:
+    """Cards of `header` that say something about the image, in order, letter by letter.
+
+    COMMENT, HISTORY, HIERARCH, CONTINUE and blank cards are among them; STRUCTURAL ones are not.
+    """
+    return [
+        card
+        for card in header.cards
+        if not STRUCTURAL.fullmatch(card.keyword)
+        and not (card.keyword == "EXTNAME" and card.value == "COMPRESSED_IMAGE")
+    ]
+
+
+def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, output: OutputSettings) -> None:
+    """Write one image in the survey's form: HDU 0 empty, HDU 1 compressed; whole or not at all.
+
+    Every card of `header` is kept in its order except those in STRUCTURAL; CHECKSUM and DATASUM are made
+    anew and hold for the BinTable view (`astropy.io.fits.open(..., disable_image_compression=True)`). The
+    same input gives the same bytes: the dither follows from the pixels alone.
+
+    Parameters
+    ----------
+    path
+        usually *.fits.fz; its folder is made
+    data
+        (y, x); float32 (NaN allowed; stored to within output.step / 2, zeros exactly, or losslessly), or
+        int16 or int32 (stored exactly)
+    header
+        cards to keep; may be empty
+    output
+        compression and quantisation step, in the units of `data`
+
+    Raises
+    ------
+    ValueError : `data` is not such an image, or holds an infinite pixel
+    OSError : the file cannot be written, for instance because the disk is full
+    """
+    if data.ndim != 2 or data.dtype not in (np.float32, np.int16, np.int32):
+        raise ValueError(f"(y, x) float32, int16 or int32 pixels expected, not {data.dtype} {data.shape}")
+    if np.isinf(data).any():
+        raise ValueError("infinite pixels cannot be stored")
+    stream = io.BytesIO(_packed(data, output))
+    content = io.BytesIO()
+    with fits.open(stream, disable_image_compression=True) as hdus:
+        _append_cards(hdus[1].header, kept_cards(header))
+        for hdu in hdus:
+            hdu.add_checksum(when="HDU checksum")  # astropy's own comment holds the time of writing
+        hdus.writeto(content, output_verify="ignore")
+    with atomic_path(path) as partial:
+        partial.write_bytes(content.getbuffer())  # Python's own errors if the disk is full
+
+
+def _packed(data: np.ndarray, output: OutputSettings) -> bytes:
+    """A file with compressed `data` and structural cards only.
+
+    astropy packs pixels in three quarters of cfitsio's time (docs/performance.md). But it writes the time of
+    day into what it packs by gzip: lossless images, and tiles that cannot be quantised.
+    """
+    if data.dtype.kind == "i":
+        return _packed_by_astropy(data)
+    if output.compression == "lossless":
+        return _packed_by_cfitsio(data, compress="GZIP_2", qlevel=0)
+    content = _packed_by_astropy(
+        data,
+        quantize_level=-output.step,  # negative: absolute, in units of the pixels
+        quantize_method=compressed.SUBTRACTIVE_DITHER_2,  # keeps exact zeros
+        dither_seed=compressed.DITHER_SEED_CHECKSUM,  # of the first tile
+    )
+    with fits.open(io.BytesIO(content), disable_image_compression=True) as hdus:
+        longest = hdus[1].columns["GZIP_COMPRESSED_DATA"].format  # such as 1PB(0): bytes of the longest tile
+    if longest.endswith("(0)"):
+        return content
+    dithered = {"qmethod": "SUBTRACTIVE_DITHER_2", "dither_seed": "checksum"}
+    return _packed_by_cfitsio(data, compress="RICE", qlevel=-output.step, **dithered)
+
+
+def _tile(data: np.ndarray) -> tuple[int, ...]:
+    return tuple(min(TILE, length) for length in data.shape)
+
+
+def _packed_by_astropy(data: np.ndarray, **how: Any) -> bytes:
+    hdu = fits.CompImageHDU(
+        np.ascontiguousarray(data), compression_type="RICE_1", tile_shape=_tile(data), **how
+    )
+    stream = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(stream)
+    return stream.getvalue()
+
+
+def _packed_by_cfitsio(data: np.ndarray, **how: Any) -> bytes:
+    with fitsio.FITS("mem://", "rw") as file:
+        file.write(None)
+        file.write(np.ascontiguousarray(data), tile_dims=_tile(data), **how)
+        return bytes(file.read_raw())
+
+
+def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
+    named = any(card.keyword == "EXTNAME" for card in cards)
+    if named:
+        header.remove("EXTNAME", ignore_missing=True)
+    if any("CONTINUE" in card.image[80:] for card in cards) and "LONGSTRN" not in {c.keyword for c in cards}:
+        header.append(("LONGSTRN", "OGIP 1.0", "long strings are continued"), bottom=True)
+    for card in cards:
+        header.append(card, bottom=True)
+
+
+def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
+    """Pixels (y, x) and header of the image in HDU 1, or in HDU 0 if there is no other.
+
+    The header has NAXIS, NAXIS1 and NAXIS2 of the image first, then every kept card in its order.
+
+    Raises
+    ------
+    OSError : there is no such file, it is empty, truncated or damaged, or holds no 2-D image
+    """
+    if path.stat().st_size == 0:
+        raise OSError("the file is empty")
+    try:
+        with fitsio.FITS(str(path)) as file:
+            number = min(1, len(file) - 1)
+            hdu = file[number]
+            offsets = hdu.get_offsets()
+            has_image = hdu.get_exttype() == "IMAGE_HDU" and hdu.has_data()
+            packed = has_image and hdu.is_compressed() and hdu.get_info()["img_type"] < 0
+            data = hdu.read() if has_image and not packed else None
+    except (OSError, ValueError) as error:
+        raise OSError("truncated, damaged or no FITS file") from error
+    if packed:
+        data = _unpacked(path, number, offsets["data_end"])
+    if data is None:
+        raise OSError("there is no image in HDU 1; the file may be truncated")
+    if data.ndim != 2:
+        raise OSError(f"the image has {data.ndim} axes, not 2")
+    header = fits.Header()
+    for keyword, value in (("NAXIS", 2), ("NAXIS1", data.shape[1]), ("NAXIS2", data.shape[0])):
+        header.append((keyword, value), bottom=True)
+    stored = fits.Header.fromstring(_bytes(path, offsets["header_start"], offsets["data_start"]))
+    for card in kept_cards(stored):
+        header.append(card, bottom=True)
+    return np.asarray(data, data.dtype.newbyteorder("=")), header
+
+
+def _unpacked(path: Path, number: int, end: int) -> np.ndarray:
+    """Pixels of a compressed floating image that ends at byte `end`, in two thirds of cfitsio's time.
+
+    Integers are cfitsio's, which leaves them integers where a card names one that stands for no data.
+
+    Raises OSError : the file ends before, cannot be read, or its content makes no sense
+    """
+    if path.stat().st_size < end:
+        raise OSError("truncated, damaged or no FITS file")
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            return np.asarray(hdus[number].data)
+    except Exception as error:  # of many kinds, by what is damaged
+        if isinstance(error, MemoryError) or getattr(error, "errno", None):
+            raise
+        raise OSError(f"damaged: {error}") from error
+
+
+def image_pixels(path: Path) -> int:
+    """Pixels of the image that `read_survey_image` would read, by its header; 0 if there is none."""
+    try:
+        with fitsio.FITS(str(path)) as file:
+            return math.prod(file[min(1, len(file) - 1)].get_info().get("dims", [0]))
+    except OSError:
+        return 0
+
+
+def _bytes(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(start)
+        return stream.read(end - start)
+
+
+def intact_header(path: Path) -> fits.Header | None:
+    """Header of HDU 1 as it stands in the file, or None if a byte of that HDU is missing or wrong.
+
+    A HDU with a CHECKSUM card is intact if the ones' complement sum of its 32-bit words is all ones
+    (FITS 4.0, section 4.4.2.7 and appendix J). About 10 ms for a brick's image.
+    """
+    try:
+        with fitsio.FITS(str(path)) as file:
+            offsets = file[1].get_offsets()
+    except (OSError, IndexError):
+        return None
+    content = _bytes(path, offsets["header_start"], offsets["data_end"])
+    if len(content) < offsets["data_end"] - offsets["header_start"]:
+        return None
+    total = int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    header = fits.Header.fromstring(content[: offsets["data_start"] - offsets["header_start"]])
+    return header if total == 0xFFFFFFFF and "CHECKSUM" in header else None
+
+
+def wcs_fault(header: fits.Header) -> str:
+    """What is missing for a celestial WCS, or an empty string."""
+    needed = ("CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
+    if missing := [key for key in needed if key not in header]:
+        return f"{', '.join(missing)} missing"
+    if not {"CD1_1", "CD1_2", "PC1_1", "PC1_2", "CDELT1"} & set(header):
+        return "CD1_1, PC1_1 and CDELT1 missing"
+    axes = f"{header['CTYPE1']} {header['CTYPE2']}"
+    if not ("RA--" in axes and "DEC-" in axes) and not ("LON" in axes and "LAT" in axes):
+        return f"axes {axes} are not celestial"
+    numbers = [header[key] for key in needed[2:]]
+    finite = all(isinstance(value, int | float) and np.isfinite(value) for value in numbers)
+    return "" if finite else f"{', '.join(needed[2:])} are not all finite numbers"

@@ -1,0 +1,129 @@
+"""What became of each brick of a chunk: one tab-separated line per brick."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from skydenoise.errors import StepError
+from skydenoise.io.atomic import write_text
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One brick's line.
+
+    brick : name
+    state : "done", "kept" (was complete before) or "skipped"
+    files : how many files belong to it
+    sha256 : digest over the sha256 of its files in order of name, empty if skipped
+    seconds : time spent on it
+    reason : why it was skipped, in one line
+    """
+
+    brick: str
+    state: str
+    files: int = 0
+    sha256: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+
+
+def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
+    """Write the entries to `path` in one step, sorted by brick."""
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, [field.name for field in fields(Entry)], delimiter="\t", lineterminator="\n"
+    )
+    writer.writeheader()
+    for entry in sorted(entries, key=lambda entry: entry.brick):
+        writer.writerow(asdict(entry) | {"seconds": f"{entry.seconds:.2f}"})
+    write_text(path, text.getvalue())
+
+
+def read_manifest(path: Path) -> list[Entry]:
+    """Read what `write_manifest` wrote."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [
+            Entry(
+                row["brick"],
+                row["state"],
+                int(row["files"]),
+                row["sha256"],
+                float(row["seconds"]),
+                row["reason"],
+            )
+            for row in csv.DictReader(stream, delimiter="\t")
+        ]
+
+
+def finished(manifests: Iterable[Path | str]) -> list[str]:
+    """Names of the bricks that were not skipped, over several manifests, sorted and each once."""
+    entries = (entry for path in manifests for entry in read_manifest(Path(path)))
+    return sorted({entry.brick for entry in entries if entry.state != "skipped"})
+
+
+def needed(manifests: Iterable[Path | str], step: str) -> list[str]:
+    """Like `finished`, for a step that cannot do without a brick; raises StepError if there is none."""
+    manifests = list(manifests)
+    names = finished(manifests)
+    if not names:
+        skipped = [entry.reason for path in manifests for entry in read_manifest(Path(path))]
+        cause = f"all {len(skipped)} were skipped, the first: {skipped[0]}" if skipped else "none is listed"
+        raise StepError(f"{step}: there is no training brick: {cause}")
+    return names
+
+
+def forget_skipped(chunks: Iterable[Sequence[Path]], summaries: Iterable[Path]) -> list[Path]:
+    """Remove the manifests of every chunk that lists a skipped brick, so that the chunk is done again.
+
+    chunks : the manifests of each chunk, one per step; those that are not there are passed over
+    summaries : what is made of all manifests; removed with them, for Snakemake makes nothing again that only
+        what is up to date would need
+
+    Returns the files that were removed. Bricks of these chunks that are complete are kept by the next run.
+    """
+    forgotten = []
+    for manifests in chunks:
+        present = [path for path in manifests if path.exists()]
+        if any(entry.state == "skipped" for path in present for entry in read_manifest(path)):
+            for path in present:
+                path.unlink()
+            forgotten += present
+    for path in summaries if forgotten else ():
+        path.unlink(missing_ok=True)
+    return forgotten
+
+
+def summarise(
+    fetched: Iterable[Path], cut: Iterable[Path], predicted: Iterable[Path], skipped: Path, summary: Path
+) -> None:
+    """Gather what was skipped and how many bricks were done.
+
+    fetched, cut, predicted : manifests of the steps fetch, patches, predict
+    skipped : table to write (brick, step, reason)
+    summary : text to write, for a person
+    """
+    steps = {
+        "fetch": [entry for path in fetched for entry in read_manifest(path)],
+        "patches": [entry for path in cut for entry in read_manifest(path)],
+        "predict": [entry for path in predicted for entry in read_manifest(path)],
+    }
+    reasons = sorted(
+        {
+            (entry.brick, step, entry.reason)
+            for step, entries in steps.items()
+            for entry in entries
+            if entry.state == "skipped"
+        }
+    )
+    lines = ["brick\tstep\treason", *("\t".join(row) for row in reasons)]
+    write_text(skipped, "\n".join(lines) + "\n")
+    done = len({entry.brick for entry in steps["predict"] if entry.state != "skipped"})
+    text = f"{done} bricks denoised, {len({brick for brick, *_ in reasons})} skipped"
+    text += f"; the reasons stand in {skipped}:\n" if reasons else "\n"
+    text += "".join(f"  {step}: {reason}\n" for _, step, reason in reasons[:20])
+    if reasons:
+        text += "When the cause is mended: snakemake retry_skipped, then the same command again.\n"
+    write_text(summary, text)

@@ -1,0 +1,56 @@
+"""Bricks written in the survey's own layout: images of other surveys, and simulations."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from skydenoise import paths
+from skydenoise.config import OutputSettings
+from skydenoise.io.brick import Brick, BrickFile, write_files
+from skydenoise.io.cards import as_product
+from skydenoise.io.maskbits import named_bits
+
+
+def write_raw(
+    cache: Path, brick: Brick, output: OutputSettings, maskbits: np.ndarray | None = None
+) -> list[Path]:
+    """Write a brick in the survey's own layout, for images of other surveys and for simulations.
+
+    Parameters
+    ----------
+    cache
+        folder of the raw bricks
+    brick
+        what `read_brick` shall give back
+    output
+        `step` holds for the image; invvar is kept to 1e-4 of its median if quantised
+    maskbits
+        (y, x) int16 or int32 with the survey's bits; None makes them of `brick.masked`, if any is masked
+
+    Raises
+    ------
+    BrickError : a file cannot be written
+    """
+    files: list[BrickFile] = []
+    for band, image, invvar, header in zip(
+        brick.bands, brick.image, brick.invvar, brick.headers, strict=True
+    ):
+        median = float(np.median(invvar[invvar > 0])) if invvar.any() else 1.0
+        files.append(BrickFile(paths.raw_file(cache, brick.name, "image", band), image, header, output))
+        path = paths.raw_file(cache, brick.name, "invvar", band)
+        of_invvar = as_product(header, "invvar", "1/nanomaggy^2")
+        files.append(BrickFile(path, invvar, of_invvar, replace(output, step=1e-4 * median)))
+    bits = named_bits(brick.bands)
+    if maskbits is None and brick.masked.any():
+        maskbits = np.zeros(brick.shape, np.int32)
+        for band, masked in zip(brick.bands, brick.masked, strict=True):
+            maskbits |= np.int32(1 << bits[f"ALLMASK_{band.upper()}"]) * masked
+    if maskbits is not None:
+        header = as_product(brick.headers[0], "maskbits", None)
+        for name, bit in bits.items():
+            header.append((f"MBIT_{bit}", name), bottom=True)
+        files.append(BrickFile(paths.raw_file(cache, brick.name, "maskbits"), maskbits, header, output))
+    else:
+        paths.raw_file(cache, brick.name, "maskbits").unlink(missing_ok=True)  # an earlier brick's
+    return write_files(brick.name, files)

@@ -1,0 +1,187 @@
+"""Many bricks in one job: several are in work at a time, each in a process of its own from file to file."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from skydenoise.config import OutputSettings
+from skydenoise.errors import BrickError, StepError, disk_full
+from skydenoise.io import is_complete, read_brick, write_brick
+from skydenoise.io.digest import file_digest, joint_digest
+from skydenoise.io.manifest import Entry, write_manifest
+from skydenoise.network.device import cuda_usable
+from skydenoise.paths import coadd_file, raw_file
+from skydenoise.predict.allocator import reuse_freed_memory
+from skydenoise.predict.denoise import Denoiser, denoise_brick
+from skydenoise.processes import Crew, Need, crew_within, each
+
+logger = logging.getLogger(__name__)
+
+MOST_PROCESSES = 16
+"""Of one job."""
+
+NEED, BESIDE_GPU_NEED, GPU_NEED = Need(500, 50), Need(1300, 50), Need(1500, 66)
+"""For 3600 x 3600 pixels in three bands NEED is 2,353 MiB: 1,920 were measured, 2,430 where a model that
+misses 0.7 of each source leaves much to recover; 165 of them are shared. Beside a GPU 2,930 were measured,
+shared libraries too, before freed memory of images was kept (up to 8 % more on a CPU) and processes shared
+their imports, and BESIDE_GPU_NEED is 3,153; of the GPU's memory 1,876 beside CUDA's own, and GPU_NEED is
+3,947 (docs/performance.md)."""
+
+
+def crew_for(threads: int, memory_mib: int, pixels: int) -> Crew:
+    """As many processes as threads, if memory is enough for a brick in each, on a GPU too.
+
+    threads, memory_mib : that the job may use
+    pixels : of the largest brick, in all bands together
+    """
+    on_gpu, most = cuda_usable(), MOST_PROCESSES
+    crew = crew_within(threads, memory_mib, (BESIDE_GPU_NEED if on_gpu else NEED).mib(pixels))
+    if on_gpu:
+        most = min(most, max(1, (torch.cuda.mem_get_info()[0] >> 20) // GPU_NEED.mib(pixels)))
+    return Crew(min(crew.processes, most), threads)
+
+
+def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, crew: Crew) -> list[Entry]:
+    """Denoise bricks, as many side by side as the crew has processes; write `manifest`: what became of each.
+
+    A brick that is complete and was made from the same files by the same model, settings and version is kept
+    as it is. One that cannot be used (BrickError) is skipped with its reason, and the others go on.
+
+    names : bricks; each is done once
+
+    Raises
+    ------
+    SettingsError : see Denoiser
+    StepError : soon if the disk is full or a process died; after all other bricks are done, and the manifest
+        is written, if one failed for a reason that lies not in the brick
+    """
+    names = list(dict.fromkeys(names))
+    outcomes: dict[str, Outcome] = {}
+    with tqdm(total=len(names), disable=None, unit="brick", desc="predict") as bar:
+        for name, outcome in each(chunk, names, crew, _prepare):
+            outcomes[name] = outcome
+            entry = outcome.entry
+            if entry.state != "skipped":
+                logger.info("brick %s: %s, %d files, %.1f s", name, entry.state, entry.files, entry.seconds)
+            bar.update()
+    entries = [outcomes[name].entry for name in names]
+    write_manifest(manifest, entries)
+    _report([outcomes[name] for name in names])
+    return entries
+
+
+def _prepare(threads: int) -> None:
+    torch.set_num_threads(threads)
+    reuse_freed_memory()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a brick; failure : a reason that lies not in it, or an empty text."""
+
+    entry: Entry
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """All that bricks of a chunk share: called with a brick's name it denoises that one.
+
+    cache, root : folders of the raw bricks and of the run's results
+    load : makes the denoiser, once in each process
+    output : how images are stored
+    """
+
+    cache: Path
+    root: Path
+    load: Callable[[], Denoiser]
+    output: OutputSettings
+
+    @cached_property
+    def denoiser(self) -> Denoiser:
+        """Of this process."""
+        return self.load()
+
+    def __call__(self, name: str) -> Outcome:
+        """What became of brick `name`; raises SettingsError, and StepError on a full disk."""
+        denoiser = self.denoiser
+        try:
+            return Outcome(self.finish(name, denoiser))
+        except BrickError as error:
+            self._stop_if_disk_full(error)
+            reason, failure = str(error), ""
+            logger.warning("skipped: %s", reason)
+        except Exception as error:
+            self._stop_if_disk_full(error)
+            reason = failure = " ".join(f"brick {name}: {type(error).__name__}: {error}".split())
+            logger.exception("skipped: %s", reason)
+        return Outcome(Entry(name, "skipped", reason=reason), failure)
+
+    def finish(self, name: str, denoiser: Denoiser) -> Entry:
+        """Entry of a brick whose files are there: denoised now, or complete already."""
+        start = time.perf_counter()
+        bands = denoiser.description.bands
+        key = self.key(name, denoiser)
+        if is_complete(self.root, name, bands, key):
+            state = "kept"
+            files = [coadd_file(self.root, name, kind, band) for kind in ("image", "sigma") for band in bands]
+            files.append(coadd_file(self.root, name, "flags"))
+        else:
+            state = "done"
+            brick = read_brick(self.cache, name, bands)
+            denoised = denoise_brick(brick, denoiser)
+            files = write_brick(self.root, brick, denoised, self.output, provenance(denoiser, key))
+        digest = joint_digest(file_digest(file) for file in sorted(files))
+        return Entry(name, state, len(files), digest, time.perf_counter() - start)
+
+    def key(self, name: str, denoiser: Denoiser) -> str:
+        """Digest of all that decides on a brick's output: its files' bytes, denoiser, way of storing."""
+        digest = hashlib.sha256(f"{denoiser.key} {sorted(asdict(self.output).items())}".encode())
+        bands = denoiser.description.bands
+        files = [raw_file(self.cache, name, kind, band) for kind in ("image", "invvar") for band in bands]
+        for file in [*files, raw_file(self.cache, name, "maskbits")]:
+            digest.update(file_digest(file).encode() if file.exists() else b"none")
+        return digest.hexdigest()[:24]
+
+    def _stop_if_disk_full(self, error: BaseException) -> None:
+        if disk_full(error):
+            raise StepError(
+                f"predict: no space left for {self.root}; free some and run again, finished bricks are kept"
+            ) from error
+
+
+def provenance(denoiser: Denoiser, key: str) -> dict[str, str | int | float]:
+    """What the output's headers say about its making."""
+    settings = denoiser.settings
+    thresholds = " ".join(f"{value:g}" for value in settings.recover.threshold)
+    return {
+        "model": denoiser.description.sha256[:32],
+        "key": key,
+        "tile": settings.tile,
+        "overlap": settings.overlap,
+        "precision": denoiser.precision,
+        "recover": thresholds if settings.recover.enabled else "no",
+        "sigma": "calibrated" if denoiser.uncertainty else "noise of the input",
+    }
+
+
+def _report(outcomes: Sequence[Outcome]) -> None:
+    """Log the sum; StepError if there was a failure that lies not in a brick."""
+    states = [outcome.entry.state for outcome in outcomes]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in ("done", "kept", "skipped"))
+    logger.info("%d bricks: %s", len(states), counts)
+    failures = [outcome.failure for outcome in outcomes if outcome.failure]
+    if failures:
+        raise StepError(
+            f"predict: {len(failures)} of {len(states)} bricks failed unexpectedly, the others are "
+            f"finished; first: {failures[0]}"
+        )

@@ -1,0 +1,141 @@
+"""The table of bricks, and their chunks; light enough to import while Snakemake parses."""
+
+import csv
+import hashlib
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from skydenoise.errors import SettingsError
+from skydenoise.io.atomic import write_text
+from skydenoise.paths import check_brick_name
+
+COLUMNS = ["brick", "train", "predict"]
+
+
+@dataclass(frozen=True)
+class BrickRow:
+    """One line of the table.
+
+    brick : name
+    train : whether patches are cut from it
+    predict : whether it is denoised
+    """
+
+    brick: str
+    train: bool
+    predict: bool
+
+
+def read_bricks_table(path: Path, survey_names: bool = True) -> list[BrickRow]:
+    """Read a tab-separated table with the columns brick, train and predict (yes or no).
+
+    Empty lines and lines that begin with # are passed over.
+
+    path : the table
+    survey_names : whether names must be the survey's (RRRr[pm]DDd), or only harmless as file names
+
+    Raises
+    ------
+    SettingsError : in one line with file and line number: no such file, other columns, a name of another
+        form, a brick listed twice, a word that is not yes or no, no brick at all
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such table of bricks") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is no text in UTF-8 ({error.reason})") from None
+    numbered = [
+        (number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")
+    ]
+    cells = [
+        (number, [cell.strip() for cell in row])
+        for (number, _), row in zip(
+            numbered, csv.reader((line for _, line in numbered), delimiter="\t"), strict=True
+        )
+    ]
+    if not cells or cells[0][1] != COLUMNS:
+        found = cells[0][1] if cells else "nothing"
+        raise SettingsError(f"{path}: the header must be {COLUMNS}, separated by tabs, not {found}")
+    rows: dict[str, BrickRow] = {}
+    for number, row in cells[1:]:
+        try:
+            parsed = _row(row, survey_names)
+            if parsed.brick in rows:
+                raise SettingsError(f"brick {parsed.brick} is listed twice")
+        except SettingsError as error:
+            raise SettingsError(f"{path}, line {number}: {error}") from None
+        rows[parsed.brick] = parsed
+    if not rows:
+        raise SettingsError(f"{path}: lists no brick")
+    return list(rows.values())
+
+
+def _row(cells: Sequence[str], survey_names: bool) -> BrickRow:
+    if len(cells) != len(COLUMNS):
+        raise SettingsError(f"{len(cells)} columns instead of {len(COLUMNS)}")
+    for column, cell in zip(COLUMNS[1:], cells[1:], strict=True):
+        if cell not in ("yes", "no"):
+            raise SettingsError(f"{column} is {cell!r}, not 'yes' or 'no'")
+    return BrickRow(check_brick_name(cells[0], survey=survey_names), cells[1] == "yes", cells[2] == "yes")
+
+
+def write_bricks_table(
+    path: Path, bricks: Iterable[str], train: Iterable[str], predict: Iterable[str]
+) -> None:
+    """Write the table of `bricks`, in their order, in one step.
+
+    train, predict : which of them are for training, which are denoised
+    """
+    purposes = set(train), set(predict)  # of lists, a whole survey's table would take minutes
+    lines = ["\t".join(COLUMNS)]
+    for brick in bricks:
+        lines.append("\t".join((brick, *("yes" if brick in chosen else "no" for chosen in purposes))))
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def chunks(bricks: Iterable[str], size: int) -> dict[str, list[str]]:
+    """Split bricks into chunks of at most `size` that hardly change when bricks are added.
+
+    Extendible hashing (Fagin et al. 1979, ACM TODS 4, 315): a brick's place follows from the bits of the
+    sha256 of its name. All are in chunk "c" until there are too many; a chunk that is too large splits by the
+    next bit into two with "0" and "1" added to its name. So a new brick changes one chunk, or splits it, and
+    work done for all others stays valid.
+
+    bricks : names; repetitions count once
+    size : most bricks in a chunk
+
+    Returns chunk name -> its bricks, sorted; no chunk is empty. Raises SettingsError if size < 1.
+    """
+    if size < 1:
+        raise SettingsError(f"a chunk of {size} bricks: at least 1 is needed")
+    keyed = sorted((hashlib.sha256(name.encode()).digest(), name) for name in set(bricks))
+    keys = [key for key, _ in keyed]
+    found: dict[str, list[str]] = {}
+
+    def split(bits: str, start: int, end: int) -> None:
+        """Chunks of keyed[start:end], whose keys begin with `bits`."""
+        if end - start > size:
+            middle = bisect_left(keys, _first_key(bits + "1"), start, end)
+            split(bits + "0", start, middle)
+            split(bits + "1", middle, end)
+        elif end > start:
+            found["c" + bits] = sorted(name for _, name in keyed[start:end])
+
+    split("", 0, len(keyed))
+    return found
+
+
+def _first_key(bits: str) -> bytes:
+    """Lowest sha256 that begins with `bits`."""
+    return int(bits.ljust(256, "0"), 2).to_bytes(32, "big")
+
+
+def sample(bricks: Iterable[str], count: int) -> list[str]:
+    """Pick `count` bricks (all, if there are no more) that hardly change when bricks are added, sorted.
+
+    Those with the lowest sha256 of their names: as good as random, and nothing has to be remembered.
+    """
+    return sorted(sorted(set(bricks), key=lambda name: hashlib.sha256(name.encode()).digest())[:count])

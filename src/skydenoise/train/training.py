@@ -1,0 +1,205 @@
+"""What stays the same through a training: patches and their order, noise, stretch, loss."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.parallel import DistributedDataParallel
+
+from skydenoise import __version__
+from skydenoise.config import PatchSettings, PredictSettings, check_together
+from skydenoise.errors import SettingsError
+from skydenoise.network import ModelDescription, Network
+from skydenoise.network.device import can_compile, device_name
+from skydenoise.noise import NoiseModel
+from skydenoise.patches import POSITIONS, PatchSet
+from skydenoise.stretch import Stretch
+from skydenoise.train.checkpoint import TrainState
+from skydenoise.train.job import TrainJob
+from skydenoise.train.loader import Feed
+from skydenoise.train.loss import Criterion
+from skydenoise.train.pairs import NoiseSource, Pair, identity_pair, patch_seeds, recorrupted_pair
+from skydenoise.train.ranks import Ranks
+
+Array = NDArray[Any]
+
+VALIDATION_EPOCH = 2**32 - 1
+"""Stands for the epoch in the noise seeds of the held-out patches: they see the same noise every time."""
+
+
+class Course:
+    """What stays the same through a training: patches and their order, noise, stretch, loss.
+
+    steps, epoch_steps : optimiser steps of the training, and of one epoch
+    fingerprint : digest of all that decides on the result; a checkpoint of another one is not taken
+
+    Raises
+    ------
+    SettingsError : settings that are impossible together or with these patches
+    """
+
+    def __init__(self, job: TrainJob, ranks: Ranks) -> None:
+        self.job, self.ranks, settings = job, ranks, job.settings
+        patches = PatchSet.open(job.patches)
+        noise = NoiseModel.read(job.noise)
+        check_possible(job, patches, noise, ranks.world)
+        self.noise = noise
+        self.stretch = Stretch(tuple(job.softening * sigma for sigma in noise.sigma_sky), noise.level)
+        self.criterion = Criterion(settings.loss, self.stretch, job.softening)
+        self.feed = Feed(patches, noise, ranks.device)
+        self.noise_source = NoiseSource(noise, patches.shape[1:], ranks.device)
+        order = np.random.default_rng(settings.seed).permutation(len(patches))
+        self.held_out, self.training = np.split(order, [held_out_count(len(patches), settings.validation)])
+        self.epoch_steps = len(self.training) // settings.batch_size
+        self.steps = settings.epochs * self.epoch_steps
+        self.fingerprint = fingerprint(job)
+
+    def distributed(self, network: Network) -> nn.Module:
+        """`network`, its gradients averaged over the ranks."""
+        if self.ranks.world == 1:
+            return network
+        return DistributedDataParallel(
+            network, [self.ranks.device] if self.ranks.device.type == "cuda" else None
+        )
+
+    def batches(self, done: int) -> Iterator[tuple[Array, Tensor, Tensor]]:
+        """Yield this rank's share of each step's patches, image and sigma, from step `done` on."""
+        return self.feed.batches(self._shares(done))
+
+    def _shares(self, done: int) -> Iterator[Array]:
+        """Numbers of this rank's patches in each step from `done` on; each epoch has an order of its own."""
+        size = self.job.settings.batch_size
+        share = size // self.ranks.world
+        order = self._order(done // self.epoch_steps)
+        for step in range(done, self.steps):
+            epoch, batch = divmod(step, self.epoch_steps)
+            if batch == 0:
+                order = self._order(epoch)
+            first = batch * size + self.ranks.rank * share
+            yield order[first : first + share]
+
+    def _order(self, epoch: int) -> Array:
+        return np.random.default_rng([self.job.settings.seed, epoch]).permutation(self.training)
+
+    def pair(self, patches: Array, image: Tensor, sigma: Tensor, epoch: int) -> Pair:
+        """Input and target of these patches in an epoch, in a random orientation."""
+        settings = self.job.settings
+        seeds, orientations = patch_seeds(settings.seed, epoch, patches.tolist())
+        if settings.objective == "identity":
+            return identity_pair(image, sigma).oriented(orientations)
+        unit_noise = self.noise_source.draw(seeds)  # (n, band, y, x)
+        return recorrupted_pair(image, sigma, unit_noise, settings.recorruption).oriented(orientations)
+
+    def loss(self, network: Callable[[Tensor], tuple[Tensor, ...]], pair: Pair) -> Tensor:
+        """Loss of a network, (), in the precision of the settings."""
+        with self.autocast():
+            outputs = network(self.stretch.forward(pair.source))  # (n, band, y / 2**k, x / 2**k) each
+        return self.criterion(outputs, pair)
+
+    def loss_of(self, network: nn.Module) -> Callable[[Pair], Tensor]:
+        """`loss` of this network; where the settings say so its kernels are fused (torch.compile).
+
+        Compiled for full batches alone: validation, whose last batch is smaller, takes `loss`.
+        """
+        loss = partial(self.loss, network)
+        return torch.compile(loss, dynamic=False) if self.fuses else loss
+
+    @property
+    def fuses(self) -> bool:
+        """Whether the settings ask for fused kernels, and this device and machine can make them."""
+        return self.job.settings.fuse and self.ranks.device.type == "cuda" and can_compile()
+
+    def autocast(self) -> torch.autocast:
+        """The precision of the network: bfloat16 on a GPU unless the settings say otherwise."""
+        return torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=self.reduced)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether that is bfloat16."""
+        precision = self.job.settings.precision
+        return precision == "bfloat16" or (precision == "auto" and self.ranks.device.type == "cuda")
+
+    @torch.no_grad()
+    def validation(self, state: TrainState) -> float | None:
+        """Mean loss of the averaged weights on the held-out patches; None if there are none."""
+        if len(self.held_out) == 0:
+            return None
+        mine = self.held_out[self.ranks.rank :: self.ranks.world]
+        size = self.job.settings.batch_size
+        groups = (mine[first : first + size] for first in range(0, len(mine), size))
+        average = partial(functional_call, state.network, state.average)
+        total = torch.zeros((), device=self.ranks.device)
+        for patches, image, sigma in self.feed.batches(groups):
+            pair = self.pair(patches, image, sigma, VALIDATION_EPOCH)
+            total += len(patches) * self.loss(average, pair)
+        return float(self.ranks.mean(total)) * self.ranks.world / len(self.held_out)
+
+    def description(self, state: TrainState) -> ModelDescription:
+        """Of the trained model."""
+        last = state.rows[-1]
+        made: dict[str, str | int | float] = {
+            "version": __version__,
+            "steps": state.step,
+            "patches": len(self.training),
+            "seconds": round(state.seconds, 1),
+            "device": device_name(self.ranks.device),
+            "ranks": self.ranks.world,
+            "precision": "bfloat16" if self.reduced else "float32",
+            "torch": torch.__version__,
+            "settings": json.dumps(asdict(self.job.settings)),
+        }
+        for key in ("loss", "validation"):
+            if (value := last[key]) is not None:
+                made[key] = value
+        return ModelDescription(
+            self.job.architecture, self.noise.bands, self.stretch, self.noise, made | self.job.provenance
+        )
+
+
+def held_out_count(patches: int, fraction: float) -> int:
+    """Patches that are held out: `fraction` of all, at least one unless the fraction is 0."""
+    return max(1, round(fraction * patches)) if fraction > 0 else 0
+
+
+def fingerprint(job: TrainJob) -> str:
+    """Digest of what decides on the result: settings, noise and patches, not where things lie."""
+    content = json.loads(job.to_json())
+    for key in ("patches", "noise", "model", "log", "tensorboard", "provenance"):
+        del content[key]
+    for key in ("checkpoint_minutes", "snapshots"):
+        del content["settings"][key]
+    digest = hashlib.sha256(json.dumps([content, __version__], sort_keys=True).encode())
+    digest.update(job.noise.read_bytes())
+    digest.update((job.patches / POSITIONS).read_bytes())
+    return digest.hexdigest()
+
+
+def check_possible(job: TrainJob, patches: PatchSet, noise: NoiseModel, world: int) -> None:
+    """Raise SettingsError where settings, patches, noise and number of ranks do not go together."""
+    bands, height, width = patches.shape
+    architecture, settings = job.architecture, job.settings
+    edges = PatchSettings(size=math.gcd(height, width))
+    check_together(architecture, edges, settings, PredictSettings(tile=architecture.stride, overlap=0))
+    left = len(patches) - held_out_count(len(patches), settings.validation)
+    if not architecture.bands == bands == len(noise.bands):
+        problem = f"model.bands: {architecture.bands}, the patches have {bands}, the noise {len(noise.bands)}"
+    elif settings.batch_size > left:
+        problem = f"train.batch_size: {settings.batch_size} is more than the {left} patches left for training"
+    elif settings.batch_size % world:
+        problem = f"train.batch_size: {settings.batch_size} cannot be shared equally by {world} ranks"
+    elif not job.softening > 0:
+        problem = f"noise.softening: {job.softening} is not above 0"
+    else:
+        return
+    raise SettingsError(problem)

@@ -1,0 +1,354 @@
+import logging
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from skydenoise import paths
+from skydenoise.config import OutputSettings
+from skydenoise.errors import BrickError, SettingsError
+from skydenoise.io import Brick, Denoised, flag_bit, is_complete, read_brick, read_denoised, write_brick
+from skydenoise.io.fitsfile import kept_cards, read_survey_image, write_survey_image
+from skydenoise.io.rawbrick import write_raw
+
+NAME = "1410m032"
+BANDS = ("g", "r", "z")
+LOSSLESS = OutputSettings("lossless")
+PROVENANCE = {"model": "0123456789abcdef", "key": "k1", "tile": 128}
+
+
+def wcs_header() -> fits.Header:
+    header = fits.Header()
+    for axis, ctype, value in ((1, "RA---TAN", 141.0), (2, "DEC--TAN", -3.25)):
+        header[f"CTYPE{axis}"], header[f"CRVAL{axis}"], header[f"CRPIX{axis}"] = ctype, value, 60.5
+    header["CD1_1"], header["CD1_2"], header["CD2_1"], header["CD2_2"] = -7.2e-5, 0.0, 0.0, 7.2e-5
+    header["IMTYPE"], header["BUNIT"], header["MAGZERO"] = "image", "nanomaggy", 22.5
+    header["HISTORY"] = "taken on a clear night"
+    return header
+
+
+def brick(name: str = NAME, bands: tuple[str, ...] = BANDS, shape: tuple[int, int] = (110, 125)) -> Brick:
+    generator = np.random.default_rng(1)
+    image = generator.normal(0, 0.01, (len(bands), *shape)).astype(np.float32)
+    invvar = generator.uniform(5e3, 1e4, image.shape).astype(np.float32)
+    invvar[:, :20, :30] = 0
+    image[invvar == 0] = 0
+    return Brick(name, bands, image, invvar, np.zeros(image.shape, bool), (wcs_header(),) * len(bands))
+
+
+def denoised(of: Brick) -> Denoised:
+    sigma = np.where(of.invvar > 0, np.float32(0.001234567), np.float32(np.nan))
+    flags = np.random.default_rng(2).integers(0, 1 << 12, of.shape).astype(np.int32)
+    return Denoised(of.image, sigma, flags)
+
+
+def replace_band(cache: Path, kind: str, band: str, data: np.ndarray, header: fits.Header) -> None:
+    write_survey_image(paths.raw_file(cache, NAME, kind, band), data, header, output=LOSSLESS)
+
+
+def test_a_written_brick_comes_back(tmp_path: Path) -> None:
+    written = brick()
+    write_raw(tmp_path, written, LOSSLESS)
+    found = read_brick(tmp_path, NAME, BANDS)
+    np.testing.assert_array_equal(found.image, written.image)
+    np.testing.assert_array_equal(found.invvar, written.invvar)
+    assert (found.name, found.bands, found.shape) == (NAME, BANDS, (110, 125))
+    assert found.image.dtype == found.invvar.dtype == np.float32
+    assert found.headers[0]["CRVAL1"] == 141.0
+    assert found.headers[2]["NAXIS1"] == 125
+    assert not found.masked.any()
+    np.testing.assert_array_equal(found.usable, written.invvar > 0)
+
+
+def test_bands_come_in_the_order_asked_for(tmp_path: Path) -> None:
+    write_raw(tmp_path, brick(), LOSSLESS)
+    np.testing.assert_array_equal(read_brick(tmp_path, NAME, ("z", "g")).image, brick().image[[2, 0]])
+
+
+def test_the_quantised_brick_is_as_good_as_the_survey_s(tmp_path: Path) -> None:
+    written = brick()
+    write_raw(tmp_path, written, OutputSettings())
+    found = read_brick(tmp_path, NAME, BANDS)
+    assert np.abs(found.image - written.image).max() <= 0.5001e-4
+    np.testing.assert_allclose(found.invvar, written.invvar, rtol=2e-4)
+    np.testing.assert_array_equal(found.invvar == 0, written.invvar == 0)
+
+
+def test_broken_pixels_count_as_no_data_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_raw(tmp_path, brick(), LOSSLESS)
+    image, invvar = brick().image[1], brick().invvar[1]
+    image[50, 50], invvar[60, 60], invvar[70, 70], invvar[80, 80] = np.nan, np.nan, -1, 0
+    replace_band(tmp_path, "image", "r", image, wcs_header())
+    replace_band(tmp_path, "invvar", "r", invvar, wcs_header())
+    found = read_brick(tmp_path, NAME, BANDS)
+    for y in (50, 60, 70, 80):
+        assert (found.image[1, y, y], found.invvar[1, y, y]) == (0, 0)
+    assert np.isfinite(found.image).all()
+    assert "band r: 3 pixels" in caplog.text
+    assert "band g" not in [record.getMessage() for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_infinite_pixels_count_as_no_data(tmp_path: Path) -> None:
+    write_raw(tmp_path, brick(), LOSSLESS)
+    image, path = brick().image[1], paths.raw_file(tmp_path, NAME, "image", "r")
+    image[50, 50] = np.inf
+    fits.PrimaryHDU(image, wcs_header()).writeto(path, overwrite=True)
+    found = read_brick(tmp_path, NAME, BANDS)
+    assert (found.image[1, 50, 50], found.invvar[1, 50, 50]) == (0, 0)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_saturated_and_bad_pixels_are_masked_in_their_band_alone(tmp_path: Path, named: bool) -> None:
+    bits = {"SATUR_R": 11, "ALLMASK_Z": 9} if named else {"SATUR_R": 3, "ALLMASK_Z": 7}
+    maskbits = np.ones(brick().shape, np.int16)  # NPRIMARY everywhere: no reason to mask
+    maskbits[40, 41] |= 1 << bits["SATUR_R"]
+    maskbits[42, 43] |= 1 << bits["ALLMASK_Z"]
+    write_raw(tmp_path, brick(), LOSSLESS)
+    header = fits.Header({f"MBIT_{bit}": name for name, bit in bits.items()} if named else {})
+    write_survey_image(paths.raw_file(tmp_path, NAME, "maskbits"), maskbits, header, output=LOSSLESS)
+    found = read_brick(tmp_path, NAME, BANDS)
+    assert np.argwhere(found.masked).tolist() == [[1, 40, 41], [2, 42, 43]]
+    assert not found.usable[1, 40, 41]
+
+
+def test_the_highest_bit_of_int16_maskbits_counts(tmp_path: Path) -> None:
+    maskbits = np.zeros(brick().shape, np.int16)
+    maskbits[40, 41] = -32768  # ALLMASK_I, bit 15
+    write_raw(tmp_path, brick(bands=("g", "i")), LOSSLESS, maskbits)
+    found = read_brick(tmp_path, NAME, ("g", "i"))
+    assert np.argwhere(found.masked).tolist() == [[1, 40, 41]]
+
+
+@pytest.mark.parametrize("bands", [("g", "r", "z"), ("i", "u", "N708")])
+def test_masked_pixels_are_written_and_read_for_any_band(tmp_path: Path, bands: tuple[str, ...]) -> None:
+    written = brick(bands=bands)
+    for index in range(3):
+        written.masked[index, 30 + index, 40] = True
+    write_raw(tmp_path, written, LOSSLESS)
+    np.testing.assert_array_equal(read_brick(tmp_path, NAME, bands).masked, written.masked)
+
+
+def test_without_maskbits_nothing_is_masked_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_raw(tmp_path, brick(), LOSSLESS)
+    with caplog.at_level(logging.INFO):
+        assert not read_brick(tmp_path, NAME, BANDS).masked.any()
+    assert "no maskbits file" in caplog.text
+
+
+def no_file(cache: Path) -> None:
+    paths.raw_file(cache, NAME, "image", "r").unlink()
+
+
+def empty(cache: Path) -> None:
+    paths.raw_file(cache, NAME, "image", "r").write_bytes(b"")
+
+
+def truncated(cache: Path) -> None:
+    path = paths.raw_file(cache, NAME, "invvar", "r")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def no_fits(cache: Path) -> None:
+    paths.raw_file(cache, NAME, "image", "r").write_text("<html>404</html>" * 500)
+
+
+def no_valid_pixel(cache: Path) -> None:
+    replace_band(cache, "invvar", "r", np.zeros((110, 125), np.float32), wcs_header())
+
+
+def negative_invvar(cache: Path) -> None:
+    replace_band(cache, "invvar", "r", np.full((110, 125), -1, np.float32), wcs_header())
+
+
+def nowhere_finite(cache: Path) -> None:
+    image = np.full((110, 125), np.nan, np.float32)
+    image[::2] = np.inf
+    path = paths.raw_file(cache, NAME, "image", "r")
+    fits.PrimaryHDU(image, wcs_header()).writeto(path, overwrite=True)
+
+
+def other_shape(cache: Path) -> None:
+    for kind in ("image", "invvar"):
+        replace_band(cache, kind, "r", np.ones((110, 124), np.float32), wcs_header())
+
+
+def other_invvar_shape(cache: Path) -> None:
+    replace_band(cache, "invvar", "r", np.ones((109, 125), np.float32), wcs_header())
+
+
+def no_wcs(cache: Path) -> None:
+    replace_band(cache, "image", "r", brick().image[1], fits.Header({"BUNIT": "nanomaggy"}))
+
+
+def no_pixel_scale(cache: Path) -> None:
+    header = wcs_header()
+    for key in ("CD1_1", "CD1_2", "CD2_1", "CD2_2"):
+        del header[key]
+    replace_band(cache, "image", "r", brick().image[1], header)
+
+
+def no_sky(cache: Path) -> None:
+    header = wcs_header()
+    header["CTYPE1"], header["CTYPE2"] = "WAVE", "SLIT"
+    replace_band(cache, "image", "r", brick().image[1], header)
+
+
+@pytest.mark.parametrize(
+    ("harm", "cause"),
+    [
+        (no_file, "no file"),
+        (empty, "the file is empty (snakemake retry_skipped, then the same command fetches it again)"),
+        (truncated, "truncated"),
+        (no_fits, "no FITS file"),
+        (no_valid_pixel, "no valid pixel (nowhere a finite value with invvar above 0)"),
+        (negative_invvar, "no valid pixel"),
+        (nowhere_finite, "no valid pixel"),
+        (other_shape, "shape (110, 124) (y, x) differs from (110, 125) of band g"),
+        (other_invvar_shape, "different shapes"),
+        (no_wcs, "no usable WCS: CTYPE1"),
+        (no_pixel_scale, "no usable WCS: CD1_1"),
+        (no_sky, "not celestial"),
+    ],
+)
+def test_bad_input_gives_one_line_with_brick_band_and_cause(tmp_path: Path, harm, cause: str) -> None:
+    write_raw(tmp_path, brick(), LOSSLESS)
+    harm(tmp_path)
+    with pytest.raises(BrickError) as caught:
+        read_brick(tmp_path, NAME, BANDS)
+    line = str(caught.value)
+    assert line.startswith(f"brick {NAME}, band r, ")
+    assert "legacysurvey-1410m032-" in line
+    assert cause in line
+    assert "\n" not in line
+
+
+def test_maskbits_of_another_shape_are_refused(tmp_path: Path) -> None:
+    write_raw(tmp_path, brick(), LOSSLESS, maskbits=np.zeros((9, 9), np.int32))
+    with pytest.raises(BrickError, match="different shapes"):
+        read_brick(tmp_path, NAME, BANDS)
+
+
+@pytest.mark.parametrize("output", [OutputSettings(), OutputSettings("rice", 1e-3), LOSSLESS])
+def test_a_denoised_brick_comes_back(tmp_path: Path, output: OutputSettings) -> None:
+    written = denoised(brick())
+    paths = write_brick(tmp_path, brick(), written, output, PROVENANCE)
+    assert [path.name for path in paths[-2:]] == [
+        f"skydenoise-{NAME}-sigma-z.fits.fz",
+        f"skydenoise-{NAME}-flags.fits.fz",
+    ]
+    assert sorted(tmp_path.rglob("*.fits.fz")) == sorted(paths)
+    found = read_denoised(tmp_path, NAME, BANDS)
+    half = 0.5001 * output.step if output.compression == "rice" else 0
+    assert np.abs(found.image - written.image).max() <= half
+    assert (found.image[brick().invvar == 0] == 0).all()
+    np.testing.assert_array_equal(np.isnan(found.sigma), np.isnan(written.sigma))
+    assert np.nanmax(np.abs(found.sigma - written.sigma)) <= 0.1 * half
+    np.testing.assert_array_equal(found.flags, written.flags)
+    assert found.flags.dtype == np.int32
+
+
+def test_headers_keep_every_card_and_say_what_was_done(tmp_path: Path) -> None:
+    write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), PROVENANCE)
+    _, header = read_survey_image(paths.coadd_file(tmp_path, NAME, "image", "r"))
+    original = [card.image for card in kept_cards(wcs_header())]
+    assert [card.image for card in kept_cards(header)][: len(original)] == original
+    assert (header["SDMODEL"], header["SDKEY"], header["SDTILE"]) == ("0123456789abcdef", "k1", 128)
+    assert "made this" in str(header["HISTORY"])
+    _, sigma = read_survey_image(paths.coadd_file(tmp_path, NAME, "sigma", "r"))
+    assert (sigma["IMTYPE"], sigma["BUNIT"], sigma["CRVAL1"]) == ("sigma", "nanomaggy", 141.0)
+
+
+def test_flags_name_their_bits(tmp_path: Path) -> None:
+    write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), PROVENANCE)
+    _, header = read_survey_image(paths.coadd_file(tmp_path, NAME, "flags"))
+    assert header["BITNM0"] == "NODATA_G"
+    assert header[f"BITNM{flag_bit('INPAINTED', 2)}"] == "INPAINTED_Z"
+    assert sum(key.startswith("BITNM") for key in header) == 12
+    assert "BUNIT" not in header
+
+
+def test_flag_bits() -> None:
+    assert [flag_bit(kind, 1) for kind in ("NODATA", "RECOVERED", "INPAINTED", "LOWCOV")] == [4, 5, 6, 7]
+    with pytest.raises(SettingsError, match="room for 7 bands"):
+        flag_bit("NODATA", 7)
+
+
+@pytest.mark.skipif(shutil.which("fitsverify") is None, reason="fitsverify (Debian package) is not installed")
+def test_fitsverify_has_no_complaint(tmp_path: Path) -> None:
+    long = PROVENANCE | {"settings": "threshold 5 4.5 4 4 4; " * 6}
+    for path in write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), long):
+        run = subprocess.run(["fitsverify", str(path)], capture_output=True, text=True)
+        assert "found 0 warning(s) and 0 error(s)" in run.stdout, run.stdout + run.stderr
+
+
+def test_complete_means_all_there_unharmed_and_of_this_key(tmp_path: Path) -> None:
+    assert not is_complete(tmp_path, NAME, BANDS, "k1")
+    paths = write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), PROVENANCE)
+    assert is_complete(tmp_path, NAME, BANDS, "k1")
+    assert not is_complete(tmp_path, NAME, BANDS, "k2")
+    for path in paths:
+        content = path.read_bytes()
+        path.write_bytes(content[:-2880])
+        assert not is_complete(tmp_path, NAME, BANDS, "k1")
+        path.unlink()
+        assert not is_complete(tmp_path, NAME, BANDS, "k1")
+        path.write_bytes(content)
+    assert is_complete(tmp_path, NAME, BANDS, "k1")
+
+
+def test_a_damaged_product_is_reported(tmp_path: Path) -> None:
+    paths = write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), PROVENANCE)
+    paths[0].write_bytes(b"")
+    with pytest.raises(BrickError, match=r"band g, .*image-g.fits.fz: the file is empty"):
+        read_denoised(tmp_path, NAME, BANDS)
+
+
+@pytest.mark.parametrize("size", [30_000, 100_000])
+def test_a_full_disk_gives_a_brick_error_and_no_partial_file(tmp_path: Path, size: int) -> None:
+    """A limit on the size of files, in a process of its own, is the full disk that any user can have."""
+    script = (
+        "import resource, signal, sys; sys.path.insert(0, sys.argv[1]);"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}));"
+        "import test_brick as t; from pathlib import Path;"
+        "b = t.brick(shape=(400, 400));"
+        "t.write_brick(Path(sys.argv[2]), b, t.denoised(b), t.OutputSettings(), t.PROVENANCE)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-B", "-c", script, str(Path(__file__).parent), str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert "skydenoise.errors.BrickError: brick 1410m032, " in run.stderr
+    assert "image-g.fits.fz: cannot be written: [Errno 27] File too large" in run.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != size
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder_gives_a_brick_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(BrickError, match="cannot be written"):
+        write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), PROVENANCE)
+
+
+def test_a_file_in_the_way_of_a_folder_gives_a_brick_error(tmp_path: Path) -> None:
+    (tmp_path / "coadd").write_text("in the way")
+    with pytest.raises(BrickError, match="cannot be written"):
+        write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), PROVENANCE)
+
+
+def test_shapes_that_do_not_fit_are_a_mistake_of_the_caller(tmp_path: Path) -> None:
+    wrong = denoised(brick(shape=(100, 100)))
+    with pytest.raises(ValueError, match="is expected"):
+        write_brick(tmp_path, brick(), wrong, OutputSettings(), PROVENANCE)

@@ -1,0 +1,285 @@
+"""One brick: what happens to its pixels, from the survey's to the denoised ones."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from skydenoise.config import Architecture, PredictSettings, RecoverSettings
+from skydenoise.errors import BrickError, SettingsError
+from skydenoise.io import Brick, flag_bit
+from skydenoise.network import ModelDescription
+from skydenoise.noise import NoiseModel
+from skydenoise.noise.levels import noise_levels
+from skydenoise.predict import Denoiser, denoise_brick
+from skydenoise.predict.denoise import choose_precision
+from skydenoise.predict.flags import low_coverage, within_reach
+from skydenoise.predict.uncertainty import Curve, UncertaintyModel
+from skydenoise.stretch import Stretch
+
+BANDS = ("g", "r", "z")
+SIGMA = 0.01
+TILE = 32
+
+
+class Identity(torch.nn.Module):
+    """Gives its input back, and counts the tiles it saw."""
+
+    tiles = 0
+
+    def forward(self, u):
+        self.tiles += len(u)
+        return (u, u)
+
+
+class Nothing(torch.nn.Module):
+    def forward(self, u):
+        return (torch.zeros_like(u),)
+
+
+class Broken(torch.nn.Module):
+    def forward(self, u):
+        return (u / 0,)
+
+
+def denoiser_of(network, **settings):
+    white = np.ones((1, 1))
+    noise = NoiseModel(
+        BANDS, (SIGMA,) * 3, (1.0,) * 3, np.ones((3, 1, 1)), np.stack([noise_levels(white, 5)] * 3)
+    )
+    architecture = Architecture(levels=2, outputs=1, skips=False)
+    description = ModelDescription(
+        architecture, BANDS, Stretch((3 * SIGMA,) * 3), noise, {}, sha256="ab" * 32
+    )
+    settings = {"tile": TILE, "overlap": 8, "batch_tiles": 3, "recover": RecoverSettings(False)} | settings
+    return Denoiser(network, description, PredictSettings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "skips", "device", "able", "chosen"),
+    [
+        ("auto", True, "cpu", True, "bfloat16"),
+        ("auto", True, "cpu", False, "float32"),
+        ("auto", True, "cuda", True, "float16"),
+        ("auto", True, "cuda", False, "float32"),
+        ("auto", False, "cuda", True, "float32"),
+        ("auto", False, "cpu", True, "float32"),
+        ("float32", True, "cpu", True, "float32"),
+        ("bfloat16", True, "cuda", False, "bfloat16"),
+    ],
+)
+def test_precision_suits_machine_and_network(wanted, skips, device, able, chosen, monkeypatch):
+    monkeypatch.setattr("skydenoise.predict.denoise.multiplies_bfloat16", lambda: able)
+    monkeypatch.setattr("skydenoise.predict.denoise.fuses", lambda device: able)
+    settings = PredictSettings(precision=wanted)
+    assert choose_precision(settings, Architecture(skips=skips), device) == chosen
+
+
+def test_as_many_tiles_go_through_at_once_as_suit_the_device():
+    automatic = denoiser_of(Identity(), batch_tiles="auto")
+    assert 1 <= automatic.batch_tiles < replace(automatic, device="cuda:1").batch_tiles
+    large = denoiser_of(Identity(), batch_tiles="auto", tile=512)
+    assert large.batch_tiles == 1 < replace(large, device="cuda").batch_tiles
+    on_gpu = replace(automatic, device="cuda")
+    assert on_gpu.batch_tiles < replace(on_gpu, precision="float16").batch_tiles
+    assert denoiser_of(Identity(), batch_tiles=7).batch_tiles == 7
+
+
+def brick_of(shape=(70, 90), seed=0):
+    image = np.random.default_rng(seed).normal(0, SIGMA, (3, *shape)).astype(np.float32)
+    invvar = np.full_like(image, SIGMA**-2)
+    return Brick("1410m032", BANDS, image, invvar, np.zeros(image.shape, bool), ())
+
+
+def has(denoised, flag, band):
+    return (denoised.flags >> flag_bit(flag, band)) & 1 == 1
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (33, 32), (70, 90), (96, 41)])
+def test_an_identity_network_gives_every_pixel_back(shape):
+    brick = brick_of(shape)
+    brick.image[1, 20, 20] = 1e4
+    denoised = denoise_brick(brick, denoiser_of(Identity()))
+    np.testing.assert_allclose(denoised.image, brick.image, rtol=1e-5, atol=1e-6 * SIGMA)
+    np.testing.assert_allclose(denoised.sigma, SIGMA, rtol=1e-6)
+    assert denoised.image.dtype == denoised.sigma.dtype == np.float32
+    assert denoised.flags.dtype == np.int32
+    assert not denoised.flags.any()
+
+
+def test_tiles_in_one_pass_do_not_matter():
+    brick = brick_of()
+    one, many = (denoise_brick(brick, denoiser_of(Identity(), batch_tiles=size)) for size in (1, 99))
+    np.testing.assert_array_equal(one.image, many.image)
+
+
+def test_the_bricks_own_pixels_stay_as_they_are():
+    brick = brick_of()
+    brick.invvar[:, :20] = 0
+    brick.masked[:, 30:33, 30:33] = True
+    before = brick.image.copy(), brick.invvar.copy()
+    denoise_brick(brick, denoiser_of(Identity(), recover=RecoverSettings()))
+    np.testing.assert_array_equal(brick.image, before[0])
+    np.testing.assert_array_equal(brick.invvar, before[1])
+
+
+def test_no_data_is_zero_without_sigma_and_flagged():
+    brick = brick_of()
+    for pixels in (brick.image, brick.invvar):
+        pixels[2, :, 50:] = 0
+    denoised = denoise_brick(brick, denoiser_of(Identity()))
+    empty = np.zeros(brick.shape, bool)
+    empty[:, 50:] = True
+    for band, expected in enumerate((~empty & empty, ~empty & empty, empty)):
+        np.testing.assert_array_equal(has(denoised, "NODATA", band), expected)
+        np.testing.assert_array_equal(np.isnan(denoised.sigma[band]), expected)
+        assert (denoised.image[band][expected] == 0).all()
+    assert not has(denoised, "INPAINTED", 2).any()
+
+
+def test_masked_pixels_are_inpainted_and_their_values_never_matter():
+    plain, saturated = brick_of(), brick_of()
+    for brick in (plain, saturated):
+        brick.masked[0, 30:36, 40:46] = True
+    saturated.image[0, 30:36, 40:46] = 1e5
+    settings = {"recover": RecoverSettings()}
+    one, other = (denoise_brick(brick, denoiser_of(Identity(), **settings)) for brick in (plain, saturated))
+    np.testing.assert_array_equal(one.image, other.image)
+    np.testing.assert_array_equal(has(one, "INPAINTED", 0), plain.masked[0])
+    np.testing.assert_array_equal(np.isnan(one.sigma[0]), plain.masked[0])
+    assert np.abs(one.image[0][plain.masked[0]]).max() < 3 * SIGMA
+    assert one.image[0][plain.masked[0]].any()
+    assert not has(one, "INPAINTED", 1).any()
+
+
+def test_masked_pixels_without_coverage_are_inpainted_near_measured_ones_only():
+    brick = brick_of((96, 128))
+    brick.masked[1, :, 60:] = True
+    for pixels in (brick.image, brick.invvar):
+        pixels[1, :, 60:] = 0
+    denoised = denoise_brick(brick, denoiser_of(Identity()))
+    reach = TILE // 2
+    assert has(denoised, "INPAINTED", 1)[:, 60 : 60 + reach].all()
+    assert has(denoised, "NODATA", 1)[:, 60 + reach :].all()
+    assert not has(denoised, "INPAINTED", 1)[:, 60 + reach :].any()
+    assert (denoised.image[1, :, 60 + reach :] == 0).all()
+    assert np.isnan(denoised.sigma[1, :, 60:]).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), reach=st.integers(1, 40), size=st.tuples(*[st.integers(1, 70)] * 2))
+def test_pixels_within_reach_are_those_that_a_filter_finds(seed, reach, size):
+    generator = np.random.default_rng(seed)
+    usable = generator.random(size) < generator.choice([0.0, 1e-3, 1e-2, 0.5])
+    chosen = generator.random(size) < 0.3
+    reached = ndimage.maximum_filter(usable.astype(np.uint8), 2 * reach + 1, mode="constant") > 0
+    np.testing.assert_array_equal(within_reach(chosen, usable, reach), chosen & reached)
+
+
+@given(st.lists(st.floats(0.0, 1e3, width=32, exclude_min=True), min_size=1, max_size=30))
+def test_low_coverage_is_below_a_share_of_numpys_median(values):
+    invvar = np.array([[values]], dtype=np.float32)
+    expected = invvar < 0.5 * np.median(invvar.astype(np.float64))
+    np.testing.assert_array_equal(low_coverage(invvar, 0.5), expected)
+
+
+def test_low_coverage_is_flagged_against_the_bands_own_median():
+    brick = brick_of()
+    brick.invvar[1] *= 100
+    brick.invvar[0, 5:9, 5:9] *= 0.2
+    brick.invvar[0, 12:14] *= 0.3
+    denoised = denoise_brick(brick, denoiser_of(Identity(), low_coverage=0.25))
+    expected = np.zeros(brick.shape, bool)
+    expected[5:9, 5:9] = True
+    np.testing.assert_array_equal(has(denoised, "LOWCOV", 0), expected)
+    assert not has(denoised, "LOWCOV", 1).any()
+
+
+def test_what_the_network_misses_is_put_back_and_flagged():
+    brick = brick_of((96, 96))
+    y, x = np.indices(brick.shape)
+    star = 40 * SIGMA * np.exp(-((y - 48) ** 2 + (x - 48) ** 2) / (2 * 2.0**2)).astype(np.float32)
+    brick.image[:] += star
+    denoised = denoise_brick(brick, denoiser_of(Nothing(), recover=RecoverSettings()))
+    core = star > 20 * SIGMA
+    for band in range(3):
+        assert has(denoised, "RECOVERED", band)[core].all()
+        assert abs(denoised.image[band][core].sum() / star[core].sum() - 1) < 0.1
+        assert has(denoised, "RECOVERED", band)[:20].mean() < 0.2
+    bare = denoise_brick(brick, denoiser_of(Nothing()))
+    assert not bare.image.any()
+    assert not bare.flags.any()
+
+
+def test_tiles_without_any_data_do_not_cost_a_pass():
+    brick, network = brick_of((32, 32 * 5)), Identity()
+    for pixels in (brick.image, brick.invvar):
+        pixels[:, :, 32:] = 0
+    denoised = denoise_brick(brick, denoiser_of(network, overlap=0))
+    assert network.tiles == 1
+    assert has(denoised, "NODATA", 0)[:, 32:].all()
+
+
+def test_calibrated_sigma_follows_the_noise_of_each_pixel():
+    brick = brick_of()
+    brick.invvar[:, :, 45:] /= 4
+    plain = denoiser_of(Nothing())
+    curve = Curve((0.0,), (0.1,))
+    model = UncertaintyModel(BANDS, (curve,) * 3, (curve,) * 3, plain.conditions)
+    sigma = denoise_brick(brick, replace(plain, uncertainty=model)).sigma
+    np.testing.assert_allclose(sigma[:, :, :45], 0.1 * SIGMA, rtol=1e-5)
+    np.testing.assert_allclose(sigma[:, :, 45:], 0.2 * SIGMA, rtol=1e-5)
+
+
+def test_uncertainty_of_other_settings_is_refused():
+    plain = denoiser_of(Nothing())
+    curve = Curve((0.0,), (0.1,))
+    model = UncertaintyModel(BANDS, (curve,) * 3, (curve,) * 3, plain.conditions)
+    with pytest.raises(SettingsError, match="measure it again"):
+        replace(plain, uncertainty=model, settings=replace(plain.settings, recover=RecoverSettings()))
+    replace(plain, uncertainty=model, settings=replace(plain.settings, batch_tiles=7))
+
+
+def test_a_tile_that_does_not_fit_the_network_is_refused():
+    with pytest.raises(SettingsError, match=r"predict.tile: 30 is not a multiple of the network's stride 4"):
+        denoiser_of(Identity(), tile=30)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda brick: brick_of((32, 31)), "image 31x32 is smaller than a tile of 32 (set predict.tile)"),
+        (lambda brick: replace(brick, bands=("r", "g", "z")), "its bands are r g z, the model's are g r z"),
+        (lambda brick: replace(brick, invvar=0 * brick.invvar), "not one usable pixel"),
+    ],
+)
+def test_a_brick_that_cannot_be_denoised_is_named_in_one_line(spoil, message):
+    with pytest.raises(BrickError) as caught:
+        denoise_brick(spoil(brick_of()), denoiser_of(Identity()))
+    assert str(caught.value).startswith("brick 1410m032: ")
+    assert message in str(caught.value)
+
+
+def test_a_network_gone_wrong_is_told_from_a_result():
+    with pytest.raises(BrickError, match="not finite"):
+        denoise_brick(brick_of(), denoiser_of(Broken()))
+
+
+def test_the_key_changes_with_all_that_changes_pixels():
+    plain = denoiser_of(Identity())
+    changed = [
+        replace(plain, settings=replace(plain.settings, overlap=9)),
+        replace(plain, settings=replace(plain.settings, recover=RecoverSettings())),
+        replace(plain, description=replace(plain.description, sha256="cd" * 32)),
+        replace(
+            plain,
+            uncertainty=UncertaintyModel(
+                BANDS, (Curve((0.0,), (0.1,)),) * 3, (Curve((0.0,), (0.1,)),) * 3, plain.conditions
+            ),
+        ),
+    ]
+    assert len({plain.key, *(other.key for other in changed)}) == 5
+    assert denoiser_of(Nothing()).key == plain.key

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from skydenoise import paths
+from skydenoise.errors import SettingsError
+
+
+def test_names_follow_the_survey() -> None:
+    cache = Path("raw")
+    assert paths.raw_file(cache, "1410m032", "image", "g") == Path(
+        "raw/141/1410m032/legacysurvey-1410m032-image-g.fits.fz"
+    )
+    assert paths.raw_file(cache, "1410m032", "maskbits").name == "legacysurvey-1410m032-maskbits.fits.fz"
+
+
+def test_names_of_products() -> None:
+    root = Path("results/run")
+    folder = Path("results/run/coadd/000/0001p002")
+    assert paths.coadd_file(root, "0001p002", "sigma", "z") == folder / "skydenoise-0001p002-sigma-z.fits.fz"
+    assert paths.coadd_file(root, "0001p002", "flags") == folder / "skydenoise-0001p002-flags.fits.fz"
+    assert paths.truth_file(root, "0001p002", "r") == root / "truth/000/0001p002/truth-0001p002-r.fits.fz"
+    assert paths.truth_catalogue(root, "0001p002") == root / "truth/000/0001p002/truth-0001p002.ecsv"
+
+
+def test_addresses_of_a_release() -> None:
+    survey = paths.Survey("https://example.org/legacysurvey/", "dr9", "south")
+    root = "https://example.org/legacysurvey/dr9"
+    folder = f"{root}/south/coadd/141/1410m032"
+    assert survey.file("1410m032", "invvar", "r") == f"{folder}/legacysurvey-1410m032-invvar-r.fits.fz"
+    assert survey.checksums("1410m032") == f"{folder}/legacysurvey_dr9_south_coadd_141_1410m032.sha256sum"
+    assert survey.all_bricks == f"{root}/survey-bricks.fits.gz"
+    assert survey.region_bricks == f"{root}/south/survey-bricks-dr9-south.fits.gz"
+
+
+@pytest.mark.parametrize("name", ["1410m032", "0001p002", "3599p900"])
+def test_survey_names_pass(name: str) -> None:
+    assert paths.check_brick_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "1410x032", "141m032", "1410m0321", "../1410m032", "1410m032\n", " 1410m032"]
+)
+def test_other_names_never_become_paths(name: str) -> None:
+    with pytest.raises(SettingsError, match="is not of the form"):
+        paths.check_brick_name(name)
+
+
+@pytest.mark.parametrize("name", ["A", "sdss-2010H", "NGC_1234+x.y"])
+def test_free_names_of_other_images(name: str) -> None:
+    assert paths.check_brick_name(name, survey=False) == name
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a b", "a" * 65, "", "a\n", "é"])
+def test_free_names_are_harmless(name: str) -> None:
+    with pytest.raises(SettingsError, match="is not of the form"):
+        paths.check_brick_name(name, survey=False)
+
+
+@pytest.mark.parametrize("name", ["", "g/r", "g-r", "..", "123456789", "g\n"])
+def test_band_names_are_harmless(name: str) -> None:
+    with pytest.raises(SettingsError, match="is not of the form"):
+        paths.check_band_name(name)
+    assert paths.check_band_name("N708") == "N708"
