@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.pictures.draw import save_figure
+from skydenoise.evaluate.figures.panels import save_figure
 from skydenoise.stacks.stack import Stack, open_stack
 from skydenoise.stacks.table import StackFile
 

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-
 from skydenoise.evaluate.pictures.colour import Composite, composite
 from skydenoise.evaluate.pictures.draw import (
     FRAME,
@@ -21,6 +20,7 @@ from skydenoise.evaluate.pictures.draw import (
 )
 from skydenoise.evaluate.pictures.zones import Zone, choose_zones
 from skydenoise.evaluate.scene import Image
+
 from skydenoise.io import Brick, Denoised
 
 PANEL = 2.4
