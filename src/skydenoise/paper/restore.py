@@ -15,7 +15,7 @@ from skydenoise.io import Brick
 from skydenoise.io.atomic import write_json
 from skydenoise.paper.files import DENOISED, MODEL, NOISY, PEER, SNAPSHOT, read_data, read_noise, save_array
 from skydenoise.predict import load_denoiser
-from skydenoise.predict.denoise import restore
+from skydenoise.predict.denoise import estimate_sky
 from skydenoise.stacks.frames import frame_brick
 from skydenoise.stacks.stack import open_stack
 from skydenoise.train.snapshots import snapshots
@@ -38,7 +38,7 @@ def denoise_variant(frames: Path, folder: Path, settings: PredictSettings) -> No
 def denoiser(model: Path, settings: PredictSettings) -> Method:
     """Method of a model's folder: the package's own prediction of any pixel."""
     loaded = load_denoiser(model, settings)
-    return lambda brick: restore(brick, loaded)[0]
+    return lambda brick: estimate_sky(brick, loaded.description.noise, loaded)[0]
 
 
 def denoise_last(frames: Path, count: int, method: Method, path: Path) -> None:
