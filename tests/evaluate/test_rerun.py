@@ -46,7 +46,9 @@ def denoiser():
     architecture = Architecture(bands=2, levels=2, outputs=1, skips=False)
     linear = Stretch(1e4)  # asinh is a straight line this far below the softening
     description = ModelDescription(architecture, BANDS, linear, noise, {}, sha256="ab" * 32)
-    settings = PredictSettings(tile=64, overlap=24, recover=RecoverSettings(enabled=False))
+    settings = PredictSettings(
+        tile=64, overlap=24, recover=RecoverSettings(enabled=False), background="remove"
+    )
     return Denoiser(Dimming(), description, settings)
 
 
