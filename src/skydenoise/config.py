@@ -150,7 +150,7 @@ class RecoverSettings:
 
     enabled: bool = True
     scales: int = 5
-    threshold: tuple[float, ...] = (5.0, 5.0, 4.5, 4.5, 4.5)
+    threshold: tuple[float, ...] = (5.2, 5.2, 4.75, 4.75, 4.75)
     growth: float = 3.0
 
     def __post_init__(self) -> None:
