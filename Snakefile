@@ -20,7 +20,6 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/mosaic.smk"
 include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/paper.smk"
 
 
 localrules:

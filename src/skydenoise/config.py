@@ -150,7 +150,7 @@ class RecoverSettings:
 
     enabled: bool = True
     scales: int = 5
-    threshold: tuple[float, ...] = (5.0, 5.0, 4.5, 4.5, 4.5)
+    threshold: tuple[float, ...] = (5.2, 5.2, 4.75, 4.75, 4.75)
     growth: float = 3.0
 
     def __post_init__(self) -> None:
@@ -179,6 +179,9 @@ class PredictSettings:
         a CPU that multiplies it, float16 in all convolutions on a GPU that kernels are made for, else float32
     low_coverage : a pixel whose invvar is below this fraction of its band's median is flagged LOWCOV
     recover : see RecoverSettings
+    background : "keep" puts the smooth plane of the residual back, whole; "remove" (the paper's) lets the
+        network flatten gradients and diffuse light
+    foreign_noise : what becomes of a brick whose noise the model was not trained for: "warn" or "skip"
     """
 
     tile: int = 256
@@ -187,8 +190,18 @@ class PredictSettings:
     precision: str = "auto"
     low_coverage: float = 0.25
     recover: RecoverSettings = RecoverSettings()
+    background: str = "keep"
+    foreign_noise: str = "warn"
 
     def __post_init__(self) -> None:
+        _require(
+            self.background in ("keep", "remove"),
+            f"predict.background: {self.background!r} is not 'keep' or 'remove'",
+        )
+        _require(
+            self.foreign_noise in ("warn", "skip"),
+            f"predict.foreign_noise: {self.foreign_noise!r} is not 'warn' or 'skip'",
+        )
         _require(self.tile >= 1, f"predict.tile: {self.tile} is below 1")
         if isinstance(self.batch_tiles, str):
             _require(

@@ -9,7 +9,9 @@ import jsonschema
 import yaml
 from snakemake.utils import validate
 
-SOURCE_FOLDER = str(Path(workflow.basedir) / "src")
+# not workflow.basedir, which is another one where this workflow is a module of another
+REPOSITORY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+SOURCE_FOLDER = str(REPOSITORY / "src")
 # Jobs start Python anew, here or on another machine: they shall find the package of this very checkout.
 sys.path.insert(0, SOURCE_FOLDER)
 os.environ.update(PYTHONPATH=SOURCE_FOLDER)
@@ -38,7 +40,7 @@ from skydenoise.config import (
     check_without_noise,
 )
 
-SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
+SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
 CPU_ENVIRONMENT = "../../envs/cpu.yaml"
 GPU_ENVIRONMENT = "../../envs/gpu.yaml"
 
@@ -276,19 +278,10 @@ def frame_products():
 
 
 def products():
-    """What `all` asks for: of skies, of stacks of frames, or of an experiment of the paper."""
-    if "paper" in config:
-        return list(rules.paper_report.output)
+    """What `all` asks for: of skies, or of stacks of frames."""
     if STACKS:
         return frame_products()
     return [rules.summary.output] + evaluation_products() + [mosaic_products()]
-
-
-def no_bricks(wildcards):
-    """Say what the target `dr8_figure` cannot do."""
-    raise WorkflowError(
-        "config: dr8_figure shows bricks of the sky; survey.files lists stacks of frames"
-    )
 
 
 def print_summary():
@@ -300,9 +293,8 @@ def print_summary():
         "quality, pictures": ROOT / "evaluation",
         "model": ROOT / "model",
         "skipped bricks": ROOT / "skipped.tsv",
-        "experiment": ROOT / "paper",
     }
-    for text in (ROOT / f"{part}summary.txt" for part in ("evaluation/", "", "paper/")):
+    for text in (ROOT / f"{part}summary.txt" for part in ("evaluation/", "")):
         if text.exists():
             print(text.read_text())
     for what, where in products.items():

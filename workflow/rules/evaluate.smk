@@ -6,7 +6,6 @@ out  <results>/evaluation/residual.ecsv                                         
      <results>/evaluation/{quality,photometry,colours,coverage}.ecsv, summary.txt   against the truth
      <results>/evaluation/{detection,completeness,purity,stars}.ecsv                against the truth
      <results>/evaluation/pictures/<brick>-<view>.png and the plots, all of them in the report
-     <results>/paper/dr8-<brick>.png, .ecsv   on demand (target dr8_figure): raw above restored, the paper's Fig. 11
 """
 
 EVALUATION = f"{RESULTS}/evaluation"
@@ -195,47 +194,3 @@ rule training_curve:
         runtime=growing(10),
     script:
         "../scripts/training_curve.py"
-
-
-rule dr8_brick:
-    """The paper's Fig. 11 of one brick, on demand, and its claims in numbers."""
-    input:
-        manifest=lambda wildcards: predicted([wildcards.brick]),
-    output:
-        picture=report(
-            f"{RESULTS}/paper/dr8-{{brick}}.png",
-            caption="../report/dr8.rst",
-            category="Pictures",
-            labels={"brick": "{brick}", "view": "raw and restored, by band"},
-        ),
-        measures=f"{RESULTS}/paper/dr8-{{brick}}.ecsv",
-    log:
-        f"{RESULTS}/logs/paper/dr8-{{brick}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/paper/dr8-{{brick}}.tsv"
-    wildcard_constraints:
-        brick="|".join(re.escape(name) for name in BRICKS["predict"]),
-    conda:
-        CPU_ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
-    params:
-        bands=BANDS,
-        cache=CACHE,
-        root=ROOT,
-        credit=CREDIT,
-        recorded=recorded(CREDIT),
-    script:
-        "../scripts/dr8_brick.py"
-
-
-localrules:
-    dr8_figure,
-
-
-rule dr8_figure:
-    """On demand: the paper's Fig. 11 of the bricks that this run evaluates."""
-    input:
-        no_bricks if STACKS else expand(rules.dr8_brick.output, brick=EVALUATED),

@@ -1,14 +1,17 @@
-from functools import partial
 from pathlib import Path
 
 from skydenoise.io import read_brick
 from skydenoise.io.manifest import Entry, needed, write_manifest
 from skydenoise.joblog import job_log
+from skydenoise.noise import without_background_level
 from skydenoise.patches import cut_patches
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
-    read = partial(read_brick, params.cache, bands=params.bands)
+
+    def read(name):
+        return without_background_level(read_brick(params.cache, name, params.bands))
+
     names = needed(snakemake.input.manifests, "patches")
     summary = cut_patches(names, read, params.settings, Path(snakemake.output.positions).parent)
     used = [Entry(name, "done") for name in names if name not in summary.skipped]

@@ -40,7 +40,7 @@ from skydenoise.evaluate.truth.stars import Shapes, star_shapes, star_table
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel
 from skydenoise.predict.calibrate import random_cutouts
-from skydenoise.predict.denoise import Denoiser, restore
+from skydenoise.predict.denoise import Denoiser, estimate_sky, noise_of
 from skydenoise.predict.tiles import TileGrid
 
 _log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ def evaluate_denoiser(
         return brick, denoised, list(random_cutouts(brick, per_brick, size, generator))
 
     def method(brick: Brick) -> Image:
-        return restore(brick, denoiser)[0]
+        return estimate_sky(brick, noise_of(brick, denoiser), denoiser)[0]
 
     seams, outlines, cutouts = [], {}, []
     for brick, denoised, parts in readable(names, read, step="evaluation"):
