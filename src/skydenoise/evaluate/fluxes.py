@@ -28,7 +28,7 @@ def snr_bins(name: str, edges: Sequence[float], above: Sequence[float]) -> list[
 
 
 def magnitude_edges(magnitude: Array, step: float) -> Array:
-    """Edges of bins `step` wide from the brightest to the faintest source; no bin, so one edge, without any."""
+    """Edges of bins `step` wide from the brightest source to the faintest; of none, one edge and no bin."""
     if not magnitude.size:
         return np.zeros(1)
     first, last = np.floor(magnitude.min() / step), np.floor(magnitude.max() / step)

@@ -33,7 +33,7 @@ def joined(parts: Sequence[T]) -> T:
 
 
 def selected(part: T, chosen: NDArray) -> T:
-    """The members `chosen`, a mask or indices along the last axis of every array of a mapping or dataclass."""
+    """Members of a mapping or dataclass of arrays. chosen : mask or indices along the last axes."""
     return _each_array(lambda values: values[0][..., chosen], [part])
 
 
@@ -138,7 +138,7 @@ def bootstrap_error(
 def bootstrap_row(
     names: Sequence[str], statistic: Statistic, sample: Array, generator: np.random.Generator
 ) -> dict[str, float]:
-    """Columns `<name>` and `<name>_err` of what `bootstrap_error` takes; NaN what is not finite or not known."""
+    """Columns `<name>` and `<name>_err` of what `bootstrap_error` takes; NaN where a value is not finite."""
     values = errors = np.full(len(names), np.nan)
     if sample.shape[1]:
         values, errors = statistic(sample), bootstrap_error(statistic, sample, generator)

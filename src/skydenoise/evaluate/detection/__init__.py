@@ -2,6 +2,6 @@
 
 `matched` filters images for point sources, `field` says where a brick is searched and what is there, `detect`
 finds the local maxima in all images, `matches` compares them with the truth. `completeness` gives thresholds
-and depths of that, `tables` lists them. `dual` measures fluxes where sources are found, `noise_search` searches
-pure noise.
+and depths of that, `tables` lists them. `dual` measures fluxes where sources are found, `noise_search` looks
+for sources in pure noise.
 """

@@ -144,13 +144,11 @@ def _on_bodies(x: Array, y: Array, strength: Array, field: SearchField) -> Itera
 
 def pool(parts: Sequence[Compared]) -> Compared:
     """Matches of all bricks together, their blocks numbered through; empty without a brick."""
-    shifted, first = [], 0
-    for part in parts:
-        shifted.append({key: _shifted(matches, first) for key, matches in part.items()})
-        first += next(iter(part.values())).blocks
-    return joined(shifted)
+    blocks = [next(iter(part.values())).blocks for part in parts]
+    numbered = zip(parts, np.cumsum(blocks) - blocks, strict=True)
+    return joined([{key: _shifted(part[key], first) for key in part} for part, first in numbered])
 
 
-def _shifted(matches: Matches, first: int) -> Matches:
-    blocks = {"detection_block": matches.detection_block, "source_block": matches.source_block}
-    return replace(matches, **{name: block + first for name, block in blocks.items()})
+def _shifted(part: Matches, first: int) -> Matches:
+    found, sources = part.detection_block + first, part.source_block + first
+    return replace(part, detection_block=found, source_block=sources)

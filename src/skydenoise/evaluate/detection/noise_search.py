@@ -24,8 +24,8 @@ def search_noise(
 ) -> tuple[Mapping[str, Peaks], float]:
     """What a method shows in a brick of pure noise (`noise_brick`), searched as `detect` does.
 
-    A denoised flux is shrunk towards zero, so that equal scores say nothing. To be fair count above thresholds
-    at which methods find as many sources (`completeness.equal_threshold`, a column of detection.ecsv).
+    A denoised flux is shrunk towards zero, so that equal scores say nothing. To be fair count above the
+    thresholds at which methods find as many sources (`completeness.equal_threshold`, in detection.ecsv).
 
     point_filter : with which the method's image is searched
     matched : the matched filter, whose error in the input is the unit of all scores

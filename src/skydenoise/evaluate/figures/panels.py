@@ -46,8 +46,8 @@ def plot_panels(rows: int, columns: int, size: tuple[float, float], **shared: An
 
 def plot_points(panel: Axes, x: NDArray, y: NDArray, error: NDArray, number: int, label: str) -> None:
     """Points of series `number` with errors, (n,) or (2, n), and no line."""
-    look = {"linestyle": "none", "markersize": 5, "capsize": 2, "label": label}
-    panel.errorbar(x, y, error, **look, **style(number))
+    look = style(number) | {"linestyle": "none", "markersize": 5, "capsize": 2, "label": label}
+    panel.errorbar(x, y, error, **look)
 
 
 def picture_panels(heights: Sequence[float], columns: int, width: float) -> tuple[Figure, Any]:
@@ -79,7 +79,7 @@ def show_pixels(panel: Axes, pixels: NDArray[np.uint8], scale: float, interpolat
     start, height = 0.05 * width, 0.05 * width
     bar = [start, start + length / scale], [height, height]
     panel.plot(*bar, color="white", linewidth=2, path_effects=OUTLINE)
-    text = {"color": "white", "fontsize": 7, "va": "bottom", "path_effects": OUTLINE}
+    text: dict[str, Any] = {"color": "white", "fontsize": 7, "va": "bottom", "path_effects": OUTLINE}
     panel.text(start, 1.3 * height, f"{length:g} arcsec", **text)
 
 

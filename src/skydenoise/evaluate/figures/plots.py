@@ -1,4 +1,4 @@
-"""Plots of the tables: flux bias, injected sources, spectrum of the residual, detections, curve of the training."""
+"""Plots of the tables: flux bias, injected sources, the residual, detections; curve of the training."""
 
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,9 @@ def bias_plot(table: Table, path: Path) -> None:
         for number, method in enumerate(methods):
             rows = _rows(table, band=band, method=method, binned_by="magnitude")
             rows = rows[np.asarray(rows["bias_percent_err"]) <= BIAS / 2]
-            low, high, *points = _columns(rows, "low", "high", "bias_percent", "bias_percent_err")
+            low, high, value, error = _columns(rows, "low", "high", "bias_percent", "bias_percent_err")
             centre = (low + high) / 2 + 0.06 * (number - (len(methods) - 1) / 2)
-            plot_points(panel, centre, *points, number, method)
+            plot_points(panel, centre, value, error, number, method)
         panel.set_xlabel("true magnitude (AB)")
     _bias_axis(panels[0])
     panels[0].set_ylabel("flux bias in the aperture (per cent)\ngrey: within 2 per cent")

@@ -40,8 +40,10 @@ class Zone:
 def _centred(title: str, y: float, x: float, size: int, shape: tuple[int, int]) -> Zone:
     """Zone around a position, pushed inside the brick."""
     size = min(size, *shape)
-    first = [min(max(round(at) - size // 2, 0), edge - size) for at, edge in zip((y, x), shape, strict=True)]
-    return Zone(title, *first, size)
+    first, second = (
+        min(max(round(at) - size // 2, 0), edge - size) for at, edge in zip((y, x), shape, strict=True)
+    )
+    return Zone(title, first, second, size)
 
 
 def detect(image: NDArray, usable: Mask, sigma: float) -> NDArray:
@@ -95,7 +97,7 @@ def faint_field(
     """
     band, size = len(brick.bands) // 2, min(size, *brick.shape)
     found = detect(image[band], brick.usable[band], sigma_sky[band])
-    usable = brick.usable.all(axis=0)
+    usable: Mask = np.logical_and.reduce(brick.usable)
     corners = product(*(range(0, edge - size + 1, max(1, size // 2)) for edge in brick.shape))
     zones = [Zone("faint field", y, x, size) for y, x in corners]
     zones = [each for each in zones if usable[each.window].all() and not any(map(each.touches, avoid))]
@@ -114,8 +116,8 @@ def saturated_star(brick: Brick, size: int) -> list[Zone]:
     if count == 0:
         return []
     largest = int(np.argmax(np.bincount(areas.ravel())[1:]))
-    middle = [(part.start + part.stop - 1) / 2 for part in find_objects(areas)[largest]]
-    return [_centred("largest saturated or bad area", *middle, size, brick.shape)]
+    y, x = ((part.start + part.stop - 1) / 2 for part in find_objects(areas)[largest])
+    return [_centred("largest saturated or bad area", y, x, size, brick.shape)]
 
 
 def choose_zones(brick: Brick, image: Image, sigma_sky: tuple[float, ...], size: int = 160) -> list[Zone]:

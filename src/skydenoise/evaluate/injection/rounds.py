@@ -89,8 +89,8 @@ def noise_peaks(
 ) -> tuple[list[Array], Array]:
     """Peaks in what a method makes of a cutout that holds noise alone, drawn with the measured covariance.
 
-    Returns heights in each band, (peaks,), in units of the pixel's noise in the input, and how many pixels were
-    searched, (band,).
+    Returns heights in each band, (peaks,), in units of the pixel's noise in the input, and how many pixels
+    were searched, (band,).
     """
     image, usable = method(noise_brick(cutout, noise, generator)), cutout.usable
     peaks = (image == ndimage.maximum_filter(image, (1, PEAK, PEAK))) & usable & (image > 0)

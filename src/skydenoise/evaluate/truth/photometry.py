@@ -1,4 +1,4 @@
-"""Photometric bias and scatter against the truth, of fluxes by magnitude and signal-to-noise, and of colours."""
+"""Photometric bias and scatter against the truth, of fluxes in bins and of colours."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -49,8 +49,8 @@ PHOTOMETRY_DEFINITIONS = {
     "snr": "F_true over the noise of the aperture in the input, from invvar and the measured correlation",
     "snr_measured": "F over that noise, of the isolated sources of the catalogue. What is chosen by what is "
     "measured must be true in the sum, so here bias is sum of F / sum of F_true, minus 1, and shift likewise",
-    "snr_detected": "as snr_measured, around every detection in the method's image, all bands together, "
-    "whatever its score (detection.ecsv), be it true or not, isolated or not; F_true is the noise-free image's",
+    "snr_detected": "as snr_measured, around every detection (detection.ecsv) in the method's image, all bands "
+    "together, whatever its score, be it true or not, isolated or not; F_true is the noise-free image's",
     "dual": "detected in the denoised image, all bands together, above the threshold of 90 % purity "
     "(detection.ecsv), measured on the noisy image at that place; F_true at the true one",
     "magnitude": "AB, from the catalogue's total flux",
@@ -120,7 +120,9 @@ def photometry_table(
     detected : apertures around what each method shows (`dual.measure_detected`), for the bins snr_detected
     """
     rows: list[dict[str, object]] = []
-    for method, flux in apertures.fluxes.items() if apertures else ():
+    if apertures is None:
+        return make_table(PHOTOMETRY_FIELDS, rows, PHOTOMETRY_DEFINITIONS)
+    for method, flux in apertures.fluxes.items():
         for band, name in enumerate(bands):
             good = apertures.good[band] & np.isfinite(flux[band])
             sample, noise = _sample(apertures, method, band, good), apertures.noise[band, good]
@@ -153,8 +155,10 @@ def _snr_bins(name: str) -> list[Bin]:
 
 def colour_table(apertures: Apertures | None, bands: Sequence[str], generator: np.random.Generator) -> Table:
     """Bias and scatter of the colours of neighbouring bands by method and bin; parameters as above."""
-    rows = []
-    for method, flux in apertures.fluxes.items() if apertures else ():
+    rows: list[dict[str, object]] = []
+    if apertures is None:
+        return make_table(COLOUR_FIELDS, rows, COLOUR_DEFINITIONS)
+    for method, flux in apertures.fluxes.items():
         good, snr = apertures.good, np.zeros(flux.shape)
         ratio = np.divide(flux, apertures.truth, out=np.full(flux.shape, np.nan), where=good)
         np.divide(apertures.truth, apertures.noise, out=snr, where=good)

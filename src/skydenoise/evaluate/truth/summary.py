@@ -21,9 +21,10 @@ def summary(quality: Table, photometry: Table) -> str:
     for row in quality:
         flux = fluxes.get((row["method"], row["band"]))
         bias, sources = ("-", 0) if flux is None else (_pair(flux, "bias_percent", 2), flux["sources"])
+        error, sky = _pair(row, "error", 3), _pair(row, "sky_rms", 3)
+        background = _pair(row, "background", 2, 1e4)
         lines.append(
-            f"{row['band']:<5} {row['method']:<10} {_pair(row, 'error', 3):>15} {_pair(row, 'sky_rms', 3):>15} "
-            f"{_pair(row, 'background', 2, 1e4):>17} {bias:>17} {sources:>8}"
+            f"{row['band']:<5} {row['method']:<10} {error:>15} {sky:>15} {background:>17} {bias:>17} {sources:>8}"
         )
     return "\n".join(lines)
 
