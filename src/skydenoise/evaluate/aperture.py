@@ -1,6 +1,6 @@
 """Sums of pixels in circles, and their noise."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import sep
@@ -18,12 +18,10 @@ ZERO_POINT = 22.5
 """AB magnitude of one nanomaggy."""
 
 
-def aperture_sums(images: NDArray | Sequence[NDArray], x: Array, y: Array) -> Array:
-    """Sums in circles of `RADIUS` around n 0-based positions; pixels at the rim are cut exactly.
+def aperture_sums(images: Iterable[NDArray], x: Array, y: Array) -> Array:
+    """Sums in circles of `RADIUS` around n 0-based positions, pixels cut exactly: (band, n) float64.
 
     images : (band, y, x)
-
-    Returns (band, n) float64.
     """
     planes = (np.ascontiguousarray(image, dtype=np.float64) for image in images)
     return np.stack([np.asarray(sep.sum_circle(plane, x, y, RADIUS, subpix=0)[0]) for plane in planes])
@@ -43,12 +41,8 @@ def aperture_noise(brick: Brick, noise: NoiseModel, x: Array, y: Array) -> Array
 
 
 def correlated_area(correlation: Array) -> float:
-    """Variance of the aperture's sum over noise of unit variance with a correlation (2L+1, 2L+1).
-
-    The area, but for pixels at the rim, if the noise is white.
-    """
-    weights = CircularAperture((0.0, 0.0), RADIUS).to_mask(method="exact").data
-    return variance_of_sum(weights, correlation)
+    """Variance of a sum over noise of unit variance with a correlation (2L+1, 2L+1)."""
+    return variance_of_sum(CircularAperture((0.0, 0.0), RADIUS).to_mask(method="exact").data, correlation)
 
 
 def variance_of_sum(weights: Array, correlation: Array) -> float:
@@ -60,5 +54,5 @@ def variance_of_sum(weights: Array, correlation: Array) -> float:
     pairs = fftconvolve(weights, weights[::-1, ::-1])
     reach, lag = pairs.shape[0] // 2, correlation.shape[0] // 2
     both = min(reach, lag)
-    inner = [slice(edge - both, edge + both + 1) for edge in (reach, lag)]
-    return float(np.sum(pairs[inner[0], inner[0]] * correlation[inner[1], inner[1]]))
+    near, far = (slice(edge - both, edge + both + 1) for edge in (reach, lag))
+    return float(np.sum(pairs[near, near] * correlation[far, far]))

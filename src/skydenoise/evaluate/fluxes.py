@@ -1,25 +1,43 @@
-"""Ratios of the fluxes of sources, in bins of magnitude and signal-to-noise ratio: bias, scatter, colours."""
+"""Measured over true fluxes of sources, in bins of magnitude or signal-to-noise ratio, and their colours."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from skydenoise.evaluate.statistics import Array, bootstrap_row, robust_scatter
-from skydenoise.evaluate.tables import Field
+from skydenoise.evaluate.statistics import BOOTSTRAP, Array, bootstrap_row, robust_scatter
+from skydenoise.evaluate.tables import METHOD, Field, with_errors
 
 Bin = tuple[str, float, float]
 """What is binned, lower and upper edge."""
 
-
-def bin_fields(binned_by: str) -> tuple[Field, ...]:
-    """Columns that name a bin; `binned_by` describes the first."""
-    return (
-        Field("binned_by", binned_by, dtype=str),
-        Field("low", "lower edge of the bin"),
-        Field("high", "upper edge of the bin"),
-        Field("sources", "sources in the bin", "", int),
-    )
+BIN_FIELDS = (
+    Field("binned_by", "magnitude or signal-to-noise ratio; _above: all above the lower edge", dtype=str),
+    Field("low", "lower edge of the bin"),
+    Field("high", "upper edge of the bin"),
+    Field("sources", "sources in the bin", "", int),
+)
+RATIO_FIELDS = with_errors(
+    BOOTSTRAP,
+    Field("bias_percent", "mean of F / F_true, minus 1", "%"),
+    Field("scatter_percent", "robust scatter of F / F_true", "%"),
+    Field("bias_mag", "-2.5 log10 of the mean of F / F_true: positive is too faint", "mag"),
+)
+COLOUR_FIELDS = (
+    METHOD,
+    Field("colour", "difference of the magnitudes in two bands", dtype=str),
+    *BIN_FIELDS,
+    *with_errors(
+        BOOTSTRAP,
+        Field("bias_mag", "difference of the bands' -2.5 log10 of the mean of F / F_true", "mag"),
+        Field("median_mag", "median of the error of the colour", "mag"),
+        Field("scatter_mag", "robust scatter of the error of the colour", "mag"),
+    ),
+)
+FLUX_DEFINITIONS = {
+    "robust scatter": "1.4826 times the median absolute deviation",
+    "errors": "standard deviation over bootstrap samples of the sources",
+}
 
 
 def snr_bins(name: str, edges: Sequence[float], above: Sequence[float]) -> list[Bin]:
@@ -36,7 +54,7 @@ def magnitude_edges(magnitude: Array, step: float) -> Array:
 
 
 def binned(sample: Array, values: Array, bins: Iterable[Bin]) -> Iterator[tuple[dict[str, object], Array]]:
-    """The columns of `bin_fields` and the members of each bin that has any.
+    """The columns of `BIN_FIELDS` and the members of each bin that has any.
 
     sample : (k, n), what is known of n sources
     values : (n,), by which they are binned
@@ -53,11 +71,13 @@ def magnitudes(ratio: Array) -> Array:
         return -2.5 * np.log10(np.maximum(ratio, 0))
 
 
-COLOUR_MEASURES = ("bias_mag", "median_mag", "scatter_mag")
+def ratio_statistics(ratio: Array, average: Array) -> list[Array]:
+    """Measures of `RATIO_FIELDS` from F / F_true, (..., n), and its average."""
+    return [100 * (average - 1), 100 * robust_scatter(ratio), magnitudes(average)]
 
 
-def colour_statistics(ratio: Array) -> Array:
-    """From F / F_true in two bands, (2, ..., n), `COLOUR_MEASURES` of the colour, (3, ...)."""
+def _colour_statistics(ratio: Array) -> Array:
+    """From F / F_true in two bands, (2, ..., n), the measures of `COLOUR_FIELDS`, (3, ...)."""
     blue, red = ratio
     with np.errstate(invalid="ignore"):
         error = magnitudes(blue) - magnitudes(red)
@@ -79,6 +99,7 @@ def colour_rows(
         good = np.isfinite(pair).all(axis=0)
         lower = snr[blue : blue + 2, good].min(axis=0)
         for columns, inside in binned(pair[:, good], lower, bins):
-            measured = bootstrap_row(COLOUR_MEASURES, colour_statistics, inside, generator)
-            rows.append({"colour": "-".join(names), **columns, **measured})
+            measures = ("bias_mag", "median_mag", "scatter_mag")
+            row = bootstrap_row(measures, _colour_statistics, inside, generator)
+            rows.append({"colour": "-".join(names), **columns, **row})
     return rows

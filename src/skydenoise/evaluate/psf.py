@@ -31,7 +31,7 @@ LOCUS = 1.08
 
 
 def moffat(fwhm: float) -> galsim.Moffat:
-    """The point spread function, of unit flux; `fwhm` in pixels, which are the unit of length."""
+    """The point spread function, of unit flux; lengths in pixels."""
     return galsim.Moffat(beta=BETA, fwhm=fwhm)
 
 

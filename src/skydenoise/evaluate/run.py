@@ -6,37 +6,28 @@ nothing could be measured. A brick that cannot be read is left out, and the log 
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from astropy.table import Table
 
 from skydenoise.config import EvaluationSettings
+from skydenoise.evaluate.detection import dual, tables
 from skydenoise.evaluate.detection.completeness import threshold_at_purity
 from skydenoise.evaluate.detection.detect import detect
-from skydenoise.evaluate.detection.dual import DUAL, SAME_DETECTION, above, measure_detected, with_dual
 from skydenoise.evaluate.detection.matched import moffats
 from skydenoise.evaluate.detection.matches import Compared, compare, pool
-from skydenoise.evaluate.detection.tables import completeness_table, detection_table, purity_table
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.injection.rounds import inject_many, known_fwhm
 from skydenoise.evaluate.injection.tables import injected_colours_table, injection_table, leak_table
-from skydenoise.evaluate.residual.overlaps import Product, overlap_pixels, overlap_sums, overlap_table
-from skydenoise.evaluate.residual.seams import seam_sums, seam_table
-from skydenoise.evaluate.residual.sure import sure_sums, sure_table
-from skydenoise.evaluate.residual.whiteness import residual_sums, residual_table
+from skydenoise.evaluate.residual import overlaps, seams, sure, whiteness
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.tables import write_table
+from skydenoise.evaluate.truth import photometry, pixels, smoothing, stars
 from skydenoise.evaluate.truth.catalogue import Apertures, combine, measure
 from skydenoise.evaluate.truth.known import KnownBrick, has_truth, read_known
-from skydenoise.evaluate.truth.photometry import colour_table, photometry_table
-from skydenoise.evaluate.truth.pixels import Sums, coverage_sums, coverage_table, pixel_sums, quality_table
-from skydenoise.evaluate.truth.smoothing import best_widths, smooth_bands
-from skydenoise.evaluate.truth.stars import Shapes, star_shapes, star_table
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel
 from skydenoise.predict.calibrate import random_cutouts
@@ -73,67 +64,55 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
         read = partial(read_known, cache, root, bands=bands)
         return readable(known_names, read, step="comparison with the truth")
 
-    widths = best_widths(bricks(), noise)
-    parts = []
+    widths = smoothing.best_widths(bricks(), noise)
+    errors, coverage, shapes, apertures, compared, detected = ([] for _ in range(6))
     for known in bricks():
-        smoothed = smooth_bands(known.brick, widths)
+        smoothed = smoothing.smooth_bands(known.brick, widths)
         methods = {NOISY: known.brick.image, GAUSSIAN: smoothed, DENOISED: known.denoised.image}
-        parts.append(_compare(known, methods, noise))
+        errors.append({method: pixels.pixel_sums(known, image, noise) for method, image in methods.items()})
+        coverage.append(pixels.coverage_sums(known, noise))
+        shapes.append(stars.star_shapes(known, methods, noise))
+        found = detect(known, methods, noise, moffats(known.psf_fwhm)) if known.psf_fwhm else None
+        apertures.append(dual.with_dual(measure(known, methods, noise), known, found, DENOISED))
+        if found:
+            compared.append(compare(found))
+            detected.append(dual.measure_detected(known, methods, noise, found))
+        else:
+            _log.warning("brick %s: its truth has no card PSFFWHM, so it is not searched", known.brick.name)
         _log.info("brick %s compared with its truth", known.brick.name)
-    smoothing = {(GAUSSIAN, band): width for band, width in zip(bands, widths, strict=True)}
-    _write(folder, quality=quality_table([part.pixels for part in parts], smoothing))
-    _write(folder, coverage=coverage_table([part.coverage for part in parts]))
-    _write_sources(parts, bands, folder)
+    widths_of = {(GAUSSIAN, band): width for band, width in zip(bands, widths, strict=True)}
+    _write(folder, quality=pixels.quality_table(errors, widths_of), coverage=pixels.coverage_table(coverage))
+    _write_sources(shapes, apertures, compared, detected, bands, folder)
 
 
-@dataclass(frozen=True, eq=False)
-class _Comparison:
-    """What is kept of a brick; `compared` and `detected` are empty if it could not be searched."""
-
-    pixels: dict[str, Sums]
-    coverage: Mapping[tuple[str, str], Array]
-    shapes: Shapes
-    apertures: Apertures
-    compared: Compared
-    detected: Mapping[str, Apertures]
-
-
-def _compare(known: KnownBrick, methods: Mapping[str, Image], noise: NoiseModel) -> _Comparison:
-    found = detect(known, methods, noise, moffats(known.psf_fwhm)) if known.psf_fwhm else None
-    if found is None:
-        _log.warning("brick %s: its truth has no card PSFFWHM, so it is not searched", known.brick.name)
-    return _Comparison(
-        pixels={method: pixel_sums(known, image, noise) for method, image in methods.items()},
-        coverage=coverage_sums(known, noise),
-        shapes=star_shapes(known, methods, noise),
-        apertures=with_dual(measure(known, methods, noise), known, found, DENOISED),
-        compared=compare(found) if found else {},
-        detected=measure_detected(known, methods, noise, found) if found else {},
-    )
-
-
-def _write_sources(parts: Sequence[_Comparison], bands: Sequence[str], folder: Path) -> None:
+def _write_sources(
+    shapes: Sequence[stars.Shapes],
+    apertures: Sequence[Apertures],
+    compared: Sequence[Compared],
+    detected: Sequence[Mapping[str, Apertures]],
+    bands: Sequence[str],
+    folder: Path,
+) -> None:
     generator = np.random.default_rng(0)  # the same bricks give the same tables again
-    _write(folder, stars=star_table([part.shapes for part in parts], bands, generator))
-    searched = [part for part in parts if part.compared]
-    compared = pool([part.compared for part in searched])
+    _write(folder, stars=stars.star_table(shapes, bands, generator))
+    matches = pool(compared)
     _write(
         folder,
-        detection=detection_table(compared, bands, generator),
-        completeness=completeness_table(compared, bands),
-        purity=purity_table(compared),
+        detection=tables.detection_table(matches, bands, generator),
+        completeness=tables.completeness_table(matches, bands),
+        purity=tables.purity_table(matches),
     )
-    pure = threshold_at_purity(compared[DENOISED, "+".join(bands)]) if compared else np.nan
-    sources = above(combine([part.apertures for part in parts]), {DUAL: pure}) if parts else None
-    detected = {
-        method: combine([part.detected[method] for part in searched], SAME_DETECTION)
-        for method in (searched[0].detected if searched else ())
+    pure = threshold_at_purity(matches[DENOISED, "+".join(bands)]) if matches else np.nan
+    sources = dual.above(combine(apertures), {dual.DUAL: pure}) if apertures else None
+    methods = detected[0] if detected else ()
+    shown = {
+        method: combine([brick[method] for brick in detected], dual.SAME_DETECTION) for method in methods
     }
     generator = np.random.default_rng(0)
     _write(
         folder,
-        photometry=photometry_table(sources, bands, generator, detected),
-        colours=colour_table(sources, bands, generator),
+        photometry=photometry.photometry_table(sources, bands, generator, shown),
+        colours=photometry.colour_table(sources, bands, generator),
     )
 
 
@@ -145,9 +124,9 @@ def evaluate_residual(names: Sequence[str], cache: Path, root: Path, noise: Nois
     parts = []
     read = partial(_read_product, cache, root, noise.bands)
     for brick, denoised in readable(names, read, step="residuals"):
-        parts.append(residual_sums(brick, denoised, noise))
+        parts.append(whiteness.residual_sums(brick, denoised, noise))
         _log.info("brick %s: residual measured", brick.name)
-    _write(folder, residual=residual_table(parts, noise))
+    _write(folder, residual=whiteness.residual_table(parts, noise))
 
 
 def evaluate_denoiser(
@@ -177,21 +156,21 @@ def evaluate_denoiser(
     def method(brick: Brick) -> Image:
         return estimate_sky(brick, noise_of(brick, denoiser), denoiser)[0]
 
-    seams, outlines, cutouts = [], {}, []
-    for brick, denoised, parts in readable(names, read, step="evaluation"):
+    steps, outlines, parts = [], {}, []
+    for brick, denoised, cutouts in readable(names, read, step="evaluation"):
         grid = TileGrid(*brick.shape, predict.tile, predict.overlap)
-        seams.append(seam_sums(brick, denoised.image, noise, grid))
+        steps.append(seams.seam_sums(brick, denoised.image, noise, grid))
         outlines[brick.name] = brick.headers[0], brick.shape
         fwhm = known_fwhm(brick, noise, settings)
-        cutouts += [(part, fwhm) for part in parts]
+        parts += [(cutout, fwhm) for cutout in cutouts]
         _log.info("brick %s: seams measured", brick.name)
-    _write(folder, seams=seam_table({DENOISED: seams}))
-    pairs = _overlapping(outlines, partial(_read_product, cache, root, bands), noise)
-    _write(folder, overlaps=overlap_table({DENOISED: list(pairs)}))
-    denoised_cutouts = [(part, method(part), fwhm) for part, fwhm in cutouts[:CUTOUTS]]
-    risk = [sure_sums(part, method, image, noise, generator) for part, image, _ in denoised_cutouts]
-    _write(folder, risk=sure_table({DENOISED: risk}, noise))
-    measured = inject_many(denoised_cutouts, method, noise, generator, settings.injections)
+    differences = list(_differences(outlines, partial(_read_product, cache, root, bands), noise))
+    _write(folder, seams=seams.seam_table({DENOISED: steps}))
+    _write(folder, overlaps=overlaps.overlap_table({DENOISED: differences}))
+    denoised_parts = [(cutout, method(cutout), fwhm) for cutout, fwhm in parts[:CUTOUTS]]
+    risk = [sure.sure_sums(cutout, method, image, noise, generator) for cutout, image, _ in denoised_parts]
+    _write(folder, risk=sure.sure_table({DENOISED: risk}, noise))
+    measured = inject_many(denoised_parts, method, noise, generator, settings.injections)
     samples = {} if measured is None else {DENOISED: measured}
     _write(
         folder,
@@ -201,22 +180,19 @@ def evaluate_denoiser(
     )
 
 
-def _read_product(cache: Path, root: Path, bands: Sequence[str], name: str) -> Product:
+def _read_product(cache: Path, root: Path, bands: Sequence[str], name: str) -> overlaps.Product:
     return read_brick(cache, name, bands), read_denoised(root, name, bands)
 
 
-def _overlapping(
-    outlines: Mapping[str, tuple[fits.Header, tuple[int, int]]],
-    read: Callable[[str], Product],
-    noise: NoiseModel,
+def _differences(
+    outlines: Mapping[str, overlaps.Outline], read: Callable[[str], overlaps.Product], noise: NoiseModel
 ) -> Iterator[Mapping[str, Array]]:
     """Sums of each pair of bricks that overlap; two bricks are in memory at a time."""
     for one, other in combinations(outlines, 2):
-        (header, shape), (other_header, other_shape) = outlines[one], outlines[other]
-        if places := overlap_pixels(header, other_header, shape, other_shape):
-            yield overlap_sums(read(one), read(other), places, noise)
+        if places := overlaps.overlap_pixels(outlines[one], outlines[other]):
+            yield overlaps.overlap_sums(read(one), read(other), places, noise)
 
 
-def _write(folder: Path, **tables: Table) -> None:
-    for name, table in tables.items():
+def _write(folder: Path, **contents: Table) -> None:
+    for name, table in contents.items():
         write_table(folder / f"{name}.ecsv", table)

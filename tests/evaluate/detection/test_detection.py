@@ -14,7 +14,7 @@ from skydenoise.evaluate.detection.completeness import (
     magnitude_limit,
     threshold_at_purity,
 )
-from skydenoise.evaluate.detection.detect import Peaks, detect, find_peaks
+from skydenoise.evaluate.detection.detect import Peaks, detect, find_peaks, noise_brick, search_noise
 from skydenoise.evaluate.detection.field import search_field
 from skydenoise.evaluate.detection.matched import (
     combined,
@@ -26,7 +26,6 @@ from skydenoise.evaluate.detection.matched import (
     smoothing_filter,
 )
 from skydenoise.evaluate.detection.matches import Matches, compare, compare_peaks, match, pool
-from skydenoise.evaluate.detection.noise_search import noise_brick, search_noise
 from skydenoise.evaluate.detection.tables import completeness_table, detection_table, purity_table
 
 BANDS, SIZE = ("g", "r"), 420
@@ -77,8 +76,6 @@ def test_no_filter_is_better_than_the_matched_one():
         assert MATCHED.error[band] < np.sqrt(variance_of_sum(plain, NOISE.correlation[band]))
         # correlated noise averages out less
         assert MATCHED.error[band] > 1.5 * np.sqrt(variance_of_sum(plain, white.correlation[band]))
-    with pytest.raises(ValueError, match="2R"):
-        matched_filter(PSF[:1], NOISE)
 
 
 def test_masked_pixels_neither_add_flux_nor_can_be_searched():
@@ -102,7 +99,7 @@ def test_half_of_the_sources_at_the_threshold_are_found():
     assert np.mean(at_sources >= 5) == pytest.approx(0.5, abs=0.1)
     matches = compare(found)["noisy", "g"]
     for threshold, share in ((4, 0.84), (5, 0.5), (6, 0.16)):
-        listed, shown = completeness(matches, 0, threshold, found_edges(matches, 0))
+        listed, shown = completeness(matches, 0, threshold, None, found_edges(matches, 0))
         # the highest of the pixels around a source lies a little above the score of its centre
         assert shown.sum() / listed.sum() == pytest.approx(share + 0.06, abs=0.1)
 
@@ -120,11 +117,11 @@ def test_a_plateau_is_one_peak_and_peaks_are_found_between_pixels():
     rows = np.arange(40)
     score += 8 * np.exp(-((rows[:, None] - 25.3) ** 2 + (rows - 28.4) ** 2) / 8)
     searched = np.ones(score.shape, bool)
-    peaks = find_peaks(score, searched, 1.0)
+    peaks = find_peaks(score, searched)
     assert peaks.score.size == 2
     assert (peaks.x[0], peaks.y[0]) == pytest.approx((28.4, 25.3), abs=0.02)
     searched[:20] = False
-    assert find_peaks(score, searched, 1.0).score.size == 1
+    assert find_peaks(score, searched).score.size == 1
 
 
 def test_each_source_takes_the_highest_peak_and_no_peak_is_two_sources():
@@ -198,8 +195,10 @@ def test_the_limit_is_where_completeness_falls_through_nine_tenths():
     rank = np.tile(np.arange(200) / 200, magnitude.size // 200)
     matches = matches_of([5.0], [True], np.where(rank < share, 5.0, -np.inf), magnitude)
     edges = found_edges(matches, 0)
-    assert magnitude_limit(edges, *completeness(matches, 0, 5.0, edges)) == pytest.approx(22.2, abs=0.02)
-    assert np.isnan(magnitude_limit(edges, *completeness(matches, 0, 6.0, edges)))
+    assert magnitude_limit(edges, *completeness(matches, 0, 5.0, None, edges)) == pytest.approx(
+        22.2, abs=0.02
+    )
+    assert np.isnan(magnitude_limit(edges, *completeness(matches, 0, 6.0, None, edges)))
 
 
 def test_equal_thresholds_find_equally_many():

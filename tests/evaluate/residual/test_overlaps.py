@@ -11,13 +11,13 @@ NOISE = make_noise(width=2.0)
 
 
 def test_pixels_of_the_same_sky_are_paired():
-    one = make_header()
-    (y, x), (other_y, other_x) = overlap_pixels(one, make_header(250.2), (400, 400), (400, 300))
+    one, shape = (make_header(), (400, 400)), (400, 300)
+    (y, x), (other_y, other_x) = overlap_pixels(one, (make_header(250.2), shape))
     np.testing.assert_array_equal(y, other_y)
     assert x.size == 400 * 150
     np.testing.assert_array_equal(x - 250, other_x)
-    assert overlap_pixels(one, make_header(450), (400, 400), (400, 400)) is None
-    assert overlap_pixels(one, make_header(ra=180.15), (400, 400), (400, 400)) is None
+    assert overlap_pixels(one, (make_header(450), shape)) is None
+    assert overlap_pixels(one, (make_header(ra=180.15), shape)) is None
 
 
 def row_of(shared, step=0.0, passed=0.1):
@@ -29,7 +29,7 @@ def row_of(shared, step=0.0, passed=0.1):
         product = make_denoised(passed * image + step * SIGMA * number, passed * SIGMA)
         sides.append((make_brick(image, x0=APART * number), product))
     (one, _), (neighbour, _) = sides
-    places = overlap_pixels(one.headers[0], neighbour.headers[0], one.shape, neighbour.shape)
+    places = overlap_pixels((one.headers[0], one.shape), (neighbour.headers[0], neighbour.shape))
     return overlap_table({"denoised": [overlap_sums(*sides, places, NOISE)]})[0]
 
 

@@ -42,12 +42,12 @@ def found_edges(matches: Matches, band: int) -> Array:
 
 
 def completeness(
-    matches: Matches, band: int, threshold: float, edges: Array, weight: Array | None = None
+    matches: Matches, band: int, threshold: float, weight: Array | None, edges: Array
 ) -> tuple[Array, Array]:
     """Sources, and those found at or above a threshold, per bin of true magnitude.
 
+    weight : (blocks,), how often each block counts; once if None
     edges : (n + 1,)
-    weight : (blocks,), how often each block counts; once by default
     """
     times = np.ones(matches.found.size) if weight is None else weight[matches.source_block]
     magnitude = matches.magnitude[band]

@@ -33,27 +33,26 @@ def with_dual(
     method : image in which was detected
     name : under which the fluxes and scores are added
     """
-    flux = np.full(apertures.truth.shape, np.nan)
-    score = np.full(apertures.truth.shape[1], -np.inf)
+    bands, number = apertures.truth.shape
+    flux, score = np.full((bands, number), np.nan), np.full(number, -np.inf)
     if found is not None:
-        field, (name_of_all, bands) = found.field, list(found.searches.items())[-1]
-        peaks = found.peaks[method, name_of_all]
-        chosen = match(peaks, field.x, field.y, field.strength(bands))
+        field = found.field
+        chosen = match(found.of_all_bands(method), field.x, field.y, field.strength(range(bands)))
         chosen = chosen[circle_inside(field.x, field.y, known.brick.shape)]
         seen = chosen >= 0
-        peaks = selected(peaks, chosen[seen])
+        peaks = selected(found.of_all_bands(method), chosen[seen])
         score[seen], flux[:, seen] = peaks.score, aperture_sums(known.brick.image, peaks.x, peaks.y)
-    return replace(
-        apertures, fluxes={**apertures.fluxes, name: flux}, scores={**apertures.scores, name: score}
-    )
+    fluxes, scores = {**apertures.fluxes, name: flux}, {**apertures.scores, name: score}
+    return replace(apertures, fluxes=fluxes, scores=scores)
 
 
 def above(apertures: Apertures, thresholds: Mapping[str, float]) -> Apertures:
     """Forget fluxes of detections below their method's threshold: NaN. Methods without one keep theirs."""
-    fluxes = dict(apertures.fluxes)
-    for name, threshold in thresholds.items():
-        fluxes[name] = np.where(apertures.scores[name] >= threshold, fluxes[name], np.nan)
-    return replace(apertures, fluxes=fluxes)
+    bright = {
+        name: np.where(apertures.scores[name] >= threshold, apertures.fluxes[name], np.nan)
+        for name, threshold in thresholds.items()
+    }
+    return replace(apertures, fluxes={**apertures.fluxes, **bright})
 
 
 def measure_detected(
@@ -65,9 +64,8 @@ def measure_detected(
     """
     measured = {}
     for method, image in methods.items():
-        peaks = found.peaks[method, list(found.searches)[-1]]
+        peaks = found.of_all_bands(method)
         peaks = selected(peaks, circle_inside(peaks.x, peaks.y, known.brick.shape))
-        images = {"noisy": known.brick.image, method: image}
-        apertures = measure_at(known, images, noise, peaks.x, peaks.y)
+        apertures = measure_at(known, {"noisy": known.brick.image, method: image}, noise, peaks.x, peaks.y)
         measured[method] = replace(apertures, scores={method: peaks.score})
     return measured

@@ -90,11 +90,10 @@ def pixel(position: Array) -> NDArray[np.intp]:
 
 def _known_errors(limits: Depth) -> Array:
     """Error of the flux at every pixel (band, y, x): the band's median where the filter does not see."""
-    usual = [
-        np.median(error[np.isfinite(error)]) if np.isfinite(error).any() else np.inf
-        for error in limits.flux_error
-    ]
-    return np.where(np.isfinite(limits.flux_error), limits.flux_error, np.array(usual)[:, None, None])
+    known = np.isfinite(limits.flux_error)
+    planes = zip(limits.flux_error, known, strict=True)
+    usual = [np.median(error[good]) if good.any() else np.inf for error, good in planes]
+    return np.where(known, limits.flux_error, np.reshape(usual, (-1, 1, 1)))
 
 
 def _halos(known: KnownBrick, magnitude: Array, pixel_scale: float) -> Mask:

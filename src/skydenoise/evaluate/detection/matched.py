@@ -66,30 +66,21 @@ def moffats(fwhm: Sequence[float]) -> Array:
 def matched_filter(psf: Array, noise: NoiseModel) -> PointFilter:
     """The filter of least error for sources of one shape in noise of one correlation per band.
 
-    psf : (band, 2R+1, 2R+1), point spread functions; they are brought to sum 1
-
-    Raises
-    ------
-    ValueError : not one odd, square profile for each band of the noise model
+    psf : (band, 2R+1, 2R+1), point spread functions, each of sum 1
     """
-    psf = np.asarray(psf, dtype=np.float64)
-    if psf.ndim != 3 or len(psf) != len(noise.bands) or psf.shape[1] != psf.shape[2] or not psf.shape[1] % 2:
-        raise ValueError(f"psf: shape {psf.shape} is not ({len(noise.bands)}, 2R+1, 2R+1)")
-    psf = psf / psf.sum(axis=(1, 2), keepdims=True)
-    grid = fft.next_fast_len(4 * psf.shape[1], real=True)
+    size = psf.shape[1]
+    grid = fft.next_fast_len(4 * size, real=True)
     power = np.maximum(power_spectrum(noise.correlation, grid, grid), POWER_FLOOR)
     kernels = fft.irfft2(fft.rfft2(psf, s=(grid, grid)) / power, s=(grid, grid))
-    return _normalised(psf, kernels[:, : psf.shape[1], : psf.shape[2]], noise)
+    return _normalised(psf, kernels[:, :size, :size], noise)
 
 
 def smoothing_filter(psf: Array, noise: NoiseModel) -> PointFilter:
     """A Gaussian of `SMOOTHING`, for images with little noise; parameters as above."""
-    matched = matched_filter(psf, noise)
-    size = matched.psf.shape[-1]
-    point = np.zeros((size, size))
-    point[size // 2, size // 2] = 1
+    point = np.zeros(psf.shape[1:])
+    point[psf.shape[1] // 2, psf.shape[2] // 2] = 1
     kernel = gaussian_filter(point, SMOOTHING, mode="constant")
-    return _normalised(matched.psf, np.broadcast_to(kernel, matched.psf.shape), noise)
+    return _normalised(psf, np.broadcast_to(kernel, psf.shape), noise)
 
 
 def _normalised(psf: Array, kernels: Array, noise: NoiseModel) -> PointFilter:
@@ -104,13 +95,9 @@ def point_flux(image: Image, usable: Mask, point_filter: PointFilter) -> Array:
     image : (band, y, x), nanomaggies
     usable : (band, y, x) bool; other pixels, and those beyond the border, count as zero
     """
-    return np.stack(
-        [
-            # a filter correlates, which is a convolution with its mirror image
-            oaconvolve(np.where(good, band, 0).astype(np.float64), kernel[::-1, ::-1], mode="same")
-            for band, good, kernel in zip(image, usable, point_filter.kernels, strict=True)
-        ]
-    )
+    mirrored = point_filter.kernels[:, ::-1, ::-1]  # a filter correlates: a convolution with its mirror image
+    planes = zip(np.where(usable, image, 0).astype(np.float64), mirrored, strict=True)
+    return np.stack([oaconvolve(plane, kernel, mode="same") for plane, kernel in planes])
 
 
 def depth(sigma: NDArray, usable: Mask, matched: PointFilter) -> Depth:
@@ -122,15 +109,14 @@ def depth(sigma: NDArray, usable: Mask, matched: PointFilter) -> Depth:
     sigma : (band, y, x), rms noise of each pixel of the input, nanomaggies
     usable : (band, y, x) bool
     """
-    errors, searched = [], []
-    for noise, good, kernel, error in zip(sigma, usable, matched.kernels, matched.error, strict=True):
+    error, searched = np.full(sigma.shape, np.inf), np.zeros(sigma.shape, dtype=bool)
+    for band, (good, kernel) in enumerate(zip(usable, matched.kernels, strict=True)):
         weight = kernel[::-1, ::-1] ** 2 / np.sum(kernel**2)
-        seen = oaconvolve(good.astype(np.float64), weight, mode="same") >= LEAST_WEIGHT
-        square = oaconvolve(np.where(good, noise, 0).astype(np.float64) ** 2, weight, mode="same")
+        seen = searched[band] = oaconvolve(good.astype(np.float64), weight, mode="same") >= LEAST_WEIGHT
+        square = oaconvolve(np.where(good, sigma[band], 0).astype(np.float64) ** 2, weight, mode="same")
         # where no pixel counts the transform leaves rounding errors of either sign
-        errors.append(np.where(seen, error * np.sqrt(np.maximum(square, 0)), np.inf))
-        searched.append(seen)
-    return Depth(np.stack(errors), np.stack(searched))
+        error[band][seen] = matched.error[band] * np.sqrt(np.maximum(square[seen], 0))
+    return Depth(error, searched)
 
 
 def scores(image: Image, usable: Mask, limits: Depth, point_filter: PointFilter) -> Array:

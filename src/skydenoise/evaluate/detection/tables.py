@@ -33,36 +33,34 @@ _SEARCH = (
 )
 _BAND = Field("band", "band of the magnitudes", dtype=str)
 _BOOTSTRAP = "bootstrap over blocks of 64 x 64 pixels"
+_EQUAL = (
+    "score above which it finds as many sources as the matched filter above its threshold in the same "
+    "search: at these, false detections of methods can be compared"
+)
+_LIMIT = "magnitude at which completeness above the threshold falls through 90 %"
+_GAINS = (
+    Field("gain_single", "limit_mag minus that of the matched filter in this band alone", "mag"),
+    Field("gain_combined", "limit_mag minus that of the matched filter in all bands together", "mag"),
+)
 
 DETECTION_FIELDS = (
     *_SEARCH,
     _BAND,
-    *with_errors(_BOOTSTRAP, Field("threshold", "least score of the longest list of that purity")),
+    *Field("threshold", "least score of the longest list of that purity").with_error(_BOOTSTRAP),
     Field("detections", "detections above the threshold", "", int),
     Field("purity", "share of them that is true"),
-    *with_errors(
-        _BOOTSTRAP,
-        Field("limit_mag", "magnitude at which completeness above the threshold falls through 90 %", "mag"),
-    ),
-    Field(
-        "threshold_equal",
-        "score above which it finds as many sources as the matched filter above its "
-        "threshold in the same search: at these, false detections of methods can be compared",
-    ),
-    *with_errors(
-        _BOOTSTRAP,
-        Field("gain_single", "limit_mag minus that of the matched filter in this band alone", "mag"),
-        Field("gain_combined", "limit_mag minus that of the matched filter in all bands together", "mag"),
-    ),
+    *Field("limit_mag", _LIMIT, "mag").with_error(_BOOTSTRAP),
+    Field("threshold_equal", _EQUAL),
+    *with_errors(_BOOTSTRAP, *_GAINS),
     Field("sources", "sources that count in completeness", "", int),
     Field("area", "area searched", "arcmin2"),
 )
 
 
-def _with_interval(field: Field) -> tuple[Field, ...]:
+def _with_interval(name: str, description: str) -> tuple[Field, ...]:
     ends = ("low", "lower"), ("high", "upper")
-    wilson = (Field(f"{field.name}_{end}", f"{word} end of the 68 % Wilson interval") for end, word in ends)
-    return field, *wilson
+    wilson = (Field(f"{name}_{end}", f"{word} end of the 68 % Wilson interval") for end, word in ends)
+    return Field(name, description), *wilson
 
 
 COMPLETENESS_FIELDS = (
@@ -71,7 +69,7 @@ COMPLETENESS_FIELDS = (
     Field("low", "lower edge of the bin of true total magnitude", "mag"),
     Field("high", "upper edge", "mag"),
     Field("sources", "sources in the bin that count", "", int),
-    *_with_interval(Field("completeness", "share of them found above the threshold of detection.ecsv")),
+    *_with_interval("completeness", "share of them found above the threshold of detection.ecsv"),
 )
 
 PURITY_FIELDS = (
@@ -79,7 +77,7 @@ PURITY_FIELDS = (
     Field("threshold", "least score of the list"),
     Field("detections", "detections per area", "arcmin-2"),
     Field("true", "true ones per area", "arcmin-2"),
-    *_with_interval(Field("purity", "share that is true")),
+    *_with_interval("purity", "share that is true"),
 )
 
 DEFINITIONS = {
@@ -100,14 +98,13 @@ DEFINITIONS = {
 }  # fmt: skip
 
 
-def _with_errors(samples: Mapping[str, Array]) -> dict[str, float]:
+def _resampled(samples: Mapping[str, Array]) -> dict[str, float]:
     """Of each the first, and the scatter of the others; NaN if fewer than half of them are known."""
-    row = {}
+    row: dict[str, float] = {}
     for name, values in samples.items():
         others = values[1:][np.isfinite(values[1:])]
         known = np.isfinite(values[0]) and others.size >= max(2, (values.size - 1) / 2)
-        row[name] = float(values[0])
-        row[f"{name}_err"] = float(others.std(ddof=1)) if known else np.nan
+        row |= {name: float(values[0]), f"{name}_err": float(others.std(ddof=1)) if known else np.nan}
     return row
 
 
@@ -117,23 +114,13 @@ def _share(name: str, part: float, total: float) -> dict[str, float]:
     return {name: part / total, f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
-def _thresholds_and_limits(
-    matches: Matches, bands: Sequence[int], weights: Array
-) -> tuple[Array, dict[int, Array]]:
-    """Threshold of 90 % purity, and by band the limiting magnitude above it, for each row of weights: (n,).
-
-    weights : (n, blocks)
-    """
-    thresholds = np.array([threshold_at_purity(matches, weight=weight) for weight in weights])
-    limits = {}
-    for band in bands:
-        edges = found_edges(matches, band)
-        curves = (
-            completeness(matches, band, threshold, edges, weight)
-            for threshold, weight in zip(thresholds, weights, strict=True)
-        )
-        limits[band] = np.array([magnitude_limit(edges, *curve) for curve in curves])
-    return thresholds, limits
+def _limits(matches: Matches, band: int, thresholds: Array, weights: Array) -> Array:
+    """Limiting magnitude above each threshold: (n,). weights : (n, blocks)."""
+    edges = found_edges(matches, band)
+    resamples = zip(thresholds, weights, strict=True)
+    return np.array(
+        [magnitude_limit(edges, *completeness(matches, band, *each, edges)) for each in resamples]
+    )
 
 
 def detection_table(compared: Compared, bands: Sequence[str], generator: np.random.Generator) -> Table:
@@ -141,27 +128,25 @@ def detection_table(compared: Compared, bands: Sequence[str], generator: np.rand
 
     All methods share the resamples, so that what they have in common cancels in the error of a gain.
     """
-    together = searches(bands)
-    blocks = next((matches.blocks for matches in compared.values()), 1)
+    blocks, together = next((matches.blocks for matches in compared.values()), 1), searches(bands)
     drawn = generator.multinomial(blocks, np.full(blocks, 1 / blocks), RESAMPLES)
     weights = np.concatenate([np.ones((1, blocks)), drawn])
-    depths = {
-        (method, search): _thresholds_and_limits(matches, together[search], weights)
-        for (method, search), matches in compared.items()
-    }
-    unknown = None, np.full(len(bands), np.nan)
+    thresholds, limits = {}, {}
+    for key, matches in compared.items():
+        thresholds[key] = np.array([threshold_at_purity(matches, weight) for weight in weights])
+        for band in together[key[1]]:
+            limits[*key, band] = _limits(matches, band, thresholds[key], weights)
     rows = []
-    for (method, search), matches in compared.items():
-        thresholds, limits = depths[method, search]
+    for (method, search, band), limit in limits.items():
+        matches, threshold = compared[method, search], thresholds[method, search]
+        samples = {"threshold": threshold, "limit_mag": limit}
+        for gain, other in (("single", bands[band]), ("combined", "+".join(bands))):
+            samples[f"gain_{gain}"] = limit - limits.get((REFERENCE, other, band), np.nan)
+        head = {"method": method, "search": search, "band": bands[band]}
         reference = compared.get((REFERENCE, search))
-        listed = _above(matches, thresholds[0])
-        listed["threshold_equal"] = equal_threshold(matches, reference) if reference else np.nan
-        for band in together[search]:
-            samples = {"threshold": thresholds, "limit_mag": limits[band]}
-            for gain, other in (("single", bands[band]), ("combined", "+".join(bands))):
-                samples[f"gain_{gain}"] = limits[band] - depths.get((REFERENCE, other), unknown)[1][band]
-            head = {"method": method, "search": search, "band": bands[band]}
-            rows.append({**head, **listed, **_with_errors(samples)})
+        equal = equal_threshold(matches, reference) if reference else np.nan
+        listed = _above(matches, threshold[0])
+        rows.append({**head, **listed, "threshold_equal": equal, **_resampled(samples)})
     return make_table(DETECTION_FIELDS, rows, DEFINITIONS)
 
 
@@ -180,12 +165,11 @@ def completeness_table(compared: Compared, bands: Sequence[str]) -> Table:
         threshold = threshold_at_purity(matches)
         for band in searches(bands)[search]:
             edges = found_edges(matches, band)
+            listed, found = completeness(matches, band, threshold, None, edges)
             head = {"method": method, "search": search, "band": bands[band]}
-            curve = zip(*completeness(matches, band, threshold, edges), *(edges[:-1], edges[1:]), strict=True)
-            for listed, found, low, high in curve:
-                if listed > 0:
-                    bin_ = {"low": low, "high": high, "sources": int(listed)}
-                    rows.append({**head, **bin_, **_share("completeness", found, listed)})
+            for bin_ in np.flatnonzero(listed):
+                row = {"low": edges[bin_], "high": edges[bin_ + 1], "sources": int(listed[bin_])}
+                rows.append({**head, **row, **_share("completeness", found[bin_], listed[bin_])})
     return make_table(COMPLETENESS_FIELDS, rows, DEFINITIONS)
 
 

@@ -1,4 +1,4 @@
-"""Plots of the tables: flux bias, injected sources, the residual, detections; curve of the training."""
+"""Plots of the tables as PNG: flux bias, injected sources, residual, detections; curve of the training."""
 
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,12 @@ def _in_order(values: Table.Column) -> list[str]:
     return list(dict.fromkeys(str(value) for value in values))
 
 
-def _rows(table: Table, **wanted: Any) -> Table:
+def _rows(table: Table, **wanted: Any) -> NDArray[Any]:
+    """Rows that hold wanted values in some columns, as a structured array."""
+    chosen = np.ones(len(table), bool)
     for name, value in wanted.items():
-        table = table[table[name] == value]
-    return table
-
-
-def _columns(table: Table, *names: str) -> list[NDArray]:
-    return [np.asarray(table[name]) for name in names]
+        chosen &= np.asarray(table[name] == value)
+    return np.asarray(table.as_array()[chosen])
 
 
 def _bias_axis(panel: Axes) -> None:
@@ -56,7 +54,6 @@ def bias_plot(table: Table, path: Path) -> None:
     """Flux bias by true magnitude, one panel per band, one series per method.
 
     table : photometry.ecsv
-    path : PNG to write
     """
     bands, methods = _in_order(table["band"]), _in_order(table["method"])
     figure, (panels,) = plot_panels(1, len(bands), (4 * max(1, len(bands)) + 0.5, 4), sharey=True)
@@ -64,10 +61,9 @@ def bias_plot(table: Table, path: Path) -> None:
         _bias_panel(panel, band)
         for number, method in enumerate(methods):
             rows = _rows(table, band=band, method=method, binned_by="magnitude")
-            rows = rows[np.asarray(rows["bias_percent_err"]) <= BIAS / 2]
-            low, high, value, error = _columns(rows, "low", "high", "bias_percent", "bias_percent_err")
-            centre = (low + high) / 2 + 0.06 * (number - (len(methods) - 1) / 2)
-            plot_points(panel, centre, value, error, number, method)
+            rows = rows[rows["bias_percent_err"] <= BIAS / 2]
+            centre = (rows["low"] + rows["high"]) / 2 + 0.06 * (number - (len(methods) - 1) / 2)
+            plot_points(panel, centre, rows["bias_percent"], rows["bias_percent_err"], number, method)
         panel.set_xlabel("true magnitude (AB)")
     _bias_axis(panels[0])
     panels[0].set_ylabel("flux bias in the aperture (per cent)\ngrey: within 2 per cent")
@@ -80,7 +76,6 @@ def injection_plot(table: Table, path: Path) -> None:
     """Flux bias and share of sources found by signal-to-noise ratio; one column of panels per band.
 
     table : injection.ecsv
-    path : PNG to write
     """
     bands = _in_order(table["band"])
     size = 4 * max(1, len(bands)) + 0.5, 6.5
@@ -89,12 +84,11 @@ def injection_plot(table: Table, path: Path) -> None:
         _bias_panel(upper, band)
         for number, shape in enumerate(("point", "disc")):
             rows = _rows(table, band=band, shape=shape, binned_by="snr")
-            low, high = _columns(rows, "low", "high")
-            centre = np.sqrt(low * high) * 1.03 ** (2 * number - 1)
+            centre = np.sqrt(rows["low"] * rows["high"]) * 1.03 ** (2 * number - 1)
             for panel, name, most in ((upper, "bias_percent", BIAS / 2), (lower, "detected", np.inf)):
-                value, error = _columns(rows, name, f"{name}_err")
-                shown = error <= most
-                plot_points(panel, centre[shown], value[shown], error[shown], number, shape)
+                shown = rows[f"{name}_err"] <= most
+                value, error = rows[name][shown], rows[f"{name}_err"][shown]
+                plot_points(panel, centre[shown], value, error, number, shape)
         lower.set_xlabel("signal-to-noise ratio of the aperture in the input")
     first, found = panels[:, 0]
     first.set_xscale("log")
@@ -113,18 +107,16 @@ def residual_plot(table: Table, path: Path) -> None:
     """Rms of each starlet plane of the residual over that of the noise, by band; sky and everything.
 
     table : residual.ecsv
-    path : PNG to write
     """
     scales = [int(name.split("_")[1]) for name in table.colnames if name.removeprefix("starlet_").isdigit()]
     figure, (panels,) = plot_panels(1, 2, (8.5, 4), sharey=True)
     for panel, (zone, title) in zip(panels, (("sky", "sky alone"), ("all", "whole brick")), strict=True):
         panel.axhline(1, color="0.6", linewidth=1)
         for number, row in enumerate(_rows(table, zone=zone)):
-            value, error = (
-                np.array([row[f"starlet_{scale}{end}"] for scale in scales]) for end in ("", "_err")
-            )
+            value = np.array([row[f"starlet_{scale}"] for scale in scales])
+            error = np.nan_to_num([row[f"starlet_{scale}_err"] for scale in scales])
             places = np.array(scales) + 0.05 * number
-            plot_points(panel, places, value, np.nan_to_num(error), number, f"band {row['band']}")
+            plot_points(panel, places, value, error, number, f"band {row['band']}")
         panel.set_xticks(scales, [f"{scale}\n({2**scale} px)" for scale in scales])
         panel.set_xlabel("starlet plane (its size in pixels)")
         panel.set_title(title)
@@ -142,23 +134,22 @@ def detection_plot(completeness: Table, purity: Table, path: Path) -> None:
     All bands are searched together; in grey the matched filter on the noisy image of the band alone.
 
     completeness, purity : completeness.ecsv and purity.ecsv
-    path : PNG to write
     """
     bands, methods = _in_order(completeness["band"]), _in_order(purity["method"])
     figure, (panels,) = plot_panels(1, len(bands) + 1, (4 * (len(bands) + 1) + 0.5, 4))
     together = "+".join(bands)
     for panel, band in zip(panels, bands, strict=False):
-        here = _rows(completeness, band=band)
         if len(bands) > 1:
-            alone = _rows(here, method="noisy", search=band)
+            alone = _rows(completeness, band=band, method="noisy", search=band)
             _completeness(panel, alone, {"color": "0.6", "marker": "x", "label": SINGLE})
         for number, method in enumerate(methods):
-            rows = _rows(here, method=method, search=together)
+            rows = _rows(completeness, band=band, method=method, search=together)
             _completeness(panel, rows, style(number) | {"label": method})
+        faintest = _rows(completeness, band=band)["high"].max()
         panel.set_title(f"band {band}")
         panel.set_xlabel("true magnitude (AB)")
         panel.set_ylim(-0.03, 1.03)
-        panel.set_xlim(np.max(here["high"]) - FAINTEST, np.max(here["high"]))
+        panel.set_xlim(faintest - FAINTEST, faintest)
     panels[0].set_ylabel("completeness at 90 % purity")
     if bands:
         panels[0].legend(fontsize=8)
@@ -173,19 +164,18 @@ def detection_plot(completeness: Table, purity: Table, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _completeness(panel: Axes, rows: Table, look: dict[str, Any]) -> None:
-    edges = _columns(rows, "low", "high")
-    low, value, high = _columns(rows, "completeness_low", "completeness", "completeness_high")
-    ends = np.maximum([value - low, high - value], 0)
-    panel.errorbar(sum(edges) / 2, value, ends, markersize=4, linewidth=1, capsize=2, **look)
+def _completeness(panel: Axes, rows: NDArray[Any], look: dict[str, Any]) -> None:
+    value = rows["completeness"]
+    ends = np.maximum([value - rows["completeness_low"], rows["completeness_high"] - value], 0)
+    centre = (rows["low"] + rows["high"]) / 2
+    panel.errorbar(centre, value, ends, markersize=4, linewidth=1, capsize=2, **look)
 
 
-def _purity(panel: Axes, rows: Table, number: int) -> None:
-    listed, value, low, high = _columns(
-        rows[np.asarray(rows["true"]) >= LEAST_LISTED], "true", "purity", "purity_low", "purity_high"
-    )
-    panel.plot(listed, value, linewidth=1, markersize=3, **style(number))
-    panel.fill_between(listed, low, high, color=style(number)["color"], alpha=0.15, linewidth=0)
+def _purity(panel: Axes, rows: NDArray[Any], number: int) -> None:
+    rows = rows[rows["true"] >= LEAST_LISTED]
+    panel.plot(rows["true"], rows["purity"], linewidth=1, markersize=3, **style(number))
+    ends = rows["purity_low"], rows["purity_high"]
+    panel.fill_between(rows["true"], *ends, color=style(number)["color"], alpha=0.15, linewidth=0)
 
 
 def training_curve(csv: Path, path: Path) -> None:
@@ -193,7 +183,6 @@ def training_curve(csv: Path, path: Path) -> None:
 
     csv : log of the training with the columns epoch, step, loss, validation, rate, seconds; validation may be
         empty in any row
-    path : PNG to write
     """
     log = Table.read(csv, format="ascii.csv", fill_values=[("", "nan"), ("nan", "nan")])
     epoch, loss, validation, rate = (

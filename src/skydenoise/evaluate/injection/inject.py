@@ -47,12 +47,6 @@ class Canvas:
     empty: Mask
 
 
-def make_canvas(brick: Brick, noise: NoiseModel, fwhm: Sequence[float]) -> Canvas:
-    """Find where a brick is empty: by its noisy pixels, so that places are the same for every method."""
-    _, sky = empty_sky(brick.image, brick.invvar, brick.usable, brick.masked)
-    return Canvas(brick, noise, tuple(fwhm), np.asarray(sky.all(axis=0)))
-
-
 @dataclass(frozen=True, eq=False)
 class Sources:
     """n sources that were put in; float64 unless said otherwise.
@@ -101,6 +95,12 @@ class Measured:
     found: Array
 
 
+def make_canvas(brick: Brick, noise: NoiseModel, fwhm: Sequence[float]) -> Canvas:
+    """Find where a brick is empty: by its noisy pixels, so that places are the same for every method."""
+    _, sky = empty_sky(brick.image, brick.invvar, brick.usable, brick.masked)
+    return Canvas(brick, noise, tuple(fwhm), np.asarray(sky.all(axis=0)))
+
+
 def inject(
     canvas: Canvas,
     generator: np.random.Generator,
@@ -116,32 +116,26 @@ def inject(
     one_band : put each source into one band alone, in turn, instead of into all with a likely colour
     electrons : per nanomaggy in each band: adds the Poisson noise of the sources; None adds none
     """
-    brick, fwhm = canvas.brick, canvas.fwhm
+    brick, noise = canvas.brick, canvas.noise
     x, y = empty_places(canvas.empty, count, generator)
     number, bands = x.size, len(brick.bands)
     disc = generator.random(number) < DISCS
     radius = np.where(disc, generator.uniform(*DISC_RADIUS, number), 0)
     leading = np.arange(number) % bands
-    chosen = leading, np.arange(number)
-    noise = aperture_noise(brick, canvas.noise, x, y)
+    own = leading, np.arange(number)
+    spread = aperture_noise(brick, noise, x, y)
     wanted = np.exp(generator.uniform(np.log(FAINTEST), np.log(BRIGHTEST), number))
-    share = np.array([[aperture_share(width, size) for size in radius] for width in fwhm])
+    share = np.array([[aperture_share(width, size) for size in radius] for width in canvas.fwhm])
     relative = colours(brick.bands, number, generator)
-    total = wanted * noise[chosen] / share.reshape(bands, number)[chosen]
-    total = total * relative / relative[chosen]
+    total = wanted * spread[own] / share.reshape(bands, number)[own] * relative / relative[own]
     if one_band:
         total[np.arange(bands)[:, None] != leading] = 0
-    images = [draw_sources(brick.shape, x, y, *pair, radius) for pair in zip(total, fwhm, strict=True)]
-    sources = Sources(
-        x=x,
-        y=y,
-        flux=aperture_sums(images, x, y),
-        noise=noise,
-        pixel_noise=canvas.noise.sigma(brick.invvar)[:, *_pixels(x, y)].astype(np.float64),
-        disc=disc,
-        alone=leading if one_band else np.full(number, -1),
-    )
-    return Injection(_with_sources(canvas, np.stack(images), generator, electrons), sources)
+    pairs = zip(total, canvas.fwhm, strict=True)
+    images = np.stack([draw_sources(brick.shape, x, y, *pair, radius) for pair in pairs])
+    pixel_noise = noise.sigma(brick.invvar)[:, *_pixels(x, y)].astype(np.float64)
+    alone = leading if one_band else np.full(number, -1)
+    sources = Sources(x, y, aperture_sums(images, x, y), spread, pixel_noise, disc, alone)
+    return Injection(_with_sources(canvas, images, generator, electrons), sources)
 
 
 def measure_injected(
@@ -153,12 +147,11 @@ def measure_injected(
     threshold : in each band, in units of the pixel's noise in the input, above which a pixel is a detection
     """
     sources, image = injection.sources, method(injection.brick)
-    x, y = sources.x, sources.y
-    flux = aperture_sums(image - without, x, y)
+    flux = aperture_sums(image - without, sources.x, sources.y)
     found = np.full(flux.shape, np.nan)
     if threshold is not None:
         least = np.asarray(threshold)[:, None] * sources.pixel_noise
-        there, already = (_peaks_near(each, x, y) > least for each in (image, without))
+        there, already = (_peaks_near(each, sources.x, sources.y) > least for each in (image, without))
         found = np.where(already, np.nan, there.astype(np.float64))
     return Measured(sources, flux, found)
 

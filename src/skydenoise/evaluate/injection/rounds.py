@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Sequence
-from itertools import count
+from itertools import cycle
 
 import numpy as np
 from scipy import ndimage
 
 from skydenoise.config import EvaluationSettings
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.detection.noise_search import noise_brick
+from skydenoise.evaluate.detection.detect import noise_brick
 from skydenoise.evaluate.images import Image, Method, pixel_scale
 from skydenoise.evaluate.injection.inject import Measured, inject, make_canvas, measure_injected
 from skydenoise.evaluate.psf import measure_fwhm
@@ -65,21 +65,20 @@ def inject_many(
     if not usable or wanted == 0:
         return None
     limits = thresholds([noise_peaks(brick, method, noise, generator) for brick, *_ in usable])
-    canvases = [make_canvas(brick, noise, fwhm) for brick, _, fwhm in usable]
     _log.info("a pixel is a detection above %s sigma", ", ".join(f"{limit:.3f}" for limit in limits))
+    places = [(make_canvas(brick, noise, fwhm), image) for brick, image, fwhm in usable]
     parts: list[Measured] = []
     at_once = min(SOURCES_AT_ONCE, -(-wanted // ONE_BAND_EVERY))  # of few, too, some go into single bands
     left, fruitless = wanted, 0
-    for turn in count():
-        if left == 0 or fruitless == len(usable):
+    for turn, (canvas, image) in enumerate(cycle(places)):
+        if left == 0 or fruitless == len(places):
             break
-        place, around = turn % len(usable), turn // len(usable)
-        one_band = (turn + around) % ONE_BAND_EVERY == ONE_BAND_EVERY - 1
-        injection = inject(canvases[place], generator, count=min(left, at_once), one_band=one_band)
-        left -= injection.sources.x.size
-        fruitless = 0 if injection.sources.x.size else fruitless + 1
-        if injection.sources.x.size:
-            parts.append(measure_injected(injection, method, usable[place][1], limits))
+        one_band = (turn + turn // len(places)) % ONE_BAND_EVERY == ONE_BAND_EVERY - 1
+        injection = inject(canvas, generator, count=min(left, at_once), one_band=one_band)
+        number = injection.sources.x.size
+        left, fruitless = left - number, 0 if number else fruitless + 1
+        if number:
+            parts.append(measure_injected(injection, method, image, limits))
     _log.info("%d sources injected, %d runs of the method", wanted - left, len(parts))
     return joined(parts) if parts else None
 

@@ -7,69 +7,53 @@ import numpy as np
 from astropy.table import Table
 
 from skydenoise.evaluate.aperture import RADIUS
-from skydenoise.evaluate.fluxes import bin_fields, binned, colour_rows, magnitudes, snr_bins
+from skydenoise.evaluate.fluxes import (
+    BIN_FIELDS,
+    COLOUR_FIELDS,
+    FLUX_DEFINITIONS,
+    RATIO_FIELDS,
+    binned,
+    colour_rows,
+    ratio_statistics,
+    snr_bins,
+)
 from skydenoise.evaluate.injection.inject import DETECTION_RADIUS, Measured
 from skydenoise.evaluate.injection.rounds import RATE
-from skydenoise.evaluate.statistics import BOOTSTRAP, Array, bootstrap_row, robust_scatter, selected
+from skydenoise.evaluate.statistics import BOOTSTRAP, Array, bootstrap_row, selected
 from skydenoise.evaluate.tables import BAND, METHOD, Field, make_table, with_errors
 
 SNR_EDGES = tuple(float(edge) for edge in 2 * 10 ** (0.2 * np.arange(11)))
 """Borders of bins of the aperture's signal-to-noise ratio, 0.5 mag apart: 2, 3.2, 5, ... 200."""
 BINS = snr_bins("snr", SNR_EDGES, (5.0, 10.0, 20.0, 50.0))
 
-_BIN_FIELDS = bin_fields("snr (bins of 0.5 mag), or snr_above (all above the lower edge)")
-_BETA = "standard deviation of the Beta distribution (Jeffreys' prior)"
+_BETA = "standard deviation of the Beta distribution (Jeffreys' prior), not 0 where all or none are found"
+_SLOPE = (
+    "linearity: slope of F against F_true, both over the aperture's noise, by least squares with an "
+    "intercept; in snr_above alone"
+)
 
 INJECTION_FIELDS = (
     METHOD,
     BAND,
     Field("shape", "point, disc (exponential), or all", dtype=str),
-    *_BIN_FIELDS,
-    *with_errors(
-        BOOTSTRAP,
-        Field("bias_percent", "mean of measured over injected flux, minus 1", "%"),
-        Field("scatter_percent", "robust scatter of measured over injected flux", "%"),
-        Field(
-            "bias_mag", "-2.5 log10 of the mean of measured over injected flux: positive is too faint", "mag"
-        ),
-    ),
-    *with_errors(_BETA, Field("detected", "share of the judged sources that are found")),
+    *BIN_FIELDS,
+    *RATIO_FIELDS,
+    *Field("detected", "share of the judged sources that are found").with_error(_BETA),
     Field("judged", "sources that could be found: nothing was there before", "", int),
-    *with_errors(
-        BOOTSTRAP,
-        Field(
-            "slope",
-            "linearity: slope of measured against injected flux, both over the aperture's noise, by "
-            "least squares with an intercept; in snr_above alone",
-        ),
-    ),
+    *Field("slope", _SLOPE).with_error(BOOTSTRAP),
 )
 
-INJECTION_DEFINITIONS = {
-    "measured": f"sum in a circle of {RADIUS:g} pixels around the place of the source, in the image "
-    "denoised with it minus the one denoised without it",
-    "injected": "the same sum over the noise-free source that was put into the input",
-    "snr": "injected flux over the noise of the aperture in the input, from invvar and the measured "
-    "correlation",
+INJECTION_DEFINITIONS = FLUX_DEFINITIONS | {
+    "F": f"sum in a circle of {RADIUS:g} pixels around the place of the source, in the image denoised with "
+    "it minus the one denoised without it",
+    "F_true": "the same sum over the noise-free source that was put into the input",
+    "snr": "F_true over the noise of the aperture in the input, from invvar and the measured correlation; in "
+    "bins of 0.5 mag",
     "places": "random ones where no source is visible in the input",
     "detected": f"a pixel within {DETECTION_RADIUS} pixels of the place is above the height that {RATE:g} "
     "peaks per million pixels exceed when the method is given pure noise; places where one is without the "
     "source are not judged",
-    "robust scatter": "1.4826 times the median absolute deviation",
-    "errors": "standard deviation over bootstrap samples of the sources; of shares, that of the Beta "
-    "distribution, which is not 0 where all or none are found",
 }
-
-COLOUR_FIELDS = (
-    METHOD,
-    Field("colour", "difference of the magnitudes in two bands", dtype=str),
-    *_BIN_FIELDS,
-    *with_errors(
-        BOOTSTRAP,
-        Field("bias_mag", "difference of the bands' bias_mag: positive is too red", "mag"),
-        Field("scatter_mag", "robust scatter of the error of the colour", "mag"),
-    ),
-)
 
 COLOUR_DEFINITIONS = INJECTION_DEFINITIONS | {"snr": "the lower of the two bands'"}
 
@@ -77,11 +61,11 @@ LEAK_FIELDS = (
     METHOD,
     Field("band", "filter into which alone the sources were put", dtype=str),
     Field("other", "filter in which their flux is looked for", dtype=str),
-    *_BIN_FIELDS,
+    *BIN_FIELDS,
     *with_errors(
         BOOTSTRAP,
-        Field("leak_percent", "mean of the flux measured in other over the flux injected in band", "%"),
-        Field("leak_sigma", "mean of the flux measured in other over the aperture's noise in other"),
+        Field("leak_percent", "mean of F in other over F_true in band", "%"),
+        Field("leak_sigma", "mean of F in other over the aperture's noise in other"),
     ),
 )
 
@@ -95,17 +79,14 @@ Samples = Mapping[str, Measured]
 
 
 def _flux_statistics(sample: Array) -> Array:
-    """Bias and scatter in per cent, bias in magnitudes, slope: (4, ...).
-
-    sample : (2, ..., n); flux injected and measured, over the noise
-    """
+    """From F_true and F over the noise, (2, ..., n), bias and scatter, and the slope: (4, ...)."""
     injected, measured = sample
     ratio = measured / injected
     average = ratio.mean(axis=-1)
     off = injected - injected.mean(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = (off * measured).sum(axis=-1) / (off**2).sum(axis=-1)
-    return np.stack([100 * (average - 1), 100 * robust_scatter(ratio), magnitudes(average), slope])
+    return np.stack([*ratio_statistics(ratio, average), slope])
 
 
 def _share(found: Array) -> dict[str, object]:
@@ -152,7 +133,8 @@ def injected_colours_table(samples: Samples, bands: Sequence[str], generator: np
         ratio = measured.flux / measured.sources.flux
         found = colour_rows(ratio, measured.sources.snr, bands, BINS, generator)
         rows += [{"method": method, **row} for row in found]
-    return make_table(COLOUR_FIELDS, rows, COLOUR_DEFINITIONS)
+    fields = [field for field in COLOUR_FIELDS if not field.name.startswith("median")]
+    return make_table(fields, rows, COLOUR_DEFINITIONS)
 
 
 def leak_table(samples: Samples, bands: Sequence[str], generator: np.random.Generator) -> Table:

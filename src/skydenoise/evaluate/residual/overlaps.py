@@ -26,6 +26,8 @@ from skydenoise.noise import NoiseModel
 
 Product = tuple[Brick, Denoised]
 """A brick and what was made of it."""
+Outline = tuple[fits.Header, tuple[int, int]]
+"""Header with a celestial WCS, and shape (y, x) of an image."""
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 """y and x of pixels."""
 
@@ -53,26 +55,20 @@ OVERLAP_DEFINITIONS = {
 }
 
 
-def overlap_pixels(
-    one: fits.Header, other: fits.Header, shape: tuple[int, int], other_shape: tuple[int, int]
-) -> tuple[Places, Places] | None:
-    """Pixels of an image that show sky of another one, and the nearest pixels there; None if there are none.
-
-    one, other : headers with a celestial WCS
-    shape, other_shape : (y, x) of the images
-    """
-    wcs, other_wcs = celestial_wcs(one), celestial_wcs(other)
-    rows, columns = (np.linspace(-0.5, size - 0.5, 65) for size in other_shape)
+def overlap_pixels(one: Outline, other: Outline) -> tuple[Places, Places] | None:
+    """Pixels of an image that show sky of another one, and the nearest ones there; None if there are none."""
+    wcs, other_wcs = celestial_wcs(one[0]), celestial_wcs(other[0])
+    rows, columns = (np.linspace(-0.5, size - 0.5, 65) for size in other[1])
     x, y = wcs.world_to_pixel_values(*other_wcs.pixel_to_world_values(*np.meshgrid(columns, rows)))
     if not np.isfinite([x, y]).all():  # the other side of the sky
         return None
     box = [
         np.arange(max(int(np.floor(axis.min())), 0), min(int(np.ceil(axis.max())) + 1, size))
-        for axis, size in zip((y, x), shape, strict=True)
+        for axis, size in zip((y, x), one[1], strict=True)
     ]
     y, x = (axis.ravel() for axis in np.meshgrid(*box, indexing="ij"))
     there = np.rint(other_wcs.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))).astype(np.intp)[::-1]
-    inside = ((there >= 0) & (there < np.reshape(other_shape, (2, 1)))).all(axis=0)
+    inside = ((there >= 0) & (there < np.reshape(other[1], (2, 1)))).all(axis=0)
     return ((y[inside], x[inside]), tuple(there[:, inside])) if inside.any() else None
 
 

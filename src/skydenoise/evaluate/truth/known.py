@@ -1,8 +1,10 @@
 """A brick whose sky is known: as observed, as denoised and, in a simulation, as it truly is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from astropy.io import fits
@@ -13,6 +15,8 @@ from skydenoise.evaluate.images import Image, Mask, flagged, measured_pixels, pi
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised
 from skydenoise.io.fitsfile import read_survey_image
 from skydenoise.paths import truth_catalogue, truth_file
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,23 +66,21 @@ def read_truth(root: Path, name: str, bands: Sequence[str]) -> tuple[Image, Tabl
     ------
     BrickError : a file is missing or damaged, or the catalogue lacks the flux of a band
     """
-    images, catalogue = [], truth_catalogue(root, name)
-    for band in bands:
-        file = truth_file(root, name, band)
-        try:
-            images.append(read_survey_image(file)[0].astype(np.float32, copy=False))
-        except OSError as error:
-            raise BrickError(f"no truth: {error}", brick=name, band=band, file=file) from error
-    try:
-        sources = Table.read(catalogue, format="ascii.ecsv")
-    except (OSError, ValueError) as error:
-        raise BrickError(f"no truth: {error}", brick=name, file=catalogue) from error
-    for band in bands:
-        if f"flux_{band}" not in sources.colnames:
-            raise BrickError(f"no column flux_{band}", brick=name, band=band, file=catalogue)
-    if len({image.shape for image in images}) != 1:
+    catalogue = truth_catalogue(root, name)
+    planes = [_read(read_survey_image, truth_file(root, name, band), name, band)[0] for band in bands]
+    sources = _read(partial(Table.read, format="ascii.ecsv"), catalogue, name)
+    if missing := [f"flux_{band}" for band in bands if f"flux_{band}" not in sources.colnames]:
+        raise BrickError(f"no columns {', '.join(missing)}", brick=name, file=catalogue)
+    if len({plane.shape for plane in planes}) != 1:
         raise BrickError("truth images differ in shape", brick=name)
-    return np.stack(images), sources
+    return np.stack(planes).astype(np.float32, copy=False), sources
+
+
+def _read(read: Callable[[Path], T], file: Path, name: str, band: str | None = None) -> T:
+    try:
+        return read(file)
+    except (OSError, ValueError) as error:
+        raise BrickError(f"no truth: {error}", brick=name, band=band, file=file) from error
 
 
 def read_psf_fwhm(root: Path, name: str, bands: Sequence[str]) -> tuple[float, ...]:

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from skydenoise.evaluate.aperture import RADIUS
 from skydenoise.evaluate.fluxes import (
+    BIN_FIELDS,
+    COLOUR_FIELDS,
+    FLUX_DEFINITIONS,
+    RATIO_FIELDS,
     Bin,
-    bin_fields,
     binned,
     colour_rows,
     magnitude_edges,
     magnitudes,
+    ratio_statistics,
     snr_bins,
 )
 from skydenoise.evaluate.statistics import BOOTSTRAP, Array, bootstrap_row, robust_scatter
@@ -24,54 +28,33 @@ from skydenoise.evaluate.truth.catalogue import CONTAMINATION, NEIGHBOUR_FLUX, A
 SNR_EDGES = (5.0, 10.0, 20.0, 50.0, 100.0, np.inf)
 MAGNITUDE_STEP = 0.5
 
-_BIN_FIELDS = bin_fields(
-    "magnitude (true, total), snr, snr_measured or snr_detected; with _above: everything above the lower edge"
-)
-
 PHOTOMETRY_FIELDS = (
     METHOD,
     BAND,
-    *_BIN_FIELDS,
+    *BIN_FIELDS,
+    *RATIO_FIELDS,
     *with_errors(
         BOOTSTRAP,
-        Field("bias_percent", "mean of F / F_true, minus 1", "%"),
-        Field("scatter_percent", "robust scatter of F / F_true", "%"),
-        Field("bias_mag", "-2.5 log10 of the mean of F / F_true: positive is too faint", "mag"),
         Field("median_mag", "median of -2.5 log10(F / F_true)", "mag"),
         Field("scatter_mag", "robust scatter of -2.5 log10(F / F_true)", "mag"),
         Field("shift_percent", "mean of (F - F_noisy) / F_true: bias free of the noise that both share", "%"),
     ),
 )
 
-PHOTOMETRY_DEFINITIONS = {
+PHOTOMETRY_DEFINITIONS = FLUX_DEFINITIONS | {
     "F": f"sum in a circle of {RADIUS:g} pixels around the true position; F_true: the same on the noise-free "
     "image, so that neighbours and the flux outside the aperture cancel",
     "snr": "F_true over the noise of the aperture in the input, from invvar and the measured correlation",
     "snr_measured": "F over that noise, of the isolated sources of the catalogue. What is chosen by what is "
     "measured must be true in the sum, so here bias is sum of F / sum of F_true, minus 1, and shift likewise",
-    "snr_detected": "as snr_measured, around every detection (detection.ecsv) in the method's image, all bands "
-    "together, whatever its score, be it true or not, isolated or not; F_true is the noise-free image's",
+    "snr_detected": "as snr_measured, around every detection (detection.ecsv) in the method's image, all "
+    "bands together, whatever its score, true or not, isolated or not; F_true is the noise-free image's",
     "dual": "detected in the denoised image, all bands together, above the threshold of 90 % purity "
     "(detection.ecsv), measured on the noisy image at that place; F_true at the true one",
     "magnitude": "AB, from the catalogue's total flux",
     "isolated": f"no source with more than {NEIGHBOUR_FLUX:g} of the flux within {2 * RADIUS:g} pixels, "
     f"F_true at most {CONTAMINATION:g} times the catalogue's flux; not saturated, every pixel measured",
-    "robust scatter": "1.4826 times the median absolute deviation",
-    "errors": "standard deviation over bootstrap samples of the sources",
 }
-
-COLOUR_FIELDS = (
-    METHOD,
-    Field("colour", "difference of the magnitudes in two bands", dtype=str),
-    *_BIN_FIELDS,
-    *with_errors(
-        BOOTSTRAP,
-        Field("bias_mag", "difference of the bands' -2.5 log10 of the mean of F / F_true", "mag"),
-        Field("median_mag", "median of the error of the colour", "mag"),
-        Field("scatter_mag", "robust scatter of the error of the colour", "mag"),
-    ),
-)
-
 COLOUR_DEFINITIONS = PHOTOMETRY_DEFINITIONS | {
     "snr": "the lower of the two bands' F_true over the noise of the aperture in the input"
 }
@@ -96,9 +79,8 @@ def _calibration_statistics(sample: Array) -> Array:
 
 def _measures(ratio: Array, average: Array, shift: Array) -> Array:
     error = magnitudes(ratio)
-    percent = (100 * (average - 1), 100 * robust_scatter(ratio))
-    mag = (magnitudes(average), np.median(error, axis=-1), robust_scatter(error))
-    return np.stack([*percent, *mag, 100 * shift])
+    spread = [np.median(error, axis=-1), robust_scatter(error)]
+    return np.stack([*ratio_statistics(ratio, average), *spread, 100 * shift])
 
 
 def _sample(apertures: Apertures, method: str, band: int, good: NDArray[np.bool_]) -> Array:

@@ -11,21 +11,17 @@ def summary(quality: Table, photometry: Table) -> str:
     """Plain text of quality.ecsv and photometry.ecsv."""
     if len(quality) == 0:
         return "No brick with a known truth was evaluated."
-    head = (
-        f"{'band':<5} {'method':<10} {'error':>15} {'sky rms':>15} {'background':>17} "
-        f"{f'flux bias S/N>{SNR_ABOVE:g}':>17} {'sources':>8}"
-    )
-    lines = [head, f"{'':<5} {'':<10} {'sigma':>15} {'sigma':>15} {'1e-4 nMgy':>17} {'per cent':>17}"]
+    columns = "{:<5} {:<10} {:>15} {:>15} {:>17} {:>17} {:>8}".format
+    bias = f"flux bias S/N>{SNR_ABOVE:g}"
+    lines = [columns("band", "method", "error", "sky rms", "background", bias, "sources")]
+    lines.append(columns("", "", "sigma", "sigma", "1e-4 nMgy", "per cent", "").rstrip())
     above = photometry[(photometry["binned_by"] == "snr_above") & (photometry["low"] == SNR_ABOVE)]
     fluxes = {(row["method"], row["band"]): row for row in above}
     for row in quality:
         flux = fluxes.get((row["method"], row["band"]))
         bias, sources = ("-", 0) if flux is None else (_pair(flux, "bias_percent", 2), flux["sources"])
-        error, sky = _pair(row, "error", 3), _pair(row, "sky_rms", 3)
-        background = _pair(row, "background", 2, 1e4)
-        lines.append(
-            f"{row['band']:<5} {row['method']:<10} {error:>15} {sky:>15} {background:>17} {bias:>17} {sources:>8}"
-        )
+        pixels = _pair(row, "error", 3), _pair(row, "sky_rms", 3), _pair(row, "background", 2, 1e4)
+        lines.append(columns(row["band"], row["method"], *pixels, bias, sources))
     return "\n".join(lines)
 
 
