@@ -1,6 +1,7 @@
 from functools import partial
 from pathlib import Path
 
+from skydenoise.config import PatchSettings, rebuild
 from skydenoise.io import read_brick
 from skydenoise.io.manifest import Entry, needed, write_manifest
 from skydenoise.joblog import job_log
@@ -8,9 +9,10 @@ from skydenoise.patches import cut_patches
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
-    read = partial(read_brick, params.cache, bands=params.bands)
+    read = partial(read_brick, Path(params.cache), bands=params.bands)
     names = needed(snakemake.input.manifests, "patches")
-    summary = cut_patches(names, read, params.settings, Path(snakemake.output.positions).parent)
+    settings = rebuild(PatchSettings, params.settings)
+    summary = cut_patches(names, read, settings, Path(snakemake.output.positions).parent)
     used = [Entry(name, "done") for name in names if name not in summary.skipped]
     skipped = [Entry(name, "skipped", reason=reason) for name, reason in summary.skipped.items()]
     write_manifest(Path(snakemake.output.manifest), used + skipped)
