@@ -256,6 +256,8 @@ class PredictSettings(Settings):
     precision: str = default("predict.precision")
     low_coverage: float = default("predict.low_coverage")
     recover: RecoverSettings = RecoverSettings()
+    background: str = default("predict.background")
+    foreign_noise: str = default("predict.foreign_noise")
 
     def __post_init__(self) -> None:
         super().__post_init__()

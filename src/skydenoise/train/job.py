@@ -19,7 +19,7 @@ class TrainJob:
     model : folder for model.safetensors and model.json; the checkpoint lies there until both are written
     log : CSV file of the training curve: epoch, step, loss, validation, rate, seconds
     tensorboard : folder of the same curve for TensorBoard
-    softening : beta of the stretch asinh(x / (beta sigma_sky))
+    softening : beta of the stretch, in units of the noise
     provenance : goes into model.json beside what is added here
     """
 

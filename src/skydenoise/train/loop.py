@@ -61,9 +61,9 @@ def train(job: TrainJob, make_course: Callable[[TrainJob, Ranks], Course] = Cour
         curve = Curve(job.log, job.tensorboard, state.step) if ranks.rank == 0 else None
         bar = tqdm(total=course.steps, initial=state.step, unit="step", disable=ranks.rank > 0 or None)
         saved, start = time.monotonic(), time.monotonic() - state.seconds
-        for patches, image, sigma in course.batches(state.step):
+        for patches, image, counts in course.batches(state.step):
             rate = learning_rate(state.step, course.steps, job.settings)
-            pair = course.pair(patches, image, sigma, state.step // course.epoch_steps)
+            pair = course.pair(patches, image, counts, state.step // course.epoch_steps)
             loss = loss_of(pair)
             state.optimizer.zero_grad()
             loss.backward()
