@@ -33,9 +33,9 @@ from skydenoise.errors import SettingsError
 T = TypeVar("T")
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
-PEERS = ("Noise2Self", "Noise2Void")
+BASELINES = ("Noise2Self", "Noise2Void")
 SECTIONS = ("model", "patches", "train", "predict")
-KEYS = ("run", "experiment", "seed", "peers", "frames", "variants", "noise", *SECTIONS)
+KEYS = ("run", "experiment", "seed", "baselines", "frames", "variants", "noise", *SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class Configuration:
 
     run : name of its folder of results
     experiment : key of PLANS
-    seed : of frames and noise, and of the peers' training
-    peers : that learn beside the first variant, from its patches and for its time
+    seed : of frames and noise, and of the baselines' training
+    baselines : that learn beside the first variant, from its patches and for its time
     frames : settings of the data
     variants : trainings by name
     softening : beta of the stretch, in units of the frames' rms
@@ -105,7 +105,7 @@ class Configuration:
     run: str
     experiment: str
     seed: int
-    peers: tuple[str, ...]
+    baselines: tuple[str, ...]
     frames: FrameSettings
     variants: dict[str, Variant]
     softening: float
@@ -118,9 +118,9 @@ class Configuration:
         experiment = content.get("experiment")
         if experiment not in PLANS:
             raise SettingsError(f"experiment: {experiment} is none of {', '.join(PLANS)}")
-        peers = tuple(content.get("peers", PEERS[:1]))
-        for peer in set(peers) - set(PEERS):
-            raise SettingsError(f"peers: {peer} is none of {', '.join(PEERS)}")
+        baselines = tuple(content.get("baselines", BASELINES[:1]))
+        for baseline in set(baselines) - set(BASELINES):
+            raise SettingsError(f"baselines: {baseline} is none of {', '.join(BASELINES)}")
         frames = _made(PLANS[experiment].settings, "frames", content.get("frames", {}))
         variants = {
             name: _variant(name, overrides, content, frames)
@@ -130,7 +130,7 @@ class Configuration:
         if not variants:
             raise SettingsError("variants: none is named")
         softening = content.get("noise", {}).get("softening", 10.0)
-        return cls(content["run"], experiment, content.get("seed", 0), peers, frames, variants, softening)
+        return cls(content["run"], experiment, content.get("seed", 0), baselines, frames, variants, softening)
 
 
 def predict_settings(plain: Mapping[str, Any]) -> PredictSettings:

@@ -1,9 +1,9 @@
-"""Frames of an experiment: simulated, trained on by every variant and peer, denoised and measured.
+"""Frames of an experiment: simulated, trained on by every variant and baseline, denoised and measured.
 
-in   config: experiment, seed, peers, frames, variants, and the sections that the variants override
+in   config: experiment, seed, baselines, frames, variants, and the sections that the variants override
 out  <results>/{noisy,clean}.npy, data.json, noise.json     frames, and their level and rms
      <results>/<variant>/patches/, model/, training.csv     of variants that share patches, the first has them
-     <results>/<variant or peer>/denoised.npy               the measured frames denoised
+     <results>/<variant or baseline>/denoised.npy               the measured frames denoised
      <results>/figure-<name>.png, measures.ecsv, summary.txt
 """
 
@@ -23,7 +23,7 @@ FIRST = next(iter(RUN.variants))
 
 wildcard_constraints:
     variant="|".join(RUN.variants),
-    peer="|".join(RUN.peers) or "none",
+    baseline="|".join(RUN.baselines) or "none",
 
 
 def shared_patches(variant):
@@ -45,7 +45,7 @@ rule report:
     input:
         f"{RESULTS}/data.json",
         expand(f"{RESULTS}/{{variant}}/denoised.npy", variant=RUN.variants),
-        expand(f"{RESULTS}/{{peer}}/peer.json", peer=RUN.peers),
+        expand(f"{RESULTS}/{{baseline}}/baseline.json", baseline=RUN.baselines),
     output:
         figures=[
             report(
@@ -169,18 +169,18 @@ rule denoise:
         "../scripts/denoise.py"
 
 
-rule peer:
-    """A peer, trained on the first variant's patches for as long as that variant, or why it is left out."""
+rule baseline:
+    """A baseline, trained on the first variant's patches for as long as that variant, or why it is left out."""
     input:
         rules.frames.output,
         patches=shared_patches(FIRST),
         description=f"{RESULTS}/{FIRST}/model/model.json",
     output:
-        about=f"{RESULTS}/{{peer}}/peer.json",
+        about=f"{RESULTS}/{{baseline}}/baseline.json",
     log:
-        f"{RESULTS}/logs/{{peer}}.log",
+        f"{RESULTS}/logs/{{baseline}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{peer}}.tsv"
+        f"{RESULTS}/benchmarks/{{baseline}}.tsv"
     conda:
         GPU_ENVIRONMENT
     threads: WHOLE_MACHINE
@@ -191,4 +191,4 @@ rule peer:
         settings=plain("predict", FIRST),
         seed=RUN.seed,
     script:
-        "../scripts/peer.py"
+        "../scripts/baseline.py"
