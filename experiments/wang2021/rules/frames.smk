@@ -7,15 +7,12 @@ out  <results>/{noisy,clean}.npy, data.json, noise.json     frames, and their le
      <results>/figure-<name>.png, measures.ecsv, summary.txt
 """
 
-from dataclasses import asdict
-
 from experiments.wang2021.configuration import PLANS, Configuration
-from skydenoise.errors import SettingsError
+from skydenoise.config import plain
 
 try:
     RUN = Configuration.of(config)
-    if workflow.is_main_process:
-        RUN.frames.check_files()
+    RUN.frames.check_files()
 except SettingsError as error:
     raise WorkflowError(f"config: {error}") from None
 FIRST = next(iter(RUN.variants))
@@ -33,11 +30,9 @@ def shared_patches(variant):
     return f"{RESULTS}/{first}/patches/positions.ecsv"
 
 
-def plain(section, variant=None):
-    """Settings of a section as values that Snakemake compares; of the wildcard's variant unless one is named."""
-    return lambda wildcards: asdict(
-        getattr(RUN.variants[variant or wildcards.variant], section)
-    )
+def settings(section):
+    """Settings of a section of the wildcard's variant, as values that Snakemake compares."""
+    return lambda wildcards: plain(getattr(RUN.variants[wildcards.variant], section))
 
 
 rule report:
@@ -62,7 +57,7 @@ rule report:
     benchmark:
         f"{RESULTS}/benchmarks/report.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     threads: 2
     resources:
         mem_mb=8000,
@@ -85,13 +80,13 @@ rule frames:
     benchmark:
         f"{RESULTS}/benchmarks/frames.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     resources:
         mem_mb=8000,
         runtime=60,
     params:
         experiment=RUN.experiment,
-        settings=asdict(RUN.frames),
+        settings=plain(RUN.frames),
         seed=RUN.seed,
     script:
         "../scripts/frames.py"
@@ -108,12 +103,12 @@ rule patches:
     benchmark:
         f"{RESULTS}/benchmarks/{{variant}}/patches.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=plain("patches"),
+        settings=settings("patches"),
     script:
         "../scripts/patches.py"
 
@@ -132,14 +127,14 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/{{variant}}/train.tsv"
     conda:
-        GPU_ENVIRONMENT
+        GPU
     threads: WHOLE_MACHINE
     resources:
         mem_mb=8000,
         runtime=1440,
     params:
-        architecture=plain("architecture"),
-        settings=plain("train"),
+        architecture=settings("architecture"),
+        settings=settings("train"),
         softening=RUN.softening,
         experiment=RUN.experiment,
     script:
@@ -158,13 +153,13 @@ rule denoise:
     benchmark:
         f"{RESULTS}/benchmarks/{{variant}}/denoise.tsv"
     conda:
-        GPU_ENVIRONMENT
+        GPU
     threads: WHOLE_MACHINE
     resources:
         mem_mb=8000,
         runtime=120,
     params:
-        settings=plain("predict"),
+        settings=settings("predict"),
     script:
         "../scripts/denoise.py"
 
@@ -182,13 +177,13 @@ rule baseline:
     benchmark:
         f"{RESULTS}/benchmarks/{{baseline}}.tsv"
     conda:
-        GPU_ENVIRONMENT
+        GPU
     threads: WHOLE_MACHINE
     resources:
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=plain("predict", FIRST),
+        settings=plain(RUN.variants[FIRST].predict),
         seed=RUN.seed,
     script:
         "../scripts/baseline.py"
