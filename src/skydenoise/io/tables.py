@@ -19,8 +19,8 @@ def read_table(path: Path, required: Collection[str] = ()) -> dict[int, dict[str
 
     Raises
     ------
-    SettingsError : in one line with file and place: it cannot be read, is no text in UTF-8, has a quote that is
-        not closed, more cells than columns, a column twice or without a name, or one too few
+    SettingsError : in one line with file and place: it cannot be read, is no text in UTF-8, has a quote that
+        is not closed, more cells than columns, a column twice or without a name, or one too few
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
