@@ -50,7 +50,8 @@ def save_fits(path: Path, stack: np.ndarray) -> None:
 
 
 def save_compressed_fits(path: Path, stack: np.ndarray) -> None:
-    packed = fits.CompImageHDU(stack, compression_type="GZIP_2", quantize_level=0)
+    tile = (1,) * (stack.ndim - 2) + stack.shape[-2:]
+    packed = fits.CompImageHDU(stack, compression_type="GZIP_2", quantize_level=0, tile_shape=tile)
     fits.HDUList([fits.PrimaryHDU(), packed]).writeto(path)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 
 from skydenoise.errors import SettingsError, StepError
@@ -185,6 +186,18 @@ def test_reading_and_writing_take_no_more_memory_for_more_frames(kind: str, tmp_
         peaks.append(peak_of_copying(source, folder / f"out{output_suffix(source)}"))
     frame = 128 * 128 * 4
     assert peaks[2] - peaks[1] < 10 * 0.3 * frame
+
+
+@pytest.mark.parametrize("kind", ["tiff", "npy", "mrc"])
+def test_pages_of_a_file_do_not_stay_in_the_process(kind: str, tmp_path: Path) -> None:
+    stack = np.ones((100, 256, 256), np.float32)
+    source = save(kind, tmp_path, stack)
+    process = psutil.Process()
+    with open_stack(StackFile(source)) as opened:
+        before = process.memory_info().rss
+        for index in range(len(opened)):
+            opened.read(index)
+        assert process.memory_info().rss - before < 0.3 * stack.nbytes
 
 
 def test_the_end_of_a_name_finds_the_module() -> None:

@@ -19,8 +19,7 @@ def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
         stored = file.get(name)
         if not isinstance(stored, h5py.Dataset):
             raise SettingsError(f"there is no dataset {name!r}, only {', '.join(_datasets(file))}")
-        if stored.size:
-            stored[(0,) * stored.ndim]  # tells now whether its compression is known
+        _check_filters(stored)
         yield StoredArray(stored, "", name)
 
 
@@ -40,6 +39,16 @@ def _only_dataset(file: h5py.File) -> str:
     if len(names) != 1:
         raise SettingsError(f"it holds {len(names)} datasets ({', '.join(names)}): say which")
     return names[0]
+
+
+def _check_filters(dataset: h5py.Dataset) -> None:
+    plan = dataset.id.get_create_plist()
+    for code in (plan.get_filter(number)[0] for number in range(plan.get_nfilters())):
+        if not h5py.h5z.filter_avail(code):
+            raise SettingsError(
+                f"its compression (HDF5 filter {code}) is not installed: pip install hdf5plugin and set "
+                "HDF5_PLUGIN_PATH to its folder of plugins, or save it with gzip"
+            )
 
 
 @contextmanager

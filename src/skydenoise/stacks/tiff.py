@@ -220,7 +220,7 @@ def _metadata(file: tifffile.TiffFile, number: int, imagej: bool) -> dict[str, A
     if imagej:
         kept = {key: value for key, value in (file.imagej_metadata or {}).items() if key not in LAYOUT}
         colours = file.series[number].keyframe.colormap
-        return kept if colours is None else {"LUTs": [(colours >> 8).astype(np.uint8)], **kept}
+        return kept if colours is None else {"LUTs": (colours >> 8).astype(np.uint8), **kept}
     if file.is_ome and file.ome_metadata is not None:
         images = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
         pixels = (images[number] if isinstance(images, list) else images)["Pixels"]
