@@ -108,7 +108,8 @@ class Halved(torch.nn.Module):
 def halver(noise: NoiseModel) -> Denoiser:
     """A denoiser whose stretch is a straight line: it halves the distance from the level."""
     architecture = Architecture(bands=len(noise.bands), levels=2, skips=False, outputs=1)
-    stretch = Stretch((1e7,) * len(noise.bands), noise.level)
+    stretch = Stretch(1e7)
     description = ModelDescription(architecture, noise.bands, stretch, noise, {}, sha256="ab" * 32)
-    settings = PredictSettings(tile=16, overlap=4, recover=RecoverSettings(enabled=False))
+    recover = RecoverSettings(enabled=False)
+    settings = PredictSettings(tile=16, overlap=4, recover=recover, background="remove")
     return Denoiser(Halved(), description, settings)

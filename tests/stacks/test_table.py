@@ -1,4 +1,4 @@
-"""The table of stacks, and what is refused before anything starts."""
+"""Stacks in the table of images, and what is refused before anything starts."""
 
 from pathlib import Path
 
@@ -8,71 +8,68 @@ import pytest
 from skydenoise.config import PatchSettings, PredictSettings
 from skydenoise.errors import SettingsError, StepError
 from skydenoise.stacks.pixels import StackFile
-from skydenoise.stacks.table import check_stacks, read_stacks
+from skydenoise.stacks.stack import MODULES
+from skydenoise.stacks.table import check_files, check_names, stacks_of
+from skydenoise.survey.external.rows import STACK_SUFFIXES, ForeignImage
 from tests.stacks.builders import make_stack
 
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    return tmp_path / "stacks.tsv"
+TABLE = Path("t.tsv")
 
 
-def test_rows_of_stacks_are_known_by_their_files_or_by_their_axes(table: Path, tmp_path: Path) -> None:
-    table.write_text(
-        "\ufeffbrick\tband\timage\thdu\taxes\tdataset\n"
-        "a\t\ta.TIF\nb\t\tsub/b.h5\t\tnyx\tscan/data\nc\t\tc.fits\t1\tnyx\nd\t\td.mrc\n"
-    )
-    assert read_stacks(table) == {
-        "a": StackFile(tmp_path / "a.TIF"),
-        "b": StackFile(tmp_path / "sub/b.h5", "scan/data", "nyx"),
-        "c": StackFile(tmp_path / "c.fits", "1", "nyx"),
-        "d": StackFile(tmp_path / "d.mrc"),
+def test_rows_of_stacks_are_known_by_their_files_or_by_their_axes() -> None:
+    rows = [
+        ForeignImage("a", "", Path("a.TIF")),
+        ForeignImage("b", "", Path("b.h5"), dataset="scan/data", axes="nyx"),
+        ForeignImage("c", "", Path("c.fits"), hdu=1, axes="nyx"),
+        ForeignImage("d", "", Path("d.mrc")),
+    ]
+    assert stacks_of(TABLE, rows) == {
+        "a": StackFile(Path("a.TIF")),
+        "b": StackFile(Path("b.h5"), "scan/data", "nyx"),
+        "c": StackFile(Path("c.fits"), "1", "nyx"),
+        "d": StackFile(Path("d.mrc")),
     }
+    assert stacks_of(TABLE, [ForeignImage("a", "g", Path("a.fits"), plane=3)]) == {}
 
 
-def test_images_of_the_sky_are_no_stacks(table: Path) -> None:
-    table.write_text("brick\tband\timage\tplane\taxes\na\tg\ta.fits\t3\t\na\tr\ta.fits.fz\t4\t\n")
-    assert read_stacks(table) == {}
+def test_every_file_that_the_table_takes_for_a_stack_can_be_one() -> None:
+    assert set(STACK_SUFFIXES) == set(MODULES)
 
 
 @pytest.mark.parametrize(
-    ("header", "row", "message"),
+    ("row", "message"),
     [
-        ("brick\timage\tplane", "a\ta.tif\t0", "line 2: stack a: column plane is for images of the sky"),
-        ("brick\timage\tband", "a\ta.tif\tg", "line 2: stack a: column band is for images of the sky"),
-        (
-            "brick\timage\thdu",
-            "a\ta.tif\t1",
-            "line 2: stack a: give the column dataset or, for FITS alone, hdu",
-        ),
-        ("brick\timage\taxes", "a\ta.png\tnyx", "line 2: .*a.png: no kind of stack; known are .tif"),
-        ("brick\timage\taxes", "a\t\tnyx", "line 2: stack a: the path of its file is missing"),
-        ("brick\timage", "a#b\ta.tif", "line 2: brick 'a#b' is not of the form"),
-        ("brick\timage", "a\ta.tif\na\tb.tif", "line 3: stack a is listed twice"),
-        (
-            "brick\timage\tband",
-            "a\ta.tif\t\nsky\ts.fits\tg",
-            "a is a stack of frames, sky is an image of the sky",
-        ),
-        ("brick\timage", 'a\t"a.tif', "line 2: a quote is not closed"),
-        ("brick\tfile", "a\ta.tif", "column image is missing"),
+        ({"plane": 0}, "stack a: column plane is for images of the sky"),
+        ({"band": "g"}, "stack a: column band is for images of the sky"),
+        ({"mask": Path("m.fits")}, "stack a: column mask is for"),
+        ({"hdu": 1}, "stack a: give the column dataset or, for FITS alone, hdu"),
+        ({"image": Path("a.png"), "axes": "nyx"}, r"a.png: no kind of stack; known are .tif"),
     ],
 )
-def test_a_row_that_is_no_stack_is_refused(header: str, row: str, message: str, table: Path) -> None:
-    table.write_text(f"{header}\n{row}\n")
-    with pytest.raises(SettingsError, match=message) as refused:
-        read_stacks(table)
-    assert str(refused.value).startswith(str(table))
+def test_a_row_that_is_half_a_stack_is_refused(row: dict[str, object], message: str) -> None:
+    half = ForeignImage(**{"brick": "a", "band": "", "image": Path("a.tif")} | row)
+    with pytest.raises(SettingsError, match=message):
+        stacks_of(TABLE, [half])
+
+
+def test_stacks_and_skies_in_one_table_are_refused() -> None:
+    rows = [ForeignImage("a", "", Path("a.tif")), ForeignImage("sky", "g", Path("sky.fits"))]
+    with pytest.raises(SettingsError, match=r"t.tsv: a is a stack of frames, sky is an image of the sky"):
+        stacks_of(TABLE, rows)
+
+
+def test_a_brick_that_is_no_stack_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"t.tsv: there is no stack b, only a"):
+        check_names(TABLE, {"a": StackFile(Path("a.tif"))}, ["a", "b"])
 
 
 @pytest.mark.parametrize(
     ("name", "purpose", "message"),
     [
-        ("a", "train", "patches.size: 24 is more than the frames of .*a.npy have"),
-        ("a", "predict", "predict.tile: 20 is more than the frames of"),
+        ("a", "train", r"patches.size: 24 is more than the frames of .*a.npy have"),
+        ("a", "predict", r"predict.tile: 20 is more than the frames of"),
         ("colours", "predict", r"survey.bands: 1 names \(e\) for .*colours.npy, whose frames have 3"),
-        ("b", "train", "survey.files: there is no stack b, only a, colours, lost"),
-        ("lost", "train", "lost.mrc: there is no such file; mend it, or say no to stack lost"),
+        ("lost", "train", r"lost.mrc: there is no such file; mend it, or say no to stack lost"),
     ],
 )
 def test_what_cannot_be_done_with_a_stack_is_refused(
@@ -83,4 +80,4 @@ def test_what_cannot_be_done_with_a_stack_is_refused(
     files = {end.split(".")[0]: StackFile(tmp_path / end) for end in ("a.npy", "colours.npy", "lost.mrc")}
     purposes = {"train": [], "predict": []} | {purpose: [name]}
     with pytest.raises((SettingsError, StepError), match=message):
-        check_stacks(files, purposes, ("e",), PatchSettings(size=24), PredictSettings(tile=20, overlap=0))
+        check_files(files, purposes, ("e",), PatchSettings(size=24), PredictSettings(tile=20, overlap=0))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from skydenoise.predict.denoise import Denoiser, restore
+from skydenoise.predict.denoise import Denoiser, estimate_sky
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.series import frame_brick
 from skydenoise.stacks.stack import check_channels, open_stack, write_like
@@ -35,7 +35,7 @@ def denoise_stack(file: StackFile, out: Path, denoiser: Denoiser) -> None:
             for index in tqdm(range(len(stack)), unit="frame", disable=None):
                 brick = frame_brick(stack, index, description.noise)
                 if brick.usable.any():
-                    writer.write(index, restore(brick, denoiser)[0])
+                    writer.write(index, estimate_sky(brick, description.noise, denoiser)[0])
                 else:
                     _log.warning("%s has no finite pixel and stays as it is", brick.name)
                     writer.write(index, np.full(brick.image.shape, np.nan, dtype=np.float32))

@@ -1,69 +1,62 @@
-"""The table of stacks, and what the settings can do with them: checked before any job starts."""
+"""Stacks among the rows of `survey.files`, and what the settings can do with them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from skydenoise.config import PatchSettings, PredictSettings, check_frames
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.io.tables import read_table
-from skydenoise.paths import check_brick_name
 from skydenoise.stacks.pixels import StackFile
-from skydenoise.stacks.stack import MODULES, check_channels, open_stack, suffix_of
+from skydenoise.stacks.stack import check_channels, open_stack, suffix_of
+from skydenoise.survey.external.rows import ForeignImage
 
-COLUMNS = ("brick", "image", "hdu", "axes", "dataset")
-"""What a row of a stack may say; the other columns of the table are for images of the sky."""
+OF_STACKS = ("brick", "image", "hdu", "axes", "dataset")
+"""Columns that have a meaning for a stack."""
 
 
-def read_stacks(path: Path) -> dict[str, StackFile]:
-    """Stacks by name, from the table `survey.files`; empty if its rows are images of the sky.
+def stacks_of(table: Path, images: Sequence[ForeignImage]) -> dict[str, StackFile]:
+    """Stacks by their names; empty if the rows are images of the sky.
 
-    A row is a stack if it has axes or a dataset, or if its file is of a kind that holds no skies.
+    table : file that the rows come from, for messages
 
     Raises
     ------
-    SettingsError : see `read_table`; stacks and images of the sky stand in one table; a stack is listed twice
-        or has a column that is for images of the sky; its file is of no known kind
+    SettingsError : both stand in one table; a stack has a column that is for images of the sky; its file is
+        of no known kind
     """
-    rows = read_table(path, ("brick", "image"))
-    kinds = {_is_stack(cells): cells.get("brick") for cells in rows.values()}
-    if len(kinds) == 2:
+    stacks = [image for image in images if image.is_stack]
+    skies = [image for image in images if not image.is_stack]
+    if stacks and skies:
         raise SettingsError(
-            f"{path}: {kinds[True]} is a stack of frames, {kinds[False]} is an image of the sky: "
+            f"{table}: {stacks[0].brick} is a stack of frames, {skies[0].brick} is an image of the sky: "
             "give each kind a table and a run of its own"
         )
-    stacks: dict[str, StackFile] = {}
-    for line, cells in rows.items() if True in kinds else ():
-        try:
-            name, stack = _stack(cells, path.parent)
-            if name in stacks:
-                raise SettingsError(f"stack {name} is listed twice")
-        except SettingsError as error:
-            raise SettingsError(f"{path}, line {line}: {error}") from None
-        stacks[name] = stack
-    return stacks
+    try:
+        return {stack.brick: _stack_file(stack) for stack in stacks}
+    except SettingsError as error:
+        raise SettingsError(f"{table}: {error}") from None
 
 
-def _is_stack(cells: Mapping[str, str]) -> bool:
-    of_frames_alone = tuple(suffix for suffix in MODULES if not suffix.startswith(".fits"))
-    return bool({"axes", "dataset"} & set(cells)) or cells.get("image", "").lower().endswith(of_frames_alone)
+def _stack_file(row: ForeignImage) -> StackFile:
+    for column in (field.name for field in fields(row) if field.name not in OF_STACKS):
+        if getattr(row, column) not in ("", None):
+            raise SettingsError(
+                f"stack {row.brick}: column {column} is for images of the sky: leave it empty"
+            )
+    suffix = suffix_of(row.image)
+    if row.hdu is not None and (row.dataset or not suffix.startswith(".fits")):
+        raise SettingsError(f"stack {row.brick}: give the column dataset or, for FITS alone, hdu")
+    return StackFile(row.image, row.dataset if row.hdu is None else str(row.hdu), row.axes)
 
 
-def _stack(cells: Mapping[str, str], folder: Path) -> tuple[str, StackFile]:
-    name = check_brick_name(cells.get("brick", ""), survey=False)
-    if "image" not in cells:
-        raise SettingsError(f"stack {name}: the path of its file is missing")
-    if others := set(cells) - set(COLUMNS):
-        raise SettingsError(
-            f"stack {name}: column {', '.join(sorted(others))} is for images of the sky: leave it empty"
-        )
-    suffix = suffix_of(folder / cells["image"])
-    if "hdu" in cells and (not suffix.startswith(".fits") or "dataset" in cells):
-        raise SettingsError(f"stack {name}: give the column dataset or, for FITS alone, hdu")
-    dataset = cells.get("dataset", cells.get("hdu", ""))
-    return name, StackFile(folder / cells["image"], dataset, cells.get("axes", ""))
+def check_names(table: Path, stacks: Mapping[str, StackFile], wanted: Sequence[str]) -> None:
+    """Raise SettingsError if a brick of the table of bricks is not among the stacks."""
+    for name in wanted:
+        if name not in stacks:
+            raise SettingsError(f"{table}: there is no stack {name}, only {', '.join(stacks)}")
 
 
-def check_stacks(
+def check_files(
     stacks: Mapping[str, StackFile],
     purposes: Mapping[str, Sequence[str]],
     bands: Sequence[str],
@@ -76,13 +69,10 @@ def check_stacks(
 
     Raises
     ------
-    SettingsError : a stack is not in the table, has other channels than `bands`, or frames smaller than a
-        patch or a tile; or see `open_stack`
+    SettingsError : other channels than `bands`, frames smaller than a patch or a tile; or see `open_stack`
     StepError : a file is missing or damaged
     """
     for name in dict.fromkeys(name for names in purposes.values() for name in names):
-        if name not in stacks:
-            raise SettingsError(f"survey.files: there is no stack {name}, only {', '.join(stacks)}")
         try:
             with open_stack(stacks[name]) as stack:
                 check_channels(stack, bands)
