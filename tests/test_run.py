@@ -9,8 +9,8 @@ import yaml
 
 from skydenoise.config import PredictSettings, RecoverSettings
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.run import read_run
-from skydenoise.stacks.check import check_files
+from skydenoise.run import Run, read_run
+from skydenoise.stacks.table import check_files
 
 REPOSITORY = Path(__file__).parents[1]
 SERIES = """
@@ -102,10 +102,19 @@ def test_impossible_settings_are_refused(settings: str, line: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_stacks_are_known_by_their_table() -> None:
-    run = read_run(config(base=SERIES))
-    assert {name: stack.suffix for name, stack in run.stacks.items()} == {"first": ".npy", "tiny": ".npy"}
+def read_series(settings: str = "{}") -> Run:
+    """The run of a series, its files looked into."""
+    run = read_run(config(settings, SERIES))
     check_files(run.stacks, run.bricks, run.bands, run.patches, run.predict)
+    return run
+
+
+def test_stacks_are_known_by_their_table() -> None:
+    run = read_series()
+    assert {name: stack.path for name, stack in run.stacks.items()} == {
+        "first": Path("first.npy"),
+        "tiny": Path("tiny.npy"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -128,6 +137,5 @@ def test_what_stacks_cannot_have_is_refused(settings: str, brick: str, images: s
     if images:
         Path("stacks.tsv").write_text("brick\tband\timage\tunits\nfirst\t\tfirst.npy\t\n" + images)
     with pytest.raises((SettingsError, StepError)) as caught:
-        run = read_run(config(settings, SERIES))
-        check_files(run.stacks, run.bricks, run.bands, run.patches, run.predict)
+        read_series(settings)
     assert str(caught.value).startswith(line)
