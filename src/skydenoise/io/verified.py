@@ -24,7 +24,7 @@ class Fetched:
 
     sha256 : of its bytes
     vouched : whose checksum says that they are right: "survey", "file" (those in it) or "" (nobody's)
-    version : size and date, or ETag, of the survey's file; "" of one that was not fetched but found in its place
+    version : size and date, or ETag, of the survey's file; "" of one that was there already
     """
 
     sha256: str
