@@ -23,7 +23,9 @@ if (
 
 wildcard_constraints:
     stack="|".join(re.escape(name) for name in RUN.stacks),
-    suffix="|".join(sorted({re.escape(output_suffix(stack.path)) for stack in RUN.stacks.values()})),
+    suffix="|".join(
+        sorted({re.escape(output_suffix(stack.path)) for stack in RUN.stacks.values()})
+    ),
 
 
 def stack_file(wildcards):
