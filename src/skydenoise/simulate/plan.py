@@ -39,8 +39,8 @@ NOISES = {
     "between": CoaddNoise((0.35, 0.19, -0.03, -0.05), 0.92),
     "resampled": CoaddNoise((0.73, 0.53, 0.28, 0.06), 0.75),
 }
-"""decam and bass: as measured in real coadds, DECam z and BASS g of DR6 brick 0959p805, the latter outside the
-survey's own blobs; over all pixels one finds 0.64, 0.43, 0.13 and 0.90 there, because faint sources look like
+"""decam and bass: as measured in real coadds, DECam z and BASS g of DR6 brick 0959p805, the latter outside
+the survey's blobs; over all pixels one finds 0.64, 0.43, 0.13 and 0.90 there, because faint sources look like
 noise. between: half way from one to the other. resampled: white noise smoothed by a Gaussian of 0.9 px, as an
 image resampled to smaller pixels has it."""
 
