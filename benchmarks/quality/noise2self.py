@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmarks.quality.lesson import OVERLAP, TILE, Lesson, Values, restored
+from benchmarks.quality.baseline_training import OVERLAP, TILE, BaselineTraining, Values, restored
 from skydenoise.evaluate.scene import Method
 from skydenoise.network import Network
 from skydenoise.predict.tiles import Blender, TileGrid, cut_tiles
@@ -45,25 +45,25 @@ def hide(u: Tensor, mask: Tensor) -> Tensor:
     return u * (1 - mask) + around * mask
 
 
-def train(lesson: Lesson, folder: Path) -> int:
-    """Train for `lesson.seconds` to predict hidden pixels from the others, as on a GPU we do in bfloat16.
+def train(training: BaselineTraining, folder: Path) -> int:
+    """Train for `training.seconds` to predict hidden pixels from the others, as on a GPU we do in bfloat16.
 
     Leaves weights in `folder` and returns the number of steps.
     """
-    generator = np.random.default_rng(lesson.seed)
+    generator = np.random.default_rng(training.seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(lesson.seed)
-        network = Network(lesson.network)
-    network = network.to(lesson.device, memory_format=torch.channels_last)
+        torch.manual_seed(training.seed)
+        network = Network(training.network)
+    network = network.to(training.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
     start, steps = time.monotonic(), 0
-    while (spent := time.monotonic() - start) < lesson.seconds:
+    while (spent := time.monotonic() - start) < training.seconds:
         for group in optimizer.param_groups:
-            group["lr"] = RATE * (1 + np.cos(np.pi * spent / lesson.seconds)) / 2
-        chosen = generator.integers(len(lesson.patches), size=lesson.batch)
-        image = torch.from_numpy(lesson.patches.get(chosen)[0]).to(lesson.device)
-        orientations = [int(k) for k in generator.integers(8, size=lesson.batch)]
-        u = lesson.stretch.forward(turn_each(image, orientations))
+            group["lr"] = RATE * (1 + np.cos(np.pi * spent / training.seconds)) / 2
+        chosen = generator.integers(len(training.patches), size=training.batch)
+        image = torch.from_numpy(training.patches.get(chosen)[0]).to(training.device)
+        orientations = [int(k) for k in generator.integers(8, size=training.batch)]
+        u = training.stretch.forward(turn_each(image, orientations))
         mask = phases(u.shape, int(generator.integers(GRID**2))).to(u.device)
         with torch.autocast(u.device.type, torch.bfloat16, enabled=u.is_cuda):
             predicted = network(hide(u, mask))[0]
@@ -79,14 +79,14 @@ def train(lesson: Lesson, folder: Path) -> int:
     return steps
 
 
-def load(lesson: Lesson, folder: Path) -> Method:
+def load(training: BaselineTraining, folder: Path) -> Method:
     """The trained method: it hides each pixel once and takes what is predicted there."""
-    network = Network(lesson.network)
+    network = Network(training.network)
     network.load_state_dict(load_file(folder / WEIGHTS))
-    network.to(lesson.device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    tiles = (lesson.tile, lesson.overlap)
-    apply = partial(apply_network, network, device=lesson.device, tiles=tiles)
-    return partial(restored, stretch=lesson.stretch, apply=apply)
+    network.to(training.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    tiles = (training.tile, training.overlap)
+    apply = partial(apply_network, network, device=training.device, tiles=tiles)
+    return partial(restored, stretch=training.stretch, apply=apply)
 
 
 def apply_network(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality.lesson import Lesson, Values, restored
+from benchmarks.quality.baseline_training import BaselineTraining, Values, restored
 from skydenoise.evaluate.scene import Method
 
 CHECKPOINT = "noise2void.ckpt"
@@ -66,58 +66,58 @@ def careamics() -> tuple[Any, Any, Any]:
     return CAREamist, create_advanced_n2v_config, load_config_from_checkpoint
 
 
-def accelerator(lesson: Lesson) -> str:
-    """Lightning's word for the lesson's device."""
-    return "cpu" if lesson.device == "cpu" else "gpu"
+def accelerator(training: BaselineTraining) -> str:
+    """Lightning's word for the training's device."""
+    return "cpu" if training.device == "cpu" else "gpu"
 
 
-def train(lesson: Lesson, folder: Path) -> int:
-    """Train for `lesson.seconds`; leaves CAREamics' checkpoint in `folder`, returns the number of steps."""
+def train(training: BaselineTraining, folder: Path) -> int:
+    """Train for `training.seconds`; leaves CAREamics' checkpoint in `folder`, returns the number of steps."""
     careamist, make_config, _ = careamics()
-    bands, *edges = lesson.patches.shape
+    bands, *edges = training.patches.shape
     config = make_config(
         "noise2void",
         "array",
         "SCYX",
         edges,
-        lesson.batch,
+        training.batch,
         num_epochs=1_000_000,
         n_channels=bands,
         independent_channels=False,
         num_workers=0,
         model_params={"depth": DEPTH, "num_channels_init": CHANNELS},
         trainer_params={
-            "max_time": {"seconds": lesson.seconds},
+            "max_time": {"seconds": training.seconds},
             "min_epochs": 0,  # or one whole epoch would be trained, whatever the time
-            "accelerator": accelerator(lesson),
+            "accelerator": accelerator(training),
             "enable_model_summary": False,
             "log_every_n_steps": 1,
         },
-        seed=lesson.seed or 1,  # CAREamics refuses 0
+        seed=training.seed or 1,  # CAREamics refuses 0
     )
     with tempfile.TemporaryDirectory(prefix="noise2void-") as work:
         trained = careamist(config, work_dir=work, enable_progress_bar=False)
-        images = lesson.patches.get(np.arange(len(lesson.patches)))[0]
-        trained.train(train_data=lesson.stretch.forward(images))
+        images = training.patches.get(np.arange(len(training.patches)))[0]
+        trained.train(train_data=training.stretch.forward(images))
         (last,) = Path(work).rglob("*last.ckpt")
         shutil.copyfile(last, folder / CHECKPOINT)
     return int(trained.trainer.global_step)
 
 
-def load(lesson: Lesson, folder: Path) -> Method:
+def load(training: BaselineTraining, folder: Path) -> Method:
     """The trained method. CAREamics reads its checkpoint again at every prediction.
 
     The configuration comes from there, too: it holds the mean and scatter of the patches.
     """
     careamist, _, read_config = careamics()
     config = read_config(folder / CHECKPOINT)
-    config.training_config.trainer_params["accelerator"] = accelerator(lesson)
+    config.training_config.trainer_params["accelerator"] = accelerator(training)
     work = tempfile.TemporaryDirectory(prefix="noise2void-")
     trained = careamist(config, work_dir=work.name, enable_progress_bar=False)
 
     def apply(u: Values) -> Values:
-        tiles = {"tile_size": (lesson.tile,) * 2, "tile_overlap": (OVERLAP, OVERLAP)}
-        if min(u.shape[1:]) <= lesson.tile:
+        tiles = {"tile_size": (training.tile,) * 2, "tile_overlap": (OVERLAP, OVERLAP)}
+        if min(u.shape[1:]) <= training.tile:
             tiles = {}  # one tile is the whole image
         result, _ = trained.predict(
             u, axes="CYX", batch_size=TILES_AT_ONCE, checkpoint=folder / CHECKPOINT, **tiles
@@ -125,4 +125,4 @@ def load(lesson: Lesson, folder: Path) -> Method:
         return np.asarray(result[0], dtype=np.float32).reshape(u.shape)
 
     apply.work = work  # type: ignore[attr-defined]  # goes with the method
-    return partial(restored, stretch=lesson.stretch, apply=apply)
+    return partial(restored, stretch=training.stretch, apply=apply)

@@ -1,4 +1,4 @@
-"""Our own rows: a model folder's network, bare and with what `recover` puts back."""
+"""Rows of our own: a model folder's network, bare and with what `recover` puts back."""
 
 import json
 from dataclasses import dataclass, fields, replace
@@ -12,7 +12,7 @@ from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser
 
 
 @dataclass(frozen=True, eq=False)
-class Restorer:
+class Product:
     """A denoiser as a method, (brick) -> image: what it makes of every pixel, data or not."""
 
     denoiser: Denoiser
@@ -41,15 +41,15 @@ def product_settings(folder: Path) -> PredictSettings:
     )
 
 
-def restorers(folder: Path, bare: str, recovered: str, device: str = "auto") -> dict[str, Restorer]:
+def products(folder: Path, bare: str, recovered: str, device: str = "auto") -> dict[str, Product]:
     """The network alone and with recover, under these names; the one with measured uncertainty keeps it."""
     settings = product_settings(folder)
     product = load_denoiser(folder, settings, device)
     result = {}
     for name, enabled in ((bare, False), (recovered, True)):
         if settings.recover.enabled == enabled:
-            result[name] = Restorer(product)
+            result[name] = Product(product)
         else:
             other = replace(settings, recover=replace(settings.recover, enabled=enabled))
-            result[name] = Restorer(replace(product, settings=other, uncertainty=None))
+            result[name] = Product(replace(product, settings=other, uncertainty=None))
     return result

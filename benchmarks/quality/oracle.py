@@ -1,6 +1,6 @@
 """Our network trained with the truth of its patches as target, which no survey has.
 
-    python -m benchmarks.quality.told results/quality_decam results/quality_told
+    python -m benchmarks.quality.oracle results/quality_decam results/quality_oracle
 
 trains as the finished run in the first folder did, on its patches and for as many steps, and leaves a model
 in the second. What it does better than that run is what noise in the targets cost, for so much work.
@@ -32,7 +32,7 @@ from skydenoise.train.ranks import Ranks
 from skydenoise.train.training import Course
 
 
-class ToldCourse(Course):
+class OracleCourse(Course):
     """A course whose targets are the truth, and whose inputs are the noisy patches as they are."""
 
     def __init__(self, job: TrainJob, ranks: Ranks, run: Path) -> None:
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="folder for the model")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    train(job_like(arguments.run, arguments.model), partial(ToldCourse, run=arguments.run))
+    train(job_like(arguments.run, arguments.model), partial(OracleCourse, run=arguments.run))
 
 
 if __name__ == "__main__":
