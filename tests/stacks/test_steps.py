@@ -30,7 +30,7 @@ from skydenoise.stretch import Stretch
 from skydenoise.survey.external.rows import ForeignImage
 from tests.stacks.test_stacks import KINDS, make_stack, unit_noise
 
-PREDICT = PredictSettings(tile=16, overlap=4, recover=RecoverSettings(enabled=False))
+PREDICT = PredictSettings(tile=16, overlap=4, recover=RecoverSettings(enabled=False), background="remove")
 
 
 class Halved(torch.nn.Module):
@@ -43,7 +43,7 @@ class Halved(torch.nn.Module):
 def halver(noise: NoiseModel) -> Denoiser:
     """A denoiser whose stretch is a straight line: it halves the distance from the level."""
     architecture = Architecture(bands=len(noise.bands), levels=2, skips=False, outputs=1)
-    stretch = Stretch((1e7,) * len(noise.bands), noise.level)
+    stretch = Stretch(1e7)
     description = ModelDescription(architecture, noise.bands, stretch, noise, {}, sha256="ab" * 32)
     return Denoiser(Halved(), description, PREDICT)
 

@@ -13,7 +13,7 @@ from skydenoise.io import Brick
 from skydenoise.io.atomic import write_json
 from skydenoise.noise import NoiseModel
 from skydenoise.patches import PatchSummary, cut_patches
-from skydenoise.predict.denoise import Denoiser, restore
+from skydenoise.predict.denoise import Denoiser, estimate_sky
 from skydenoise.stacks.cache import shelf
 from skydenoise.stacks.frames import frame_brick, frame_names, frame_reader
 from skydenoise.stacks.scale import check_channels, measure_scale
@@ -66,7 +66,7 @@ def denoise_stack(file: StackFile, out: Path, denoiser: Denoiser) -> None:
             )
             for index, brick in enumerate(frames):
                 if brick.usable.any():
-                    writer.write(index, restore(brick, denoiser)[0])
+                    writer.write(index, estimate_sky(brick, denoiser.description.noise, denoiser)[0])
                 else:
                     _log.warning("%s has no finite pixel and stays as it is", brick.name)
                     writer.write(index, np.full(brick.image.shape, np.nan, dtype=np.float32))
