@@ -4,7 +4,7 @@
     python -m benchmarks.quality.depths             # 1, 2, 3 and 7 passes side by side, four kinds of noise
 
 `sky` makes the pixels and their truth; `product`, `classical` and `baselines` make images of them, which
-`methods` puts together; `measure` turns images into measurements, and `injection_tests` runs the methods again
-where that takes it; `acceptance` holds them against what was promised; `report` and `curves` show them.
+`methods` puts together; `measure` turns images into measurements, and `injection_tests` runs the methods
+again where that takes it; `acceptance` holds them against what was promised; `report` and `curves` show them.
 `oracle` trains our network on the truth.
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.machine import REPOSITORY, write_results
 from benchmarks.quality import injection_tests, measure, report
@@ -17,21 +18,21 @@ from benchmarks.quality.acceptance import Verdict, judge
 from benchmarks.quality.curves import draw_curves
 from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import (
+    BFLOAT16,
     IDENTITY,
     IDENTITY_BARE,
     PRODUCT,
     BaselineRun,
     Comparison,
     add_baselines,
-    add_bfloat16,
     add_classical,
-    add_product,
+    add_model,
+    make_images,
 )
-from benchmarks.quality.product import has_model
+from benchmarks.quality.product import load_product
 from benchmarks.quality.sky import SEEDS, Sky, make_sky, sky_settings
-from skydenoise.evaluate.scene import Image, Method
+from skydenoise.network.device import cuda_usable
 from skydenoise.network.folder import ModelDescription
-from skydenoise.predict.denoise import denoise_brick
 
 _log = logging.getLogger("benchmarks.quality")
 
@@ -65,8 +66,8 @@ def arguments() -> argparse.Namespace:
     add("--noise", choices=SEEDS, default="decam", help="of the test sky")
     add("--quick", action="store_true", help="a small sky; nothing is trained")
     add("--model", type=Path, help="default: models/<noise>")
-    add("--run", type=Path, help="results of the run whose patches the learned baselines see; they are kept "
-        "there; default: results/quality_<noise>")  # fmt: skip
+    add("--results", type=Path, help="folder of the run whose patches the learned baselines see, and where "
+        "they are kept; default: results/quality_<noise>")  # fmt: skip
     add("--train-seconds", type=float, help="of each learned baseline; default: what the model took")
     add("--train-only", action="store_true", help="train the learned baselines, and stop")
     add("--bfloat16", action="store_true", help="a row of the model with convolutions in bfloat16 on the CPU")
@@ -74,13 +75,13 @@ def arguments() -> argparse.Namespace:
     add("--size", type=int, help=f"edge of a brick, pixels; default {FULL.size}, quick: {QUICK.size}")
     add("--cutouts", type=int, help="of the injection tests; default "
         f"{FULL.workload.cutouts}, quick: {QUICK.workload.cutouts}")  # fmt: skip
-    add("--device", default="auto", help="of networks: auto, cpu, cuda")
+    add("--device", default="cuda" if cuda_usable() else "cpu", help="of networks: cpu, cuda")
     add("--name", help="of the file in benchmarks/results; default: quality-<noise>, quick: -quick after it")
     add("--markdown", type=Path, help="print the tables of this JSON file as markdown")
     add("--curves", type=Path, help="draw the curves of this JSON file, as a PNG beside it")
     options = parser.parse_args()
     options.model = options.model or REPOSITORY / f"models/{options.noise}"
-    options.run = options.run or REPOSITORY / f"results/quality_{options.noise}"
+    options.results = options.results or REPOSITORY / f"results/quality_{options.noise}"
     options.name = options.name or f"quality-{options.noise}" + "-quick" * options.quick
     return options
 
@@ -98,7 +99,7 @@ def scale_of(options: argparse.Namespace) -> Scale:
 
 def baseline_run(options: argparse.Namespace) -> BaselineRun:
     """How the learned baselines are trained."""
-    return BaselineRun(options.noise, options.run, options.model, options.train_seconds, options.device)
+    return BaselineRun(options.noise, options.results, options.model, options.train_seconds, options.device)
 
 
 def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
@@ -109,27 +110,11 @@ def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
         comparison.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
     else:
         add_baselines(comparison, baseline_run(options))
-    add_product(comparison, REPOSITORY / "models/identity", (IDENTITY_BARE, IDENTITY), options.device)
-    add_product(comparison, options.model, device=options.device)
-    if options.bfloat16 and has_model(options.model):
-        add_bfloat16(comparison, options.model)
+    add_model(comparison, REPOSITORY / "models/identity", (IDENTITY_BARE, IDENTITY), options.device)
+    add_model(comparison, options.model, device=options.device)
+    if options.bfloat16:
+        comparison.add(BFLOAT16, load_product(options.model, precision=torch.bfloat16))
     return comparison
-
-
-def make_images(sky: Sky, methods: dict[str, Method]) -> tuple[dict[str, list[Image]], list[Measurement]]:
-    """Images by method, one per scene, and the seconds that they took."""
-    images, times = {}, []
-    for name, method in methods.items():
-        _log.info("%s", name)
-        seconds = []
-        images[name] = []
-        for scene in sky.scenes:
-            start = time.perf_counter()
-            images[name].append(method(scene.brick))
-            seconds.append((time.perf_counter() - start) / (sky.pixels / len(sky.scenes)) * 1e6)
-        error = float(np.std(seconds, ddof=1) / np.sqrt(len(seconds))) if len(seconds) > 1 else np.nan
-        times.append(Measurement(name, "seconds", "", "", float(np.mean(seconds)), error))
-    return images, times
 
 
 def measure_all(sky: Sky, comparison: Comparison, scale: Scale) -> Measurements:
@@ -154,10 +139,10 @@ def measure_all(sky: Sky, comparison: Comparison, scale: Scale) -> Measurements:
     take("stars", measure.stars(sky, images, fresh()))
     for name, product in comparison.products.items():
         take(f"seams, {name}", measure.seams(sky, name, images[name], product.denoiser.settings))
-        if product.denoiser.uncertainty is not None:
-            denoised = [denoise_brick(scene.brick, product.denoiser) for scene in sky.scenes]
-            take(f"coverage, {name}", measure.coverage(sky, name, denoised))
-    slow = {each.method for each in times if each.value > SLOW}
+    if PRODUCT in comparison.products:
+        denoised = comparison.products[PRODUCT].with_uncertainty([scene.brick for scene in sky.scenes])
+        take("coverage", measure.coverage(sky, PRODUCT, denoised))
+    slow = {each.method for each in times if each.value > SLOW} - comparison.products.keys()
     trials = injection_tests.make_trials(sky, scale.workload, fresh())
     for name, method in comparison.methods.items():
         some = trials[: scale.slow_cutouts] if name in slow else trials

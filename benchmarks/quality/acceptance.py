@@ -139,10 +139,10 @@ def _both(limit: float) -> tuple[float, float]:
 
 
 FLUXES = (
-    Criterion("aperture flux bias, true S/N above 20", "< 0.01 mag", within("flux_bias", *_both(0.01), "> 20")),
-    Criterion("aperture flux bias, true S/N 10 to 20", "< 0.03 mag", within("flux_bias", *_both(0.03), "10-20")),
-    Criterion("aperture flux bias, true S/N 5 to 10", "< 0.1 mag", within("flux_bias", *_both(0.1), "5-10")),
-)  # fmt: skip
+    Criterion("flux bias, true S/N above 20", "< 0.01 mag", within("flux_bias", *_both(0.01), "> 20")),
+    Criterion("flux bias, true S/N 10 to 20", "< 0.03 mag", within("flux_bias", *_both(0.03), "10-20")),
+    Criterion("flux bias, true S/N 5 to 10", "< 0.1 mag", within("flux_bias", *_both(0.1), "5-10")),
+)
 UNCERTAINTY = (
     Criterion("truth within 1 sigma", "68 +- 3 %", within("coverage_1", 65.0, 71.0)),
     Criterion("truth within 2 sigma", "95 +- 2 %", within("coverage_2", 93.0, 97.0)),
@@ -151,7 +151,8 @@ CRITERIA = (
     Criterion("rms error over the best classical peer", "<= 0.5", below_peers(CLASSICAL, 0.5, best=True)),
     Criterion("rms error over Noise2Void, Noise2Self", "<= 0.8", below_peers(LEARNED, 0.8, best=False)),
     *FLUXES,
-    Criterion("flux bias, measured S/N above 10", "< 0.01 mag", within("measured_bias", *_both(0.01), "> 10")),
+    Criterion("flux bias, measured S/N above 10", "< 0.01 mag",
+              within("measured_bias", *_both(0.01), "> 10")),
     Criterion("flux bias, measured S/N 5 to 10", "< 0.03 mag", within("measured_bias", *_both(0.03), "5-10")),
     Criterion("dual-image photometry, bias", "< 0.005 mag", within("dual_bias", *_both(0.005))),
     Criterion("the same against the input at the true places", "< 0.5 %", within("dual_shift", *_both(0.5))),

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.quality.acceptance import MATCHED_FILTER
-from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.measure import Catalogues
+from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.sky import Sky
 from skydenoise.evaluate.again.injection import (
     Injection,

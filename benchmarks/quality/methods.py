@@ -1,26 +1,23 @@
 """All rows of the table: the peers that are installed, and our models that are there."""
 
-from dataclasses import dataclass, field, replace
-from functools import partial
+import logging
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
+import numpy as np
 
 from benchmarks.machine import REPOSITORY
 from benchmarks.quality import classical, product
-from benchmarks.quality.baseline_training import sky_training
-from benchmarks.quality.baselines import BASELINES, trained
-from benchmarks.quality.sky import CACHE, SEEDS, Sky, simulated_bricks
-from skydenoise.config import PatchSettings
-from skydenoise.evaluate.scene import Method
-from skydenoise.io import read_brick
-from skydenoise.network.folder import DESCRIPTION, read_description
-from skydenoise.patches import POSITIONS, PatchSet, cut_patches
-from skydenoise.predict import load_denoiser
-from skydenoise.simulate import BANDS, SimulationSettings
-from skydenoise.survey.bricks_table import read_bricks_table
+from benchmarks.quality.baselines import BaselineRun, trained
+from benchmarks.quality.measurements import Measurement
+from benchmarks.quality.product import Product, has_model, load_product
+from benchmarks.quality.sky import Sky
+from experiments.wang2021.baselines import BASELINES
+from skydenoise.evaluate.scene import Image, Method
 
-CONFIGS = Path(__file__).parent
+_log = logging.getLogger(__name__)
+
 BARE, PRODUCT, BFLOAT16 = "bare network", "denoised", "denoised, bfloat16"
 IDENTITY_BARE, IDENTITY = "identity, bare", "identity + recover"
 
@@ -31,18 +28,16 @@ class Comparison:
 
     methods : in the order of the table
     products : those of them that are models of ours
-    variants : which variant of a peer was the best
     notes : what was chosen and what was left out, in words
     """
 
     methods: dict[str, Method] = field(default_factory=dict)
-    products: dict[str, product.Product] = field(default_factory=dict)
-    variants: dict[str, str] = field(default_factory=dict)
+    products: dict[str, Product] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add_product(self, name: str, method: product.Product) -> None:
+    def add(self, name: str, own: Product) -> None:
         """Add a model of ours."""
-        self.products[name] = self.methods[name] = method
+        self.products[name] = self.methods[name] = own
 
 
 def add_classical(comparison: Comparison, sky: Sky, *, quick: bool) -> None:
@@ -52,55 +47,20 @@ def add_classical(comparison: Comparison, sky: Sky, *, quick: bool) -> None:
             comparison.notes.append(f"{peer} left out: {package} is not installed (pip install .[peers])")
     for peer, variants in classical.candidates(sky.scenes[:1], sky.noise, quick=quick).items():
         name, comparison.methods[peer] = classical.best_of(variants, sky.scenes[:1], sky.noise)
-        comparison.variants[peer] = name
         if name:
             comparison.notes.append(f"{peer}: {name}; best of {len(variants)}")
 
 
-@dataclass(frozen=True)
-class BaselineRun:
-    """How the learned baselines of a test sky are trained.
-
-    noise : of the sky
-    run : folder of the results of the run beside which they learn: they see its patches (cut anew if it has
-        none) and are kept in its folder "baselines"
-    model : folder of the model that the run made
-    seconds : of each training; None: as long as the model took
-    device : auto, cpu, cuda
-    """
-
-    noise: str
-    run: Path
-    model: Path
-    seconds: float | None = None
-    device: str = "auto"
-
-    def patches(self) -> PatchSet:
-        """The patches of the run, or the same cut anew from the same simulated bricks."""
-        if (self.run / "patches" / POSITIONS).exists():
-            return PatchSet.open(self.run / "patches")
-        content = yaml.safe_load((CONFIGS / f"{self.noise}.yaml").read_text(encoding="utf-8"))
-        folder = CACHE / f"patches-{content['run']}"
-        if not (folder / POSITIONS).exists():
-            raw, _ = simulated_bricks(SimulationSettings(**content["simulation"]), CACHE)
-            rows = read_bricks_table(CONFIGS / Path(content["bricks"]).name)
-            read = partial(read_brick, raw, bands=BANDS)
-            settings = PatchSettings(**content["patches"])
-            cut_patches([row.brick for row in rows if row.train], read, settings, folder)
-        return PatchSet.open(folder)
-
-
 def add_baselines(comparison: Comparison, run: BaselineRun) -> None:
     """Add the learned baselines, trained now unless they are kept."""
-    if not product.has_model(run.model):
-        missing = f"no model in {_shown(run.model)}, beside which they learn"
+    if not has_model(run.model):
+        missing = f"no model in {shown(run.model)}, beside which they learn"
         comparison.notes.append(f"{', '.join(BASELINES)} left out: {missing}")
         return
-    model = read_description(run.model / DESCRIPTION)
-    training = sky_training(run.patches(), model, run.seconds, SEEDS[run.noise], run.device)
+    training = run.training()
     for name in BASELINES:
         try:
-            comparison.methods[name], how = trained(name, training, run.run / "baselines" / name)
+            comparison.methods[name], how = trained(name, training, run.results / "baselines" / name)
         except ImportError as error:
             comparison.notes.append(f"{name} left out: {error} (see docs/fidelity.md)")
         else:
@@ -110,27 +70,33 @@ def add_baselines(comparison: Comparison, run: BaselineRun) -> None:
             )
 
 
-def add_product(
-    comparison: Comparison, folder: Path, names: tuple[str, str] = (BARE, PRODUCT), device: str = "auto"
+def add_model(
+    comparison: Comparison, folder: Path, names: tuple[str, str] = (BARE, PRODUCT), device: str = "cpu"
 ) -> None:
-    """Add a model of ours, bare and with `recover`, or say that it is not there."""
-    bare, recovered = names
-    if not product.has_model(folder):
-        comparison.notes.append(f"{recovered} left out: no model in {_shown(folder)}")
+    """Add a model of ours, the bare network and the whole product, or say that it is not there."""
+    if not has_model(folder):
+        comparison.notes.append(f"{names[1]} left out: no model in {shown(folder)}")
         return
-    found = product.products(folder, bare, recovered, device)
-    for name, method in found.items():
-        comparison.add_product(name, method)
-    if not any(each.denoiser.uncertainty for each in found.values()):
-        comparison.notes.append(f"{recovered}: no coverage, {_shown(folder)} has no uncertainty.json")
+    for name, settings in zip(names, (product.BARE, None), strict=True):
+        comparison.add(name, load_product(folder, settings, device))
 
 
-def add_bfloat16(comparison: Comparison, folder: Path) -> None:
-    """Add the same model with convolutions in bfloat16 on the CPU."""
-    settings = replace(product.product_settings(folder), precision="bfloat16")
-    comparison.add_product(BFLOAT16, product.Product(load_denoiser(folder, settings, "cpu")))
+def make_images(sky: Sky, methods: dict[str, Method]) -> tuple[dict[str, list[Image]], list[Measurement]]:
+    """Images by method, one per scene, and the seconds that they took."""
+    images, times = {}, []
+    for name, method in methods.items():
+        _log.info("%s", name)
+        seconds = []
+        images[name] = []
+        for scene in sky.scenes:
+            start = time.perf_counter()
+            images[name].append(method(scene.brick))
+            seconds.append((time.perf_counter() - start) / (sky.pixels / len(sky.scenes)) * 1e6)
+        error = float(np.std(seconds, ddof=1) / np.sqrt(len(seconds))) if len(seconds) > 1 else np.nan
+        times.append(Measurement(name, "seconds", "", "", float(np.mean(seconds)), error))
+    return images, times
 
 
-def _shown(folder: Path) -> str:
+def shown(folder: Path) -> str:
     """A folder as a reader on another machine would name it."""
     return str(folder.resolve().relative_to(REPOSITORY)) if folder.is_relative_to(REPOSITORY) else folder.name

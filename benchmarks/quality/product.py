@@ -1,14 +1,23 @@
-"""Rows of our own: a model folder's network, bare and with what `recover` puts back."""
+"""Rows of our own: a model folder's network, bare and as the product that a run would write."""
 
-import json
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from skydenoise.config import PredictSettings, RecoverSettings
 from skydenoise.evaluate.scene import Image
-from skydenoise.io import Brick
+from skydenoise.io import Brick, Denoised
+from skydenoise.network import for_inference, load_model
 from skydenoise.network.folder import DESCRIPTION, WEIGHTS
-from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
+from skydenoise.predict.calibrate import CUTOUTS, calibrate
+from skydenoise.predict.denoise import Denoiser, denoise_brick, estimate_sky, noise_of
+
+BARE = PredictSettings(recover=RecoverSettings(enabled=False), background="remove")
+SEED = 1
+"""Of the cutouts and noise by which the uncertainty is measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +28,14 @@ class Product:
 
     def __call__(self, brick: Brick) -> Image:
         """(band, y, x) float32, nanomaggies."""
-        return restore(brick, self.denoiser)[0]
+        return estimate_sky(brick, noise_of(brick, self.denoiser), self.denoiser)[0]
+
+    def with_uncertainty(self, bricks: Sequence[Brick]) -> list[Denoised]:
+        """The whole product of bricks, with the uncertainty that a run would measure, without truth."""
+        per_brick = -(-CUTOUTS // len(bricks))
+        found = calibrate(bricks, self.denoiser, np.random.default_rng(SEED), per_brick=per_brick)
+        denoiser = replace(self.denoiser, uncertainty=found)
+        return [denoise_brick(brick, denoiser) for brick in bricks]
 
 
 def has_model(folder: Path) -> bool:
@@ -27,29 +43,16 @@ def has_model(folder: Path) -> bool:
     return (folder / WEIGHTS).exists() and (folder / DESCRIPTION).exists()
 
 
-def product_settings(folder: Path) -> PredictSettings:
-    """The settings that the model's uncertainty was measured for; the defaults if it was not."""
-    file = folder / UNCERTAINTY_FILE
-    if not file.exists():
-        return PredictSettings()
-    conditions = json.loads(json.loads(file.read_text(encoding="utf-8"))["conditions"])
-    recover = conditions.pop("recover")
-    known = {field.name for field in fields(PredictSettings)} & conditions.keys()
-    return PredictSettings(
-        **{key: conditions[key] for key in known},
-        recover=RecoverSettings(**recover) if recover else RecoverSettings(enabled=False),
-    )
+def load_product(
+    folder: Path,
+    settings: PredictSettings | None = None,
+    device: str = "cpu",
+    precision: torch.dtype = torch.float32,
+) -> Product:
+    """The model of a folder, by default with the default settings of the workflow.
 
-
-def products(folder: Path, bare: str, recovered: str, device: str = "auto") -> dict[str, Product]:
-    """The network alone and with recover, under these names; the one with measured uncertainty keeps it."""
-    settings = product_settings(folder)
-    product = load_denoiser(folder, settings, device)
-    result = {}
-    for name, enabled in ((bare, False), (recovered, True)):
-        if settings.recover.enabled == enabled:
-            result[name] = Product(product)
-        else:
-            other = replace(settings, recover=replace(settings.recover, enabled=enabled))
-            result[name] = Product(replace(product, settings=other, uncertainty=None))
-    return result
+    precision : of the factors in its convolutions
+    """
+    network, description = load_model(folder, device)
+    fast = for_inference(network, precision)
+    return Product(Denoiser(fast, description, settings or PredictSettings(), None, device))

@@ -88,8 +88,8 @@ def summary_rows(found: Measurements) -> Rows:
     for method in found.methods:
         row = [method]
         for measure, bin, digits, _ in SUMMARY:
-            found = [found.pick(method, measure, band, bin) for band in found.bands(measure)]
-            row.append(" ".join(f"{each[0].value:z.{digits}f}" for each in found if each) or "-")
+            cells = [found.pick(method, measure, band, bin) for band in found.bands(measure)]
+            row.append(" ".join(f"{each[0].value:z.{digits}f}" for each in cells if each) or "-")
         rows.append(row)
     return [header, *rows] if any(set(row[1:]) != {"-"} for row in rows) else []
 
