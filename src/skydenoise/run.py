@@ -26,7 +26,8 @@ from skydenoise.config import (
 from skydenoise.errors import SettingsError
 from skydenoise.mosaic.settings import MosaicSettings
 from skydenoise.paths import Survey
-from skydenoise.stacks.table import StackFile, check_names, stacks_of
+from skydenoise.stacks.pixels import StackFile
+from skydenoise.stacks.table import check_names, stacks_of
 from skydenoise.survey.bricks_table import chunks, read_bricks_table, sample
 from skydenoise.survey.download import FetchSettings
 from skydenoise.survey.external.rows import read_table

@@ -9,7 +9,8 @@ out  <results>/patches/noise.json     level and rms of each channel: the scale o
 
 import re
 
-from skydenoise.stacks.check import check_files
+from skydenoise.stacks.stack import output_suffix
+from skydenoise.stacks.table import check_files
 
 if (
     workflow.is_main_process
@@ -22,7 +23,7 @@ if (
 
 wildcard_constraints:
     stack="|".join(re.escape(name) for name in RUN.stacks),
-    suffix="|".join(sorted({re.escape(stack.suffix) for stack in RUN.stacks.values()})),
+    suffix="|".join(sorted({re.escape(output_suffix(stack.path)) for stack in RUN.stacks.values()})),
 
 
 def stack_file(wildcards):
@@ -119,7 +120,7 @@ rule stack_picture:
     input:
         stack=stack_file,
         denoised=lambda wildcards: (
-            f"{RESULTS}/frames/{wildcards.stack}{RUN.stacks[wildcards.stack].suffix}"
+            f"{RESULTS}/frames/{wildcards.stack}{output_suffix(RUN.stacks[wildcards.stack].path)}"
         ),
     output:
         picture=report(
@@ -147,6 +148,6 @@ rule stack_picture:
 
 for name in RUN.bricks["predict"]:
     PRODUCTS += [
-        f"{RESULTS}/frames/{name}{RUN.stacks[name].suffix}",
+        f"{RESULTS}/frames/{name}{output_suffix(RUN.stacks[name].path)}",
         f"{RESULTS}/frames/{name}.png",
     ]

@@ -5,7 +5,6 @@ out  all that the main workflow makes
      <results>/dr8-<brick>.png, .ecsv     raw above denoised (Fig. 11), and what was done to the pixels, in numbers
 """
 
-from skydenoise.errors import SettingsError
 from skydenoise.run import read_run
 
 
@@ -36,7 +35,7 @@ rule dr8_brick:
             f"{RESULTS}/dr8-{{brick}}.png",
             caption="../report/dr8.rst",
             category="Pictures",
-            labels={"brick": "{brick}", "view": "raw and restored, by band"},
+            labels={"brick": "{brick}", "view": "raw and denoised, by band"},
         ),
         measures=f"{RESULTS}/dr8-{{brick}}.ecsv",
     log:
@@ -44,7 +43,7 @@ rule dr8_brick:
     benchmark:
         f"{RESULTS}/benchmarks/dr8-{{brick}}.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     resources:
         mem_mb=4000,
         runtime=60,
@@ -57,11 +56,8 @@ rule dr8_brick:
         "../scripts/dr8_brick.py"
 
 
-localrules:
-    dr8_figure,
-
-
 rule dr8_figure:
-    """On demand: the figure of the bricks that the run evaluates."""
     input:
         expand(rules.dr8_brick.output, brick=RUN.evaluated),
+    """On demand: the figure of the bricks that the run evaluates."""
+    localrule: True
