@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """A measured number.
 
     method : row of the table
@@ -50,63 +50,76 @@ MEASURES = {
 """Title and unit of each measure."""
 
 
-class Figures:
-    """Figures in the order in which they were measured."""
+class Measurements:
+    """Measurements in the order in which they were taken."""
 
-    def __init__(self, figures: Iterable[Figure] = ()) -> None:
-        self._figures = list(figures)
+    def __init__(self, found: Iterable[Measurement] = ()) -> None:
+        self._found = list(found)
 
-    def __iter__(self) -> Iterator[Figure]:
-        return iter(self._figures)
+    def __iter__(self) -> Iterator[Measurement]:
+        return iter(self._found)
 
     def __len__(self) -> int:
-        return len(self._figures)
+        return len(self._found)
 
-    def add(self, figures: Iterable[Figure]) -> None:
+    def add(self, found: Iterable[Measurement]) -> None:
         """Add what was measured."""
-        self._figures += figures
+        self._found += found
 
     @property
     def methods(self) -> list[str]:
         """In the order in which they came."""
-        return list(dict.fromkeys(figure.method for figure in self))
+        return list(dict.fromkeys(each.method for each in self))
 
     def pick(
         self, method: str, measure: str, band: str | None = None, bin: str | None = None
-    ) -> list[Figure]:
-        """The finite figures of a method and measure, of one band or bin if it is named."""
+    ) -> list[Measurement]:
+        """The finite ones of a method and measure, of one band or bin if it is named."""
         return [
-            figure
-            for figure in self
-            if (figure.method, figure.measure) == (method, measure)
-            and band in (None, figure.band)
-            and bin in (None, figure.bin)
-            and math.isfinite(figure.value)
+            each
+            for each in self
+            if (each.method, each.measure) == (method, measure)
+            and band in (None, each.band)
+            and bin in (None, each.bin)
+            and math.isfinite(each.value)
         ]
 
     def bands(self, measure: str) -> list[str]:
         """In the order in which they came."""
-        return list(dict.fromkeys(figure.band for figure in self if figure.measure == measure))
+        return list(dict.fromkeys(each.band for each in self if each.measure == measure))
 
     def bins(self, measure: str) -> list[str]:
         """In the order in which they came."""
-        return list(dict.fromkeys(figure.bin for figure in self if figure.measure == measure))
+        return list(dict.fromkeys(each.bin for each in self if each.measure == measure))
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Plain dictionaries, null where a number is not finite."""
-        return [{key: _number(value) for key, value in asdict(figure).items()} for figure in self._figures]
+        """One dictionary for each method and measure; its values are [value, error] by band and bin.
+
+        Numbers have four digits; null stands for what is not finite.
+        """
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for each in self:
+            row = rows.setdefault(
+                (each.method, each.measure), {"method": each.method, "measure": each.measure, "values": {}}
+            )
+            pair = [_number(each.value), _number(each.error)]
+            row["values"].setdefault(each.band, {})[each.bin] = pair
+        return list(rows.values())
 
     @classmethod
-    def from_json(cls, content: Iterable[dict[str, Any]]) -> Self:
+    def from_json(cls, rows: Iterable[dict[str, Any]]) -> Self:
         """Inverse of `to_json`."""
         return cls(
-            Figure(**{key: math.nan if value is None else value for key, value in each.items()})
-            for each in content
+            Measurement(row["method"], row["measure"], band, bin, *map(_value, pair))
+            for row in rows
+            for band, bins in row["values"].items()
+            for bin, pair in bins.items()
         )
 
 
-def _number(value: Any) -> Any:
-    """Six digits of a float; None if it is not finite."""
-    if not isinstance(value, float):
-        return value
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+def _number(value: float) -> float | None:
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def _value(number: float | None) -> float:
+    return math.nan if number is None else number

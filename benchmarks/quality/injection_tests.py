@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.quality.bar import MATCHED_FILTER
-from benchmarks.quality.figures import Figure
+from benchmarks.quality.acceptance import MATCHED_FILTER
 from benchmarks.quality.measure import Catalogues
+from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.sky import Sky
 from skydenoise.evaluate.again.injection import (
     Injection,
@@ -99,9 +99,9 @@ def make_trials(sky: Sky, workload: Workload, generator: np.random.Generator) ->
     return trials
 
 
-def injection_figures(
+def injected_sources(
     sky: Sky, name: str, method: Method, trials: Sequence[Trial], generator: np.random.Generator
-) -> Iterator[Figure]:
+) -> Iterator[Measurement]:
     """Linearity, and leak between bands, of what a method gives back of injected sources."""
     parts = []
     for trial in trials:
@@ -115,19 +115,21 @@ def injection_figures(
             continue
         band = str(row["band"])
         if row["low"] == LINEAR_ABOVE:
-            yield Figure(name, "linearity", band, "slope", float(row["slope"]), float(row["slope_err"]))
+            yield Measurement(name, "linearity", band, "slope", float(row["slope"]), float(row["slope_err"]))
         if row["low"] == MEAN_ABOVE:
             ratio, error = 1 + row["bias_percent"] / 100, row["bias_percent_err"] / 100
-            yield Figure(name, "linearity", band, "mean", float(ratio), float(error))
+            yield Measurement(name, "linearity", band, "mean", float(ratio), float(error))
     for row in leak_table(samples, bands, generator):
         if (row["binned_by"], row["low"]) == ("snr_above", LEAK_ABOVE):
             pair = f"{row['band']} to {row['other']}"
-            yield Figure(name, "leak", pair, "", float(row["leak_percent"]), float(row["leak_percent_err"]))
+            yield Measurement(
+                name, "leak", pair, "", float(row["leak_percent"]), float(row["leak_percent_err"])
+            )
 
 
-def noise_figures(
+def pure_noise(
     sky: Sky, name: str, method: Method, found: Catalogues, trials: Sequence[Trial]
-) -> Iterator[Figure]:
+) -> Iterator[Measurement]:
     """False detections of a method in pure noise, the same for all methods.
 
     Above one score for all, and above scores at which each finds as many true sources as the matched filter
@@ -149,7 +151,7 @@ def noise_figures(
                     before.count + here.count, before.arcmin2 + here.arcmin2
                 )
     for (band, bin), total in totals.items():
-        yield Figure(name, "false_detections", band, bin, *total.density)
+        yield Measurement(name, "false_detections", band, bin, *total.density)
 
 
 def false_thresholds(name: str, found: Catalogues) -> dict[str, dict[tuple[str, Search], float]]:
