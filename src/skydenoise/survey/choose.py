@@ -9,16 +9,11 @@ import numpy as np
 from astropy.table import Table
 
 from skydenoise import paths
+from skydenoise.config import FetchSettings
 from skydenoise.errors import SettingsError
-from skydenoise.survey.download import (
-    BrokenTransferError,
-    Downloader,
-    FetchSettings,
-    RefusedError,
-    UnfitError,
-    check_url,
-)
-from skydenoise.survey.fetch import FetchError, mark_source
+from skydenoise.io.lock import alone
+from skydenoise.survey.download import Downloader, RefusedError, TransferError, UnfitError
+from skydenoise.survey.fetch import GOES_ON, FetchError, mark_source, unwritable
 from skydenoise.survey.region import Box, Cone, Names, Region
 
 log = logging.getLogger(__name__)
@@ -40,7 +35,7 @@ def choose_bricks(
 
     Returns a table with the columns brickname, ra, dec (degrees, of the centre) and nexp_<band>, sorted by
     name. Its meta["left_out"] holds {name: reason} of the bricks in the region that were not chosen; bricks
-    that were asked for by name are logged one by one.
+    that were asked for by name are logged one by one. Rows of the tables that name no brick are passed over.
 
     Raises
     ------
@@ -49,7 +44,6 @@ def choose_bricks(
     FetchError : a table could not be fetched for a reason that may pass
     """
     columns = [f"nexp_{paths.check_band_name(band)}" for band in bands]
-    check_url(survey.url)
     mark_source(tables, survey)
     with Downloader(settings or FetchSettings()) as downloader:
         observed = _read(
@@ -92,35 +86,54 @@ def pick_training(names: Sequence[str], count: int, generator: np.random.Generat
 def _table(downloader: Downloader, url: str, folder: Path) -> Path:
     """Local copy of a table."""
     target = folder / url.rsplit("/", 1)[-1]
+    if target.exists() and _is_table(target):
+        return target
     try:
-        downloader.fetch(url, target, _check_table)
+        with alone(folder):
+            downloader.fetch(url, target, _check_table)
     except (RefusedError, UnfitError) as error:
         raise SettingsError(f"survey.url: {url}: {error}") from None
-    except BrokenTransferError as error:
-        raise FetchError(f"{url}: {error} (run the same command again: it goes on from here)") from None
+    except TransferError as error:
+        raise FetchError(f"{url}: {error} ({GOES_ON})") from None
+    except OSError as error:
+        raise FetchError(f"{unwritable(error, target)} ({GOES_ON})") from None
     return target
 
 
-def _check_table(path: Path) -> None:
-    """Raise UnfitError unless `path` is a FITS file with a table in HDU 1."""
-    if not path.exists():
-        raise FileNotFoundError(path)
+def _is_table(path: Path) -> bool:
+    """Whether `path` is a FITS file with a table in HDU 1."""
     try:
         with fitsio.FITS(str(path)) as file:
-            file[1].get_colnames()
-    except Exception as error:  # readers meet damaged bytes with errors of every kind
-        raise UnfitError("no readable FITS table") from error
+            return bool(file[1].get_colnames())
+    except Exception:  # readers meet damaged bytes with errors of every kind
+        return False
+
+
+def _check_table(path: Path) -> str:
+    if not _is_table(path):
+        raise UnfitError("no readable FITS table")
+    return "gzip"  # has a checksum of its own
 
 
 def _read(path: Path, columns: Sequence[str]) -> Table:
-    """Read columns of HDU 1 by their lower-case names, names of bricks as text."""
-    with fitsio.FITS(str(path)) as file:
-        there = {name.lower() for name in file[1].get_colnames()}
-        if missing := [name for name in columns if name not in there]:
-            raise SettingsError(f"{path}: no column {', '.join(missing)}")
-        table = Table(file[1].read(columns=list(columns), lower=True))
+    """Read columns of HDU 1 by their lower-case names, of the rows that name a brick."""
+    try:
+        with fitsio.FITS(str(path)) as file:
+            there = {name.lower() for name in file[1].get_colnames()}
+            if missing := [name for name in columns if name not in there]:
+                raise SettingsError(f"{path}: no column {', '.join(missing)}")
+            table = Table(file[1].read(columns=list(columns), lower=True))
+    except SettingsError:
+        raise
+    except Exception as error:  # readers meet damaged bytes with errors of every kind
+        cause = " ".join(str(error).split())
+        raise SettingsError(f"{path} cannot be read ({cause}); remove it, and it is fetched again") from error
     table["brickname"] = np.char.strip(table["brickname"].astype(str))
-    return table
+    named = np.array([bool(paths.SURVEY_BRICK.fullmatch(name)) for name in table["brickname"]], bool)
+    if not named.all():
+        first = str(table["brickname"][~named][0])
+        log.warning("%s: %d rows are left out, for they name no brick: %r", path, np.sum(~named), first)
+    return table[named]
 
 
 def _observed(observed: Table, wanted: np.ndarray, columns: Sequence[str]) -> tuple[Table, dict[str, str]]:
