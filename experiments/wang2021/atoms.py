@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from experiments.wang2021.report import Mean
 from experiments.wang2021.settings import StemSettings
 from experiments.wang2021.spots import matched, peaks
 from experiments.wang2021.stem import CLEARANCE, StemFrame, far_from
@@ -68,8 +69,7 @@ class Candidates:
     @property
     def false_heights(self) -> NDArray[np.float64]:
         """Heights of the peaks that are at no atom."""
-        _, close = matched(self.positions, self.true, self.radius)
-        return self.heights[~close]
+        return self.heights[~matched(self.positions, self.true, self.radius)[1]]
 
 
 def candidates(image: Image, frame: StemFrame, settings: StemSettings) -> Candidates:
@@ -82,35 +82,20 @@ def candidates(image: Image, frame: StemFrame, settings: StemSettings) -> Candid
     return Candidates(heights, positions, frame.atoms, area, 2 * probe)
 
 
-@dataclass(frozen=True)
-class Recovery:
-    """Lone atoms found in many frames, at one threshold.
+def recovery(frames: Sequence[Candidates], threshold: float) -> tuple[Mean, Mean]:
+    """Lone atoms found in many frames, at one threshold (electrons above the local background).
 
-    fraction, fraction_error : of the true ones found, and its binomial standard error
-    false, false_error : false ones per 10^4 pixels of empty support, and the standard error (Poisson)
-    threshold : height above the local background, electrons
+    Returns the fraction of the true ones found, with its binomial standard error, and the false ones per
+    10^4 pixels of empty support, with that of a Poisson number. Needs at least one true atom and one empty
+    pixel in all frames together.
     """
-
-    fraction: float
-    fraction_error: float
-    false: float
-    false_error: float
-    threshold: float
-
-
-def recovery(frames: Sequence[Candidates], threshold: float) -> Recovery:
-    """Recovery at a threshold; needs at least one true atom and one empty pixel in all frames together."""
-    counts = np.array([frame.counts(threshold) for frame in frames])
-    found, false = counts.sum(axis=0)
+    found, false = np.sum([frame.counts(threshold) for frame in frames], axis=0)
     true, area = sum(len(frame.true) for frame in frames), sum(frame.area for frame in frames)
-    fraction = found / true
     # (found + 1) / (true + 2): an error of 0 would be too bold when all or none are found
     smooth = (found + 1) / (true + 2)
     error = np.sqrt(smooth * (1 - smooth) / true)
     per = 1e4 / area
-    return Recovery(
-        float(fraction), float(error), float(false * per), float(max(false, 1) ** 0.5 * per), threshold
-    )
+    return Mean(found / true, error), Mean(false * per, max(false, 1) ** 0.5 * per)
 
 
 def equal_false_threshold(frames: Sequence[Candidates]) -> float:

@@ -1,15 +1,12 @@
 """An experiment on frames as its configuration describes it; light enough to import while Snakemake parses.
 
-To add an experiment: its FrameSettings in `settings`, a line in PLANS, its two functions in `catalogue`.
+To add an experiment: the settings of its frames in `settings`, a line in PLANS, its two functions in
+`catalogue`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Self, TypeVar
-
-import jsonschema
-import yaml
 
 from experiments.wang2021.settings import (
     FrameSettings,
@@ -22,20 +19,20 @@ from skydenoise.config import (
     Architecture,
     PatchSettings,
     PredictSettings,
-    RecoverSettings,
     TrainSettings,
+    check,
     check_frames,
-    check_together,
     check_without_noise,
+    with_defaults,
 )
 from skydenoise.errors import SettingsError
+from skydenoise.run import network_settings
 
 T = TypeVar("T")
 
-SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
-PEERS = ("Noise2Self", "Noise2Void")
+BASELINES = ("Noise2Self", "Noise2Void")
 SECTIONS = ("model", "patches", "train", "predict")
-KEYS = ("run", "experiment", "seed", "peers", "frames", "variants", "noise", *SECTIONS)
+KEYS = ("run", "experiment", "seed", "baselines", "frames", "variants", "noise", *SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -67,27 +64,6 @@ class Variant:
     train: TrainSettings
     predict: PredictSettings
 
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Self:
-        """Checked settings of the sections of `content`; raises SettingsError, see `check_without_noise`."""
-        sections = {key: content.get(key, {}) for key in SECTIONS}
-        _check_schema({"run": "one", "survey": {}} | sections)
-        recover = RecoverSettings(enabled=sections["predict"].get("recover", True))
-        variant = cls(
-            Architecture(bands=1, **sections["model"]),
-            PatchSettings(**sections["patches"]),
-            TrainSettings(**sections["train"]),
-            PredictSettings(**sections["predict"] | {"recover": recover}),
-        )
-        check_together(variant.architecture, variant.patches, variant.train, variant.predict)
-        check_without_noise(variant.train, variant.predict)
-        return variant
-
-    def check_frames(self, shape: tuple[int, int]) -> None:
-        """Raise SettingsError if frames of (y, x) pixels are smaller than a patch or a tile."""
-        check_frames("patches.size", self.patches.size, "the frames of the experiment", shape)
-        check_frames("predict.tile", self.predict.tile, "the frames of the experiment", shape)
-
 
 @dataclass(frozen=True)
 class Configuration:
@@ -95,8 +71,8 @@ class Configuration:
 
     run : name of its folder of results
     experiment : key of PLANS
-    seed : of frames and noise, and of the peers' training
-    peers : that learn beside the first variant, from its patches and for its time
+    seed : of frames and noise, and of the baselines' training
+    baselines : that learn beside the first variant, from its patches and for its time
     frames : settings of the data
     variants : trainings by name
     softening : beta of the stretch, in units of the frames' rms
@@ -105,7 +81,7 @@ class Configuration:
     run: str
     experiment: str
     seed: int
-    peers: tuple[str, ...]
+    baselines: tuple[str, ...]
     frames: FrameSettings
     variants: dict[str, Variant]
     softening: float
@@ -114,38 +90,39 @@ class Configuration:
     def of(cls, content: Mapping[str, Any]) -> Self:
         """Checked content of the configuration's files; raises SettingsError that names the key."""
         _check_keys("", content, KEYS)
-        _check_schema({key: content[key] for key in ("run", "noise") if key in content} | {"survey": {}})
-        experiment = content.get("experiment")
+        shared = {key: content[key] for key in ("run", "noise", *SECTIONS) if key in content} | {"survey": {}}
+        check(shared)
+        experiment, baselines = content["experiment"], tuple(content.get("baselines", ()))
         if experiment not in PLANS:
             raise SettingsError(f"experiment: {experiment} is none of {', '.join(PLANS)}")
-        peers = tuple(content.get("peers", PEERS[:1]))
-        for peer in set(peers) - set(PEERS):
-            raise SettingsError(f"peers: {peer} is none of {', '.join(PEERS)}")
-        frames = _made(PLANS[experiment].settings, "frames", content.get("frames", {}))
+        for baseline in set(baselines) - set(BASELINES):
+            raise SettingsError(f"baselines: {baseline} is none of {', '.join(BASELINES)}")
+        frames = _made(PLANS[experiment].settings, content.get("frames", {}))
         variants = {
-            name: _variant(name, overrides, content, frames)
+            name: _variant(name, overrides, shared, frames)
             for name, overrides in content.get("variants", {}).items()
             if overrides is not None  # a second configuration leaves a variant out
         }
         if not variants:
             raise SettingsError("variants: none is named")
-        softening = content.get("noise", {}).get("softening", 10.0)
-        return cls(content["run"], experiment, content.get("seed", 0), peers, frames, variants, softening)
-
-
-def predict_settings(plain: Mapping[str, Any]) -> PredictSettings:
-    """Settings that were made plain values by `dataclasses.asdict`."""
-    return PredictSettings(**plain | {"recover": RecoverSettings(**plain["recover"])})
+        softening = with_defaults(shared)["noise"]["softening"]
+        return cls(content["run"], experiment, content.get("seed", 0), baselines, frames, variants, softening)
 
 
 def _variant(
-    name: str, overrides: Mapping[str, Any], content: Mapping[str, Any], frames: FrameSettings
+    name: str, overrides: Mapping[str, Any], shared: Mapping[str, Any], frames: FrameSettings
 ) -> Variant:
+    """One of the variants, whose frames are large enough for it, and which needs no measured noise."""
     try:
         _check_keys("", overrides, SECTIONS)
-        variant = Variant.of({key: content.get(key, {}) | overrides.get(key, {}) for key in SECTIONS})
+        content = {**shared, **{key: shared.get(key, {}) | overrides[key] for key in overrides}}
+        check(content)
+        variant = Variant(**network_settings(with_defaults(content), 1))
+        check_without_noise(variant.train, variant.predict)
         if frames.shape is not None:
-            variant.check_frames(frames.shape)
+            what = "the frames of the experiment"
+            check_frames("patches.size", variant.patches.size, what, frames.shape)
+            check_frames("predict.tile", variant.predict.tile, what, frames.shape)
     except SettingsError as error:
         raise SettingsError(f"variants.{name}: {error}") from None
     return variant
@@ -157,20 +134,12 @@ def _check_keys(section: str, content: Mapping[str, Any], known: tuple[str, ...]
             raise SettingsError(f"{section}{key}: there is no such key, only {', '.join(known)}")
 
 
-def _check_schema(content: Mapping[str, Any]) -> None:
-    """Refuse what the schema of the main workflow refuses."""
-    checker = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
-    error = jsonschema.exceptions.best_match(checker.iter_errors(content))
-    if error is not None:
-        raise SettingsError(f"{error.json_path.removeprefix('$.')}: {error.message}")
-
-
-def _made(kind: type[T], section: str, content: Mapping[str, Any]) -> T:
-    """Instance of a dataclass of such values as its defaults are; raises SettingsError for others."""
-    defaults = {field.name: field.default for field in fields(kind)}
-    _check_keys(f"{section}.", content, tuple(defaults))
+def _made(kind: type[T], content: Mapping[str, Any]) -> T:
+    """Settings of frames, of such values as their defaults are; raises SettingsError for others."""
+    defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
+    _check_keys("frames.", content, tuple(defaults))
     for key, value in content.items():
         wanted = {float: (int, float), tuple: (list, tuple)}.get(type(defaults[key]), (type(defaults[key]),))
         if not isinstance(value, wanted) or isinstance(value, bool):
-            raise SettingsError(f"{section}.{key}: {value!r} is no {wanted[-1].__name__}")
-    return kind(**content)
+            raise SettingsError(f"frames.{key}: {value!r} is no {wanted[-1].__name__}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})

@@ -1,4 +1,4 @@
-"""What restoring did to a brick, by numbers: the claims of the paper's Fig. 11, which gives none.
+"""What denoising did to a brick, by numbers: the claims of the paper's Fig. 11, which gives none.
 
 Background noise is removed, stripes and saturated pixels are corrected, intensities are kept in every band.
 """
@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from experiments.wang2021.brick_figure import band_figure
+from experiments.wang2021.figures import image_grid
 from skydenoise import paths
 from skydenoise.evaluate.figures.bricks import sky_noise
+from skydenoise.evaluate.figures.colour import Composite, composite
 from skydenoise.evaluate.figures.panels import save_figure
-from skydenoise.evaluate.figures.zones import detect
+from skydenoise.evaluate.figures.zones import choose_zones, detect
 from skydenoise.evaluate.statistics import Blocks, bootstrap_error, jackknife, rms
 from skydenoise.evaluate.tables import Field, make_table, write_table
 from skydenoise.evaluate.truth.known import has_truth, read_truth
@@ -47,24 +48,30 @@ STRIPE_BLOCK = 32
 
 BLOCKS, SOURCES = "jackknife over blocks", "scatter over sources"
 LINES = "lines drawn again, 32 neighbours together"
+VERSIONS = ("raw", "denoised")
 FIELDS = (
     Field("band", "band", dtype=str),
     Field("bright", f"isolated sources above {BRIGHT:g} sigma", dtype=int),
-    *Field("bright_kept", "median of their flux restored over raw").with_error(SOURCES),
+    *Field("bright_kept", "median of their flux denoised over raw").with_error(SOURCES),
     Field("faint", f"isolated sources of {FAINT:g} to {BRIGHT:g} sigma", dtype=int),
-    *Field("faint_kept", "median of their flux restored over raw").with_error(SOURCES),
-    *Field("sky_raw", "rms of the empty sky, raw", "nmgy").with_error(BLOCKS),
-    *Field("sky_restored", "rms of the empty sky, restored", "nmgy").with_error(BLOCKS),
-    *Field("rows_raw", "rms offset of rows, raw", "nmgy").with_error(LINES),
-    *Field("rows_restored", "rms offset of rows, restored", "nmgy").with_error(LINES),
-    *Field("columns_raw", "rms offset of columns, raw", "nmgy").with_error(LINES),
-    *Field("columns_restored", "rms offset of columns, restored", "nmgy").with_error(LINES),
+    *Field("faint_kept", "median of their flux denoised over raw").with_error(SOURCES),
+    *(
+        field
+        for name, what, how in (
+            ("sky", "rms of the empty sky", BLOCKS),
+            ("rows", "rms offset of rows", LINES),
+            ("columns", "rms offset of columns", LINES),
+        )
+        for version in VERSIONS
+        for field in Field(f"{name}_{version}", f"{what}, {version}", "nmgy").with_error(how)
+    ),
     Field("saturated", "saturated pixels", dtype=int),
-    Field("saturated_raw", "their light raw over that of the truth, if it is known"),
-    Field("saturated_restored", "their light restored over that of the truth, if it is known"),
+    *(
+        Field(f"saturated_{each}", f"their light {each} over that of the truth, if known")
+        for each in VERSIONS
+    ),
     Field("bad", "other masked pixels, such as cosmic rays and bad columns", dtype=int),
-    Field("bad_raw", "their rms error raw, if the truth is known", "nmgy"),
-    Field("bad_restored", "their rms error restored, if the truth is known", "nmgy"),
+    *(Field(f"bad_{each}", f"their rms error {each}, if the truth is known", "nmgy") for each in VERSIONS),
 )
 DEFINITIONS = {
     "sources": f"5 sigma in the raw band, no other, no masked pixel within {APART:g} pixels; aperture of "
@@ -76,7 +83,7 @@ DEFINITIONS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Restored:
+class BeforeAfter:
     """A brick before and after.
 
     raw : (band, y, x) nanomaggies, as delivered: with the pixels that are saturated or have no invvar
@@ -110,54 +117,77 @@ def _saturated(cache: Path, brick: Brick) -> Mask:
     return np.stack([(bits.astype(np.int64) & value) != 0 for value in values])
 
 
-def report(restored: Restored, stem: Path, credit: str, generator: np.random.Generator) -> None:
-    """Write `stem`.png (`band_figure`) and `stem`.ecsv (`measures`).
+def report(both: BeforeAfter, stem: Path, credit: str, generator: np.random.Generator) -> None:
+    """Write `stem`.png (`figure`) and `stem`.ecsv (`measures`).
 
+    credit : whose pixels these are
     generator : of the bootstrap
     """
-    brick = restored.brick
-    picture = stem.with_name(f"{stem.name}.png")
-    band_figure(brick, restored.raw, restored.denoised, picture, f"brick {brick.name}", credit)
-    write_table(stem.with_name(f"{stem.name}.ecsv"), measures(restored, generator))
+    figure(both, stem.with_name(f"{stem.name}.png"), credit)
+    write_table(stem.with_name(f"{stem.name}.ecsv"), measures(both, generator))
+
+
+def figure(both: BeforeAfter, path: Path, credit: str) -> None:
+    """Draw the whole brick, then the zones that `choose_zones` finds in its input; each raw above denoised.
+
+    Columns are the colour composite (of three or more bands) and each band in grey, in units of its noise;
+    a column has one scale.
+    """
+    brick, sigma = both.brick, sky_noise(both.brick)
+    looks = {band: Composite((n,), (1 / sigma[n],), 1.0) for n, band in enumerate(brick.bands)}
+    colours = composite(both.denoised.image, sigma)
+    if len(colours.bands) == 3:
+        looks = {"colour": colours} | looks
+    whole = {"whole": np.s_[:, :]}
+    zones = {zone.title: zone.window for zone in choose_zones(brick, brick.image, sigma)}
+    rows = {
+        f"{title}\n{version}": {name: look.render(image)[window] for name, look in looks.items()}
+        for title, window in (whole | zones).items()
+        for version, image in zip(VERSIONS, (both.raw, both.denoised.image), strict=True)
+    }
+    text = (
+        f"{brick.name}; {colours.describe(brick.bands)}; grey: a band in units of its noise, asinh. {credit}"
+    )
+    image_grid(rows, path, text.strip())
 
 
 def report_skipped(name: str, stem: Path) -> None:
     """Say in `stem`.png that a brick was skipped, and write `stem`.ecsv without rows."""
-    figure = Figure(figsize=(6, 1), dpi=110)
-    figure.text(0.5, 0.5, f"brick {name} was skipped: skipped.tsv says why", ha="center", va="center")
-    save_figure(figure, stem.with_name(f"{stem.name}.png"))
+    empty = Figure(figsize=(6, 1), dpi=110)
+    empty.text(0.5, 0.5, f"brick {name} was skipped: skipped.tsv says why", ha="center", va="center")
+    save_figure(empty, stem.with_name(f"{stem.name}.png"))
     write_table(stem.with_name(f"{stem.name}.ecsv"), make_table(FIELDS, [], DEFINITIONS))
 
 
-def measures(restored: Restored, generator: np.random.Generator) -> Table:
+def measures(both: BeforeAfter, generator: np.random.Generator) -> Table:
     """One row per band; see FIELDS."""
-    brick = restored.brick
+    brick = both.brick
     rows: list[dict[str, Any]] = []
     for index, (band, sigma) in enumerate(zip(brick.bands, sky_noise(brick), strict=True)):
         usable = brick.usable[index]
         found = detect(brick.image[index], usable, sigma)
         sky = empty_sky(found, usable)
-        images = {"raw": restored.raw[index], "restored": restored.denoised.image[index]}
+        images = {"raw": both.raw[index], "denoised": both.denoised.image[index]}
         row: dict[str, Any] = {"band": band} | flux_kept(
-            images["raw"], images["restored"], usable, found, sigma
+            images["raw"], images["denoised"], usable, found, sigma
         )
         for name, image in images.items():
             row[f"sky_{name}"], row[f"sky_{name}_err"] = sky_rms(image, sky)
             for kind, axis in (("rows", 0), ("columns", 1)):
                 amplitude = stripes(np.moveaxis(image, axis, 0), np.moveaxis(sky, axis, 0), generator)
                 row[f"{kind}_{name}"], row[f"{kind}_{name}_err"] = amplitude
-        rows.append(row | _masked_pixels(restored, index))
+        rows.append(row | _masked_pixels(both, index))
     return make_table(FIELDS, rows, DEFINITIONS)
 
 
-def _masked_pixels(restored: Restored, index: int) -> dict[str, Any]:
+def _masked_pixels(both: BeforeAfter, index: int) -> dict[str, Any]:
     """The entries of a band's row about its saturated and its other masked pixels, as far as delivered."""
-    masked = restored.brick.masked[index] & (restored.raw[index] != 0)
-    saturated = masked & restored.saturated[index]
+    masked = both.brick.masked[index] & (both.raw[index] != 0)
+    saturated = masked & both.saturated[index]
     bad = masked & ~saturated
     row: dict[str, Any] = {"saturated": np.count_nonzero(saturated), "bad": np.count_nonzero(bad)}
-    truth = np.full(masked.shape, np.nan) if restored.truth is None else restored.truth[index]
-    for name, image in (("raw", restored.raw[index]), ("restored", restored.denoised.image[index])):
+    truth = np.full(masked.shape, np.nan) if both.truth is None else both.truth[index]
+    for name, image in (("raw", both.raw[index]), ("denoised", both.denoised.image[index])):
         light = truth[saturated].sum()
         row[f"saturated_{name}"] = float(image[saturated].sum() / light) if light else np.nan
         error = image[bad] - truth[bad]
@@ -180,8 +210,8 @@ def empty_sky(found: Array, usable: Mask) -> Mask:
     return empty & ndimage.binary_erosion(usable, iterations=2)
 
 
-def flux_kept(raw: Array, restored: Array, usable: Mask, found: Array, sigma: float) -> dict[str, Any]:
-    """Numbers of isolated sources, and the median ratio of restored and raw flux, bright and fainter."""
+def flux_kept(raw: Array, denoised: Array, usable: Mask, found: Array, sigma: float) -> dict[str, Any]:
+    """Numbers of isolated sources, and the median ratio of denoised and raw flux, bright and fainter."""
     x, y = found["x"], found["y"]
     distance = np.hypot(x[:, None] - x, y[:, None] - y)
     np.fill_diagonal(distance, np.inf)
@@ -190,7 +220,7 @@ def flux_kept(raw: Array, restored: Array, usable: Mask, found: Array, sigma: fl
     alone = (distance.min(axis=1, initial=np.inf) > APART) & (border > APART) & (bad == 0)
     before, after = (
         sep.sum_circle(np.ascontiguousarray(image, dtype=np.float32), x[alone], y[alone], RADIUS, subpix=5)[0]
-        for image in (raw, restored)
+        for image in (raw, denoised)
     )
     ratio = before / (sigma * np.sqrt(np.pi) * RADIUS)
     row: dict[str, Any] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from experiments.wang2021.experiment import Data
+from experiments.wang2021.frames import Data
 from experiments.wang2021.settings import FONT_REMEDY, GlyphSettings
 from skydenoise.errors import StepError
 
@@ -37,24 +37,21 @@ FINER = 8
 def simulate(settings: GlyphSettings, generator: np.random.Generator) -> Data:
     """Glyphs of the font, at random, and at the end a synthetic one that no training sees.
 
-    Returns Data in the unit [0, 1] of the noisy images, where a stroke without noise is 1 / SCALE; notes:
-    `characters`, one text with the character of each frame but the synthetic one.
+    Returns Data in the unit [0, 1] of the noisy images, where a stroke without noise is 1 / SCALE.
 
     Raises
     ------
     StepError : the font is missing or cannot be read, or holds fewer glyphs than are asked for
     """
     font = open_font(Path(settings.font), round(EM * settings.size))
-    chosen = list(draw_glyphs(font, settings, generator))
-    if not chosen or len(chosen) < settings.count:
+    drawn = list(draw_glyphs(font, settings, generator))
+    if not drawn or len(drawn) < settings.count:
         raise StepError(
-            f"frames.count: {settings.count} glyphs are asked for, {settings.font} holds {len(chosen)}"
+            f"frames.count: {settings.count} glyphs are asked for, {settings.font} holds {len(drawn)}"
         )
-    glyphs = np.stack([*(image for _, image in chosen), synthetic_glyph(settings.size)])[:, None]
-    noisy = add_noise(glyphs, generator)
-    total = len(glyphs)
-    notes = {"characters": "".join(character for character, _ in chosen)}
-    return Data(noisy, glyphs / np.float32(SCALE), min(total, MEASURED), min(total, FOLLOWED), 1, notes)
+    glyphs = np.stack([*drawn, synthetic_glyph(settings.size)])
+    noisy, total = add_noise(glyphs, generator), len(glyphs)
+    return Data(noisy, glyphs / np.float32(SCALE), min(total, MEASURED), min(total, FOLLOWED), 1)
 
 
 def open_font(path: Path, size: int) -> ImageFont.FreeTypeFont:
@@ -67,16 +64,16 @@ def open_font(path: Path, size: int) -> ImageFont.FreeTypeFont:
 
 def draw_glyphs(
     font: ImageFont.FreeTypeFont, settings: GlyphSettings, generator: np.random.Generator
-) -> Iterator[tuple[str, Array]]:
-    """Characters and their images, (y, x) float32 in [0, 1], in random order, but for blank ones.
+) -> Iterator[Array]:
+    """Images of characters, (y, x) float32 in [0, 1], in random order, but for blank ones.
 
     Ends after `settings.count` of them; a count of 0 gives all.
     """
     given = 0
-    for code in generator.permutation(CODE_POINTS):
+    for code in generator.permutation([ord(each) for each in settings.characters] or CODE_POINTS):
         image = draw_glyph(chr(code), font, settings.size)
         if image.any():
-            yield chr(code), image
+            yield image
             given += 1
         if given == settings.count > 0:
             return

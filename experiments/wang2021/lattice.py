@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from tqdm import tqdm
 
-from experiments.wang2021.experiment import Data
+from experiments.wang2021.frames import Data
 from experiments.wang2021.settings import LatticeSettings
 from experiments.wang2021.spots import add_spots, located
 
@@ -70,14 +70,13 @@ def draw_lattice(settings: LatticeSettings, generator: np.random.Generator) -> L
 
 
 def simulate(settings: LatticeSettings, generator: np.random.Generator) -> Data:
-    """Frames of one channel, electrons, all measured; the notes hold `basis` and `origin` of each lattice."""
-    shape = (settings.frames, 1, settings.size, settings.size)
-    noisy, clean = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    """Frames in electrons, all measured; the notes hold `basis` and `origin` of each lattice."""
+    noisy, clean = np.empty((2, settings.frames, settings.size, settings.size), np.float32)
     notes: dict[str, list[Any]] = {"basis": [], "origin": []}
     for index in tqdm(range(settings.frames), "frames", unit="frame", disable=None):
         lattice = draw_lattice(settings, generator)
-        clean[index, 0] = expected(lattice, settings, generator)
-        noisy[index, 0] = generator.poisson(clean[index, 0])
+        clean[index] = expected(lattice, settings, generator)
+        noisy[index] = generator.poisson(clean[index])
         notes["basis"].append(lattice.basis.tolist())
         notes["origin"].append(lattice.origin.tolist())
     return Data(noisy, clean, followed=1, notes=notes)
@@ -100,21 +99,6 @@ def expected(lattice: Lattice, settings: LatticeSettings, generator: np.random.G
         factors = np.maximum(0, 1 + settings.scatter * generator.normal(size=len(places)))
         add_spots(clean, places, height * factors, settings.probe)
     return clean
-
-
-@dataclass(frozen=True)
-class Straightness:
-    """How far fitted heavy columns are from straight, evenly spaced rows; 0 for the truth.
-
-    single : rms of a column's residual, pixels, along one axis
-    long_range : rms of the mean residual of the columns within `BASELINE` pixels: what the eye sees as a bent
-        row. Independent errors of single columns add to it, too, by single / sqrt(columns in a baseline)
-    lost : fraction of the columns for which no centre was found
-    """
-
-    single: float
-    long_range: float
-    lost: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,18 +142,22 @@ def fitted_rows(image: NDArray[Any], lattice: Lattice, settings: LatticeSettings
     return rows, float(lost.mean()) if len(lost) else float("nan")
 
 
-def straightness(image: NDArray[Any], lattice: Lattice, settings: LatticeSettings) -> Straightness:
-    """Straightness of one frame (y, x); NaN if it has no row long enough."""
+def straightness(image: NDArray[Any], lattice: Lattice, settings: LatticeSettings) -> dict[str, float]:
+    """How far fitted heavy columns of a frame (y, x) are from straight, evenly spaced rows; 0 for the truth.
+
+    single : rms of a column's residual, pixels, along one axis; NaN if no row is long enough
+    long_range : rms of the mean residual of the columns within `BASELINE` pixels: what the eye sees as a bent
+        row. Independent errors of single columns add to it, too, by single / sqrt(columns in a baseline)
+    lost : fraction of the columns for which no centre was found
+    """
     rows, lost = fitted_rows(image, lattice, settings)
-    if not rows:
-        return Straightness(np.nan, np.nan, lost)
-    single = np.concatenate([row.residuals for row in rows])
-    long_range = np.concatenate([row.means() for row in rows])
-    return Straightness(_rms(single), _rms(long_range), lost)
+    single = np.concatenate([np.empty((0, 2)), *(row.residuals for row in rows)])
+    long_range = np.concatenate([np.empty((0, 2)), *(row.means() for row in rows)])
+    return {"single": _rms(single), "long_range": _rms(long_range), "lost": lost}
 
 
 def _rms(values: Array) -> float:
-    return float(np.sqrt(np.mean(values**2)))
+    return float(np.sqrt(np.mean(values**2))) if values.size else float("nan")
 
 
 def _without_line(along: Array, offsets: Array) -> Array:

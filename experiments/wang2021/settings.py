@@ -5,51 +5,40 @@ from pathlib import Path
 
 from skydenoise.errors import SettingsError
 
-FONT_REMEDY = "apt-get install fonts-wqy-zenhei, or set the key to the font's place"
+FONT_REMEDY = "apt-get install fonts-wqy-zenhei, or set the key to the place of another font"
 
 
 class FrameSettings:
-    """Settings of an experiment's data."""
-
-    @property
-    def shape(self) -> tuple[int, int] | None:
-        """(y, x) of a frame; None if only its file says."""
-        raise NotImplementedError
-
-    def check_files(self) -> None:
-        """Raise SettingsError with the remedy if a file of the user's is missing; most need none."""
-
-
-class SquareFrames(FrameSettings):
-    """Settings of frames that are square.
-
-    size : their edge, pixels
-    """
+    """Settings of an experiment's frames; square ones of the edge `size`, unless a class says otherwise."""
 
     size: int
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(y, x) of a frame."""
+    def shape(self) -> tuple[int, int] | None:
+        """(y, x) of a frame; None if only its file says."""
         return self.size, self.size
 
+    def check_files(self) -> None:
+        """Raise SettingsError with the remedy if a file of the user's is missing; most need none."""
 
-def _above_zero(settings: object, keys: str) -> None:
-    for key in keys.split():
-        if not getattr(settings, key) > 0:
-            raise SettingsError(f"frames.{key}: {getattr(settings, key)} is not above 0")
+    def _above_zero(self, keys: str) -> None:
+        for key in keys.split():
+            if not getattr(self, key) > 0:
+                raise SettingsError(f"frames.{key}: {getattr(self, key)} is not above 0")
 
 
 @dataclass(frozen=True)
-class GlyphSettings(SquareFrames):
+class GlyphSettings(FrameSettings):
     """The glyphs of Figs 4 and 5.
 
     font : TrueType file or collection
-    count : glyphs drawn by the seed from all that the font can draw; 0 takes all
+    characters : that are drawn; empty: the ideographs and the Hangul of the paper's font
+    count : how many of them, chosen by the seed; 0 takes all
     size : edge of an image, pixels
     """
 
     font: str = "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"
+    characters: str = ""
     count: int = 0
     size: int = 64
 
@@ -60,7 +49,7 @@ class GlyphSettings(SquareFrames):
 
 
 @dataclass(frozen=True)
-class StemSettings(SquareFrames):
+class StemSettings(FrameSettings):
     """The simulated STEM series of Fig. 3.
 
     frames : how many
@@ -95,17 +84,16 @@ class StemSettings(SquareFrames):
     hop: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "radius", tuple(float(value) for value in self.radius))
-        _above_zero(self, "frames series size layers lattice probe support atom")
+        self._above_zero("frames series size layers lattice probe support atom")
         if len(self.radius) != 2 or not 0 < self.radius[0] <= self.radius[1] <= self.size / 2:
             raise SettingsError(
-                f"frames.radius: {list(self.radius)} is not [least, greatest], up to half a frame "
-                f"of {self.size} pixels"
+                f"frames.radius: {list(self.radius)} is not [least, greatest], up to half a frame of "
+                f"{self.size} pixels"
             )
 
 
 @dataclass(frozen=True)
-class LatticeSettings(SquareFrames):
+class LatticeSettings(FrameSettings):
     """The large lattice of Figs 7 and 8: two kinds of columns, as in SmCo; light ones in close pairs.
 
     frames, size : how many, and their edge in pixels
@@ -131,31 +119,28 @@ class LatticeSettings(SquareFrames):
     tilt: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cell", tuple(float(value) for value in self.cell))
-        _above_zero(self, "frames size pair probe heavy light")
+        self._above_zero("frames size pair probe heavy light")
         if len(self.cell) != 2 or not (4 * self.probe < min(self.cell) and max(self.cell) < self.size / 8):
             raise SettingsError(
-                f"frames.cell: {list(self.cell)} is not [height, width], above {4 * self.probe:g} "
-                f"pixels (four sigmas of the probe) and below an eighth of a frame"
+                f"frames.cell: {list(self.cell)} is not [height, width], above {4 * self.probe:g} pixels "
+                "(four sigmas of the probe) and below an eighth of a frame"
             )
 
 
 @dataclass(frozen=True)
 class TriboliumSettings(FrameSettings):
-    """The beetle embryos of Fig. 6: CARE's public data set, or a stand-in of the same shape.
+    """The beetle embryos of Fig. 6: a stack of CARE's public data set, or a stand-in of the same shape.
 
-    path : folder of the unpacked data set (Weigert et al. 2018), or one noisy stack; empty: the stand-in
-    condition : folder of noisy stacks in it, such as condition_1 (or low)
-    stack : name of one stack; empty: the first by name
+    noisy, clean : TIFF files of a noisy stack (z, y, x) and of its long exposure, such as
+        test_data/condition_1/<name>.tif and test_data/GT/<name>.tif; empty: the stand-in
     slices, height, width : shape of the stand-in
     nuclei : how many it has
     peak, background : photons in the brightest pixel of a typical nucleus, and outside of nuclei in the egg
     gain, read_noise, offset : of its camera: counts per photon, rms counts, counts
     """
 
-    path: str = ""
-    condition: str = "condition_1"
-    stack: str = ""
+    noisy: str = ""
+    clean: str = ""
     slices: int = 45
     height: int = 954
     width: int = 486
@@ -167,17 +152,21 @@ class TriboliumSettings(FrameSettings):
     offset: float = 100.0
 
     def __post_init__(self) -> None:
-        _above_zero(self, "slices height width nuclei peak background gain")
+        self._above_zero("slices height width nuclei peak background gain")
+        if bool(self.noisy) != bool(self.clean):
+            raise SettingsError("frames.clean: noisy and clean go together; leave both empty for a stand-in")
 
     @property
     def shape(self) -> tuple[int, int] | None:
         """(y, x) of a frame of the stand-in; None for the data set."""
-        return None if self.path else (self.height, self.width)
+        return None if self.noisy else (self.height, self.width)
 
     def check_files(self) -> None:
-        """Raise SettingsError with the remedy if the data set is missing."""
-        if self.path and not Path(self.path).expanduser().exists():
-            raise SettingsError(
-                f"frames.path: {self.path} is not there; unpack CARE's Tribolium data set to it, or "
-                "leave the key empty for a stand-in"
-            )
+        """Raise SettingsError with the remedy if a file of the data set is missing."""
+        for key in ("noisy", "clean"):
+            path = getattr(self, key)
+            if path and not Path(path).expanduser().is_file():
+                raise SettingsError(
+                    f"frames.{key}: {path} is not there; unpack CARE's Tribolium data set, or leave both "
+                    "keys empty for a stand-in"
+                )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, spatial
 from tqdm import tqdm
 
-from experiments.wang2021.experiment import Data
+from experiments.wang2021.frames import Data
 from experiments.wang2021.settings import StemSettings
 from experiments.wang2021.spots import add_spots
 
@@ -122,30 +122,28 @@ def draw_frames(settings: StemSettings, generator: np.random.Generator) -> Itera
 
 
 def simulate(settings: StemSettings, generator: np.random.Generator) -> Data:
-    """Frames of one channel, electrons; the last of them are measured, and the very last followed.
+    """Frames in electrons; the last of them are measured, and the very last followed.
 
     The notes hold what is measured against: `atoms` and `outlines` (as in StemFrame) of each measured frame.
     """
-    shape = (settings.frames, 1, settings.size, settings.size)
-    noisy, clean = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    noisy, clean = np.empty((2, settings.frames, settings.size, settings.size), np.float32)
     measured = min(settings.measured or settings.frames, settings.frames)
-    notes: dict[str, list[Any]] = {"atoms": [], "outlines": []}
+    atoms, outlines = [], []
     frames = tqdm(draw_frames(settings, generator), "frames", settings.frames, unit="frame", disable=None)
     for index, frame in enumerate(frames):
-        clean[index, 0], noisy[index, 0] = frame.clean, expose(frame.clean, generator)
-        if index >= settings.frames - measured:
-            notes["atoms"].append(frame.atoms.tolist())
-            notes["outlines"].append(frame.outlines.tolist())
-    return Data(noisy, clean, measured, min(measured, FOLLOWED), 0, notes)
+        clean[index], noisy[index] = frame.clean, expose(frame.clean, generator)
+        atoms.append(frame.atoms.tolist())
+        outlines.append(frame.outlines.tolist())
+    notes = {"atoms": atoms[-measured:], "outlines": outlines[-measured:]}
+    return Data(noisy, clean, measured, min(measured, FOLLOWED), notes=notes)
 
 
 def frames_of(data: Data) -> list[StemFrame]:
     """The measured frames with what is known of them."""
-    clean = np.asarray(data.clean[-data.measured :, 0])
-    places = zip(clean, data.notes["atoms"], data.notes["outlines"], strict=True)
+    clean = np.asarray(data.clean[-data.measured :])
     return [
         StemFrame(image, np.reshape(atoms, (-1, 2)), np.reshape(outlines, (-1, 6, 3)))
-        for image, atoms, outlines in places
+        for image, atoms, outlines in zip(clean, data.notes["atoms"], data.notes["outlines"], strict=True)
     ]
 
 

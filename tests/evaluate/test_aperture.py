@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from builders import make_brick, make_noise
 
 from skydenoise.evaluate.aperture import aperture_noise, aperture_sums, circle_inside, correlated_area
+from tests.builders import make_brick, make_noise
 
 
 @pytest.mark.parametrize("width", [0.0, 2.0])

@@ -5,11 +5,11 @@ from dataclasses import replace
 import galsim
 import numpy as np
 import pytest
-from builders import SIGMA, make_brick, make_noise
 
 from skydenoise.errors import BrickError
 from skydenoise.evaluate.injection.sources import draw_sources
 from skydenoise.evaluate.psf import measure_fwhm, moffat_image, star_shape, star_widths
+from tests.builders import SIGMA, make_brick, make_noise
 
 
 def test_profiles_are_as_wide_as_asked_for():

@@ -7,17 +7,6 @@ import numpy as np
 import pytest
 import torch
 from astropy.table import Table
-from builders import (
-    draw_noise,
-    gaussians,
-    make_brick,
-    make_denoised,
-    make_known,
-    make_noise,
-    places,
-    write_products,
-    write_truth,
-)
 
 from skydenoise.config import Architecture, EvaluationSettings, PredictSettings, RecoverSettings
 from skydenoise.evaluate import run
@@ -28,6 +17,17 @@ from skydenoise.io import flag_bit
 from skydenoise.network import ModelDescription
 from skydenoise.predict.denoise import Denoiser, estimate_sky
 from skydenoise.stretch import Stretch
+from tests.builders import (
+    draw_noise,
+    gaussians,
+    make_brick,
+    make_denoised,
+    make_known,
+    make_noise,
+    places,
+    write_products,
+    write_truth,
+)
 
 NAMES = ["0001p600", "0002p600", "0003p600"]
 BANDS, SIGMA, SIZE = ("g", "r"), (0.01, 0.02), 200

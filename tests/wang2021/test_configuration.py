@@ -41,7 +41,7 @@ def read(*names: str) -> dict:
         ({"frames": {"size": 32}}, "variants.a: patches.size: 128 is more than the frames of the experiment"),
         ({"frames": {"fond": "x"}}, "frames.fond: there is no such key, only font, count, size"),
         ({"frames": {"count": "all"}}, "frames.count: 'all' is no int"),
-        ({"peers": ["CARE"]}, "peers: CARE is none of Noise2Self, Noise2Void"),
+        ({"baselines": ["CARE"]}, "baselines: CARE is none of Noise2Self, Noise2Void"),
         ({"noise": {"softening": -1}}, "noise.softening: -1 is less than or equal"),
     ],
 )

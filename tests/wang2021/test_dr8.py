@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
-from builders import SIGMA, make_showcase
 from matplotlib.image import imread
 
 from experiments.wang2021.dr8 import (
-    Restored,
+    BeforeAfter,
     empty_sky,
     flux_kept,
     measures,
@@ -19,6 +18,7 @@ from experiments.wang2021.dr8 import (
     sky_rms,
     stripes,
 )
+from tests.builders import SIGMA, make_showcase
 
 SOURCE = [("x", float), ("y", float), ("a", float), ("flux", float)]
 
@@ -82,32 +82,32 @@ def test_figure_and_table_come_from_a_brick(tmp_path: Path) -> None:
     bad = np.zeros_like(brick.masked)
     bad[:, 80:90, 20] = True
     raw = np.where(brick.masked, 20, np.where(bad, 3, brick.image))
-    restored = Restored(replace(brick, masked=brick.masked | bad), raw, brick.masked, denoised, truth)
-    report(restored, tmp_path / "dr8-a.b", "Input pixels: nobody's.", np.random.default_rng(0))
+    both = BeforeAfter(replace(brick, masked=brick.masked | bad), raw, brick.masked, denoised, truth)
+    report(both, tmp_path / "dr8-a.b", "Input pixels: nobody's.", np.random.default_rng(0))
     table = Table.read(tmp_path / "dr8-a.b.ecsv", format="ascii.ecsv")
     assert list(table["band"]) == ["g", "r", "z"]
     np.testing.assert_allclose(table["sky_raw"], SIGMA, rtol=0.05)
-    assert (table["sky_restored"] < 0.5 * SIGMA).all()
-    np.testing.assert_allclose(table["saturated_restored"], 1)
+    assert (table["sky_denoised"] < 0.5 * SIGMA).all()
+    np.testing.assert_allclose(table["saturated_denoised"], 1)
     assert (table["saturated_raw"] < 0.8).all()
     assert (table["saturated"] == brick.masked.sum(axis=(1, 2))).all()
     assert (table["bad"] == 10).all()
     np.testing.assert_allclose(table["bad_raw"], 3, rtol=0.01)
-    np.testing.assert_allclose(table["bad_restored"], 0)
+    np.testing.assert_allclose(table["bad_denoised"], 0)
     picture = imread(tmp_path / "dr8-a.b.png")
     assert picture.shape[0] > picture.shape[1] > 1000  # whole and three zones, twice; colour and three bands
 
 
 def test_without_a_truth_nothing_is_said_of_masked_pixels() -> None:
     brick, denoised, truth = make_showcase(bands=("g",))
-    row = measures(Restored(brick, truth, brick.masked, denoised, None), np.random.default_rng(0))[0]
+    row = measures(BeforeAfter(brick, truth, brick.masked, denoised, None), np.random.default_rng(0))[0]
     assert row["saturated"] > 0
-    assert np.isnan([row["saturated_restored"], row["bad_restored"]]).all()
+    assert np.isnan([row["saturated_denoised"], row["bad_denoised"]]).all()
     none = np.zeros_like(brick.masked)
     blank = replace(brick, masked=none)
-    row = measures(Restored(blank, truth, none, denoised, truth), np.random.default_rng(0))[0]
+    row = measures(BeforeAfter(blank, truth, none, denoised, truth), np.random.default_rng(0))[0]
     assert (row["saturated"], row["bad"]) == (0, 0)
-    assert np.isnan([row["saturated_restored"], row["bad_restored"]]).all()
+    assert np.isnan([row["saturated_denoised"], row["bad_denoised"]]).all()
 
 
 def test_a_skipped_brick_is_said_to_be_so(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from experiments.wang2021.experiment import Data, Denoised, Epoch, Outcome
 from PIL import Image
 
 from experiments.wang2021 import glyphs
 from experiments.wang2021.configuration import PLANS
-from experiments.wang2021.experiment import Data, Denoised, Epoch, Outcome
 from experiments.wang2021.glyphs import SCALE, add_noise, in_strokes, simulate, synthetic_glyph
 from experiments.wang2021.glyphs_report import report
 from experiments.wang2021.settings import GlyphSettings
@@ -87,8 +87,8 @@ def outcome(data: Data, images: Mapping[str, np.ndarray]) -> Outcome:
     curve = tuple(Epoch(epoch, 1 / epoch, None, float(epoch)) for epoch in (1, 2))
     snapshots = {1: data.noisy[-data.followed :], 2: data.clean[-data.followed :]}
     variants = {name: Denoised(image, 3.0, curve, snapshots) for name, image in images.items()}
-    peers = {"peer": Denoised(data.noisy, 3.0)}
-    return Outcome(data, variants, peers, ("Noise2Void left out: no reason",))
+    baselines = {"baseline": Denoised(data.noisy, 3.0)}
+    return Outcome(data, variants, baselines, ("Noise2Void left out: no reason",))
 
 
 def test_the_report_tells_perfect_from_shrunken_from_useless(data: Data, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_report_tells_perfect_from_shrunken_from_useless(data: Data, tmp_pat
 
     table = Table.read(tmp_path / "measures.ecsv")
     rows = {str(row["method"]): row for row in table}
-    assert list(rows) == ["noisy", "perfect", "shrunken", "wrong", "peer"]
+    assert list(rows) == ["noisy", "perfect", "shrunken", "wrong", "baseline"]
     assert rows["perfect"]["contrast"] == pytest.approx(1, abs=1e-3)
     assert rows["shrunken"]["contrast"] == pytest.approx(0.625, abs=1e-3)
     assert rows["shrunken"]["black"] == pytest.approx(0.5, abs=1e-3)

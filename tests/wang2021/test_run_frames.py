@@ -40,7 +40,7 @@ TOYS = {
         "predict": PREDICT,
     },
     "tribolium": {
-        "peers": ["Noise2Self"],
+        "baselines": ["Noise2Self"],
         "frames": {"slices": 4, "height": 128, "width": 96, "nuclei": 10},
         "variants": {"channels_64": {}, "channels_4": None},
         "patches": {"size": 64, "count": 16},

@@ -4,14 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from experiments.wang2021.experiment import Denoised
+from experiments.wang2021.stem_report import by_epoch, epochs_to_half, measure
 from scipy import ndimage
 
 from experiments.wang2021.atoms import candidates, equal_false_threshold, recovery, roughness
-from experiments.wang2021.experiment import Denoised
 from experiments.wang2021.figures import Curve
 from experiments.wang2021.settings import StemSettings
 from experiments.wang2021.stem import draw_frames, frames_of, simulate
-from experiments.wang2021.stem_report import by_epoch, epochs_to_half, measure
 from skydenoise.errors import SettingsError
 
 SMALL = StemSettings(frames=4, series=2, size=192, measured=2, radius=(20, 40), atoms=120)

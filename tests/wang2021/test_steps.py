@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from benchmarks.quality.learned import learn
-from benchmarks.quality.lesson import frames_lesson
-from experiments.wang2021.configuration import Variant
 from experiments.wang2021.experiment import Data
 from experiments.wang2021.files import read_data, read_noise, write_data
-from experiments.wang2021.restore import denoise_last, denoise_variant, finish_peer, leave_out_peer
+from experiments.wang2021.restore import denoise_last, denoise_variant, finish_baseline, leave_out_baseline
 from experiments.wang2021.steps import cut, read_variant
+
+from experiments.wang2021.configuration import Variant
 from skydenoise.config import Architecture, PatchSettings, PredictSettings, RecoverSettings, TrainSettings
 from skydenoise.errors import SettingsError
 from skydenoise.network import load_model
@@ -105,16 +103,16 @@ def test_the_last_frames_are_given_to_a_method_in_order(frames: Path) -> None:
     np.testing.assert_allclose(np.load(frames / "up.npy"), read_data(frames).noisy[-4:] + 1)
 
 
-def test_a_peer_is_finished_or_left_out(frames: Path) -> None:
-    finish_peer(frames, frames / "peer", lambda brick: brick.image, 7.0)
-    assert json.loads((frames / "peer/peer.json").read_text()) == {"seconds": 7.0, "left_out": ""}
-    assert len(np.load(frames / "peer/denoised.npy")) == 3
-    leave_out_peer(frames / "peer", "not installed")
-    assert json.loads((frames / "peer/peer.json").read_text())["left_out"] == "not installed"
-    assert not (frames / "peer/denoised.npy").exists()
+def test_a_baseline_is_finished_or_left_out(frames: Path) -> None:
+    finish_baseline(frames, frames / "baseline", lambda brick: brick.image, 7.0)
+    assert json.loads((frames / "baseline/baseline.json").read_text()) == {"seconds": 7.0, "left_out": ""}
+    assert len(np.load(frames / "baseline/denoised.npy")) == 3
+    leave_out_baseline(frames / "baseline", "not installed")
+    assert json.loads((frames / "baseline/baseline.json").read_text())["left_out"] == "not installed"
+    assert not (frames / "baseline/denoised.npy").exists()
 
 
-def test_a_peer_learns_beside_a_model_from_its_patches_and_in_its_stretch(frames: Path) -> None:
+def test_a_baseline_learns_beside_a_model_from_its_patches_and_in_its_stretch(frames: Path) -> None:
     folder = trained(frames)
     lesson = frames_lesson(folder / "patches", folder / "model/model.json", BARE, seed=1)
     assert lesson.seconds == load_model(folder / "model")[1].provenance["seconds"]
@@ -122,7 +120,7 @@ def test_a_peer_learns_beside_a_model_from_its_patches_and_in_its_stretch(frames
     assert (len(lesson.patches), lesson.tile, lesson.network.width) == (9, 16, TINY.width)
     assert lesson.batch == SHORT.batch_size
     method, _ = learn("Noise2Self", replace(lesson, seconds=0.05), frames / "kept")
-    denoise_last(frames, 2, method, frames / "peer.npy")
-    images = np.load(frames / "peer.npy")
+    denoise_last(frames, 2, method, frames / "baseline.npy")
+    images = np.load(frames / "baseline.npy")
     assert images.shape == (2, 1, 16, 16)
     assert images.mean() == pytest.approx(5, abs=1)  # fluxes again, not stretched values

@@ -1,21 +1,18 @@
-"""Frames of an experiment: simulated, trained on by every variant and peer, denoised and measured.
+"""Frames of an experiment: simulated, trained on by every variant and baseline, denoised and measured.
 
-in   config: experiment, seed, peers, frames, variants, and the sections that the variants override
+in   config: experiment, seed, baselines, frames, variants, and the sections that the variants override
 out  <results>/{noisy,clean}.npy, data.json, noise.json     frames, and their level and rms
      <results>/<variant>/patches/, model/, training.csv     of variants that share patches, the first has them
-     <results>/<variant or peer>/denoised.npy               the measured frames denoised
+     <results>/<variant or baseline>/denoised.npy               the measured frames denoised
      <results>/figure-<name>.png, measures.ecsv, summary.txt
 """
 
-from dataclasses import asdict
-
 from experiments.wang2021.configuration import PLANS, Configuration
-from skydenoise.errors import SettingsError
+from skydenoise.config import plain
 
 try:
     RUN = Configuration.of(config)
-    if workflow.is_main_process:
-        RUN.frames.check_files()
+    RUN.frames.check_files()
 except SettingsError as error:
     raise WorkflowError(f"config: {error}") from None
 FIRST = next(iter(RUN.variants))
@@ -23,7 +20,7 @@ FIRST = next(iter(RUN.variants))
 
 wildcard_constraints:
     variant="|".join(RUN.variants),
-    peer="|".join(RUN.peers) or "none",
+    baseline="|".join(RUN.baselines) or "none",
 
 
 def shared_patches(variant):
@@ -33,11 +30,9 @@ def shared_patches(variant):
     return f"{RESULTS}/{first}/patches/positions.ecsv"
 
 
-def plain(section, variant=None):
-    """Settings of a section as values that Snakemake compares; of the wildcard's variant unless one is named."""
-    return lambda wildcards: asdict(
-        getattr(RUN.variants[variant or wildcards.variant], section)
-    )
+def settings(section):
+    """Settings of a section of the wildcard's variant, as values that Snakemake compares."""
+    return lambda wildcards: plain(getattr(RUN.variants[wildcards.variant], section))
 
 
 rule report:
@@ -45,7 +40,7 @@ rule report:
     input:
         f"{RESULTS}/data.json",
         expand(f"{RESULTS}/{{variant}}/denoised.npy", variant=RUN.variants),
-        expand(f"{RESULTS}/{{peer}}/peer.json", peer=RUN.peers),
+        expand(f"{RESULTS}/{{baseline}}/baseline.json", baseline=RUN.baselines),
     output:
         figures=[
             report(
@@ -62,7 +57,7 @@ rule report:
     benchmark:
         f"{RESULTS}/benchmarks/report.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     threads: 2
     resources:
         mem_mb=8000,
@@ -85,13 +80,13 @@ rule frames:
     benchmark:
         f"{RESULTS}/benchmarks/frames.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     resources:
         mem_mb=8000,
         runtime=60,
     params:
         experiment=RUN.experiment,
-        settings=asdict(RUN.frames),
+        settings=plain(RUN.frames),
         seed=RUN.seed,
     script:
         "../scripts/frames.py"
@@ -108,12 +103,12 @@ rule patches:
     benchmark:
         f"{RESULTS}/benchmarks/{{variant}}/patches.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=plain("patches"),
+        settings=settings("patches"),
     script:
         "../scripts/patches.py"
 
@@ -132,14 +127,14 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/{{variant}}/train.tsv"
     conda:
-        GPU_ENVIRONMENT
+        GPU
     threads: WHOLE_MACHINE
     resources:
         mem_mb=8000,
         runtime=1440,
     params:
-        architecture=plain("architecture"),
-        settings=plain("train"),
+        architecture=settings("architecture"),
+        settings=settings("train"),
         softening=RUN.softening,
         experiment=RUN.experiment,
     script:
@@ -158,37 +153,37 @@ rule denoise:
     benchmark:
         f"{RESULTS}/benchmarks/{{variant}}/denoise.tsv"
     conda:
-        GPU_ENVIRONMENT
+        GPU
     threads: WHOLE_MACHINE
     resources:
         mem_mb=8000,
         runtime=120,
     params:
-        settings=plain("predict"),
+        settings=settings("predict"),
     script:
         "../scripts/denoise.py"
 
 
-rule peer:
-    """A peer, trained on the first variant's patches for as long as that variant, or why it is left out."""
+rule baseline:
+    """A baseline, trained on the first variant's patches for as long as that variant, or why it is left out."""
     input:
         rules.frames.output,
         patches=shared_patches(FIRST),
         description=f"{RESULTS}/{FIRST}/model/model.json",
     output:
-        about=f"{RESULTS}/{{peer}}/peer.json",
+        about=f"{RESULTS}/{{baseline}}/baseline.json",
     log:
-        f"{RESULTS}/logs/{{peer}}.log",
+        f"{RESULTS}/logs/{{baseline}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{peer}}.tsv"
+        f"{RESULTS}/benchmarks/{{baseline}}.tsv"
     conda:
-        GPU_ENVIRONMENT
+        GPU
     threads: WHOLE_MACHINE
     resources:
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=plain("predict", FIRST),
+        settings=plain(RUN.variants[FIRST].predict),
         seed=RUN.seed,
     script:
-        "../scripts/peer.py"
+        "../scripts/baseline.py"

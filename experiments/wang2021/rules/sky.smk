@@ -5,12 +5,12 @@ out  all that the main workflow makes
      <results>/dr8-<brick>.png, .ecsv     raw above denoised (Fig. 11), and what was done to the pixels, in numbers
 """
 
-from skydenoise.survey.bricks_table import read_bricks_table, sample
+from skydenoise.run import read_run
 
 
 module skydenoise:
     snakefile:
-        "../../../Snakefile"
+        "../../../workflow/Snakefile"
     config:
         config
 
@@ -18,33 +18,24 @@ module skydenoise:
 use rule * from skydenoise
 
 
-def evaluated():
-    """The bricks that the run evaluates."""
-    survey_names = config["survey"].get("source") != "files"
-    rows = read_bricks_table(Path(config["bricks"]), survey_names=survey_names)
-    return sample(
-        [row.brick for row in rows if row.predict],
-        config.get("evaluate", {}).get("bricks", 8),
-    )
-
-
-CACHE = (
-    f"{RESULTS}/raw"
-    if config["survey"].get("source") == "simulation"
-    else config["survey"].get("cache", "raw")
-)
+try:
+    RUN = read_run(config)
+except SettingsError as error:
+    raise WorkflowError(f"config: {error}") from None
 
 
 rule dr8_brick:
     """The paper's Fig. 11 of one brick, and its claims in numbers."""
     input:
-        manifests=rules.summary.input.predicted,
+        manifests=expand(
+            f"{RESULTS}/predict/{{chunk}}.tsv", chunk=RUN.chunks["predict"]
+        ),
     output:
         picture=report(
             f"{RESULTS}/dr8-{{brick}}.png",
             caption="../report/dr8.rst",
             category="Pictures",
-            labels={"brick": "{brick}", "view": "raw and restored, by band"},
+            labels={"brick": "{brick}", "view": "raw and denoised, by band"},
         ),
         measures=f"{RESULTS}/dr8-{{brick}}.ecsv",
     log:
@@ -52,24 +43,21 @@ rule dr8_brick:
     benchmark:
         f"{RESULTS}/benchmarks/dr8-{{brick}}.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        bands=config["survey"].get("bands", ["g", "r", "z"]),
-        cache=CACHE,
+        bands=RUN.bands,
+        cache=str(RUN.cache),
         root=RESULTS,
-        credit=config.get("evaluate", {}).get("credit", ""),
+        credit=RUN.credit,
     script:
         "../scripts/dr8_brick.py"
 
 
-localrules:
-    dr8_figure,
-
-
 rule dr8_figure:
-    """On demand: the figure of the bricks that the run evaluates."""
     input:
-        expand(rules.dr8_brick.output, brick=evaluated()),
+        expand(rules.dr8_brick.output, brick=RUN.evaluated),
+    """On demand: the figure of the bricks that the run evaluates."""
+    localrule: True

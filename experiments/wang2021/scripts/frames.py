@@ -4,11 +4,10 @@ import numpy as np
 
 from experiments.wang2021.catalogue import EXPERIMENTS
 from experiments.wang2021.configuration import PLANS
-from experiments.wang2021.files import write_data
 from skydenoise.joblog import job_log
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
     settings = PLANS[params.experiment].settings(**params.settings)
     data = EXPERIMENTS[params.experiment].simulate(settings, np.random.default_rng(params.seed))
-    write_data(Path(snakemake.output.noisy).parent, data)
+    data.write(Path(snakemake.output.noisy).parent)

@@ -1,8 +1,11 @@
 from pathlib import Path
 
+from experiments.wang2021.catalogue import EXPERIMENTS
 from experiments.wang2021.configuration import Configuration
-from experiments.wang2021.steps import report
+from experiments.wang2021.outcome import read_outcome
 from skydenoise.joblog import job_log
 
 with job_log(snakemake.log[0]):
-    report(Path(snakemake.output.summary).parent, Configuration.of(snakemake.params.config))
+    folder = Path(snakemake.output.summary).parent
+    outcome = read_outcome(folder, Configuration.of(snakemake.params.config))
+    EXPERIMENTS[outcome.configuration.experiment].report(outcome, folder)

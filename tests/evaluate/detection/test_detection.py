@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import SIGMA, make_known, make_noise, places, stamps
 
 from skydenoise.evaluate.aperture import variance_of_sum
 from skydenoise.evaluate.detection.completeness import (
@@ -27,6 +26,7 @@ from skydenoise.evaluate.detection.matched import (
 )
 from skydenoise.evaluate.detection.matches import Matches, compare, compare_peaks, match, pool
 from skydenoise.evaluate.detection.tables import completeness_table, detection_table, purity_table
+from tests.builders import SIGMA, make_known, make_noise, places, stamps
 
 BANDS, SIZE = ("g", "r"), 420
 PSF = moffats((5.0, 4.5))

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from builders import SIGMA, make_denoised, make_showcase
 from matplotlib.image import imread
 
 from skydenoise.evaluate.figures.bricks import before_after, galaxy_gallery, make_views, sky_noise
 from skydenoise.evaluate.figures.colour import composite
 from skydenoise.evaluate.figures.zones import brightest_galaxies, choose_zones
+from tests.builders import SIGMA, make_denoised, make_showcase
 
 SIZE, GALAXY = 200, (50, 140)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from builders import draw_noise, gaussians, make_brick, make_noise
 
 from skydenoise.evaluate.aperture import aperture_sums
 from skydenoise.evaluate.injection.inject import (
@@ -19,6 +18,7 @@ from skydenoise.evaluate.injection.rounds import RATE, inject_many, noise_peaks,
 from skydenoise.evaluate.injection.sources import draw_sources
 from skydenoise.evaluate.injection.tables import injected_colours_table, injection_table, leak_table
 from skydenoise.evaluate.statistics import joined, selected
+from tests.builders import draw_noise, gaussians, make_brick, make_noise
 
 BANDS, SIZE, FWHM = ("g", "r", "z"), 256, (5.5, 5.0, 4.5)
 NOISE = make_noise(BANDS, (0.01, 0.02, 0.05), width=0.9)

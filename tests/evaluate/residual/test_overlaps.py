@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from builders import SIGMA, draw_noise, make_brick, make_denoised, make_header, make_noise
 
 from skydenoise.evaluate.residual.overlaps import overlap_pixels, overlap_sums, overlap_table, shared_noise
+from tests.builders import SIGMA, draw_noise, make_brick, make_denoised, make_header, make_noise
 
 SIZE, APART = 400, 250
 NOISE = make_noise(width=2.0)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from builders import SIGMA, draw_noise, make_brick, make_noise
 
 from skydenoise.evaluate.residual.seams import border_pairs, seam_sums, seam_table
 from skydenoise.predict.tiles import TileGrid, axis_origins
+from tests.builders import SIGMA, draw_noise, make_brick, make_noise
 
 SIZE, TILE = 400, 64
 GRID = TileGrid(SIZE, SIZE, TILE, 16)

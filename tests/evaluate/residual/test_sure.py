@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import SIGMA, gaussians, make_brick, make_noise
 from scipy import ndimage, stats
 
 from skydenoise.evaluate.residual.sure import sure_sums, sure_table
+from tests.builders import SIGMA, gaussians, make_brick, make_noise
 
 SIZE, SCALE = 256, 0.9
 NOISE = make_noise(width=2.0, scale=(SCALE,), scale_error=(0.009,))

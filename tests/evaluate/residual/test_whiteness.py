@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from builders import SIGMA, draw_noise, make_brick, make_denoised, make_noise
 
 from skydenoise.evaluate.residual.whiteness import residual_sums, residual_table
+from tests.builders import SIGMA, draw_noise, make_brick, make_denoised, make_noise
 
 SIZE = 256
 NOISE = make_noise("z", width=1.5, scale=(1.25,))

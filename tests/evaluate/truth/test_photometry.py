@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import SIGMA, gaussians, make_known, make_noise, places
 
 from skydenoise.evaluate.aperture import correlated_area
 from skydenoise.evaluate.truth.catalogue import Apertures, combine, isolated_sources, measure
 from skydenoise.evaluate.truth.photometry import colour_table, photometry_table
+from tests.builders import SIGMA, gaussians, make_known, make_noise, places
 
 SIZE = 200
 BANDS = ("g", "r")

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import SIGMA, gaussians, make_known, make_noise, places, with_product
 
 from skydenoise.evaluate.images import measured_pixels
 from skydenoise.evaluate.truth.pixels import (
@@ -16,6 +15,7 @@ from skydenoise.evaluate.truth.pixels import (
 )
 from skydenoise.evaluate.truth.smoothing import WIDTHS, best_widths, smooth
 from skydenoise.io import flag_bit
+from tests.builders import SIGMA, gaussians, make_known, make_noise, places, with_product
 
 SIZE = 200
 NOISE = make_noise("gr")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import galsim
 import numpy as np
 import pytest
-from builders import make_known, make_noise, places
 
 from skydenoise.evaluate.truth.stars import star_shapes, star_table
+from tests.builders import make_known, make_noise, places
 
 BANDS, SIZE = ("g", "r"), 240
 NOISE = make_noise(BANDS)
