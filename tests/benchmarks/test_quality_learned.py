@@ -1,19 +1,16 @@
 """Peers that learn: blind to the pixel they predict, trained for their time, kept; and one told the truth."""
 
 import json
-import sys
 from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
 import pytest
-import torch
 from quality_inputs import SIGMA, SMALL, brick_of, noise_model
 
 from benchmarks.quality.learned import learn
 from benchmarks.quality.lesson import sky_lesson
 from benchmarks.quality.told import ToldCourse, job_like, truth_patches
-from experiments.wang2021 import noise2self, noise2void
 from experiments.wang2021.baseline_training import BaselineTraining
 from skydenoise.config import PatchSettings, TrainSettings
 from skydenoise.io import read_brick
@@ -26,24 +23,6 @@ from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.survey import simulate_brick
 from skydenoise.stretch import Stretch
 from skydenoise.train.loop import train
-
-
-def test_noise2self_never_sees_the_pixel_it_predicts():
-    u = np.random.default_rng(1).standard_normal((3, 128, 128)).astype(np.float32)
-    other = u.copy()
-    other[:, 40, 50] += 100
-
-    def network(tiles):
-        return (tiles,)
-
-    before, after = (noise2self.apply_network(network, each) for each in (u, other))
-    np.testing.assert_array_equal(before[:, 40, 50], after[:, 40, 50])
-    assert np.abs(after - before)[:, 39:42, 49:52].max() > 10
-
-
-def test_the_grids_of_noise2self_cover_every_pixel_once():
-    together = sum(noise2self.phases((8, 9), phase) for phase in range(noise2self.GRID**2))
-    assert torch.equal(together, torch.ones(8, 9))
 
 
 def lesson_of(noise: NoiseModel, seconds: float) -> BaselineTraining:
@@ -100,11 +79,3 @@ def test_a_network_is_told_the_truth_of_its_patches(tmp_path):
     told = read_description(tmp_path / "told/model.json")
     assert (told.provenance["target"], told.provenance["steps"]) == ("the truth", 2)
     assert told.stretch.softening == pytest.approx((10 * SIGMA,) * 3)
-
-
-def test_the_stand_in_for_torchvision_goes_again():
-    before = sys.modules.get("torchvision")
-    with noise2void.torchvision_to_hand():
-        assert "torchvision" in sys.modules
-    if before is None:
-        assert "torchvision" not in sys.modules or hasattr(sys.modules["torchvision"], "ops")

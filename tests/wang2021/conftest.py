@@ -4,25 +4,18 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import pytest
 
-from experiments.wang2021.settings import FONT_REMEDY, GlyphSettings
 from tests.workflow.conftest import REPOSITORY, Snakemake, snakemake
 
 __all__ = ["snakemake"]
 
 EXPERIMENT = REPOSITORY / "experiments/wang2021"
+FONT = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+"""A font that is always there; it has no ideographs."""
 
 Experiment = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="session")
-def glyph_font() -> Path:
-    """The font of the paper's glyphs; the test is skipped where it is absent."""
-    font = Path(GlyphSettings().font)
-    if not font.is_file():
-        pytest.skip(f"there is no {font} ({FONT_REMEDY})")
-    return font
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +24,8 @@ def experiment(snakemake: Snakemake) -> Experiment:
 
     def run(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         folder.mkdir(parents=True, exist_ok=True)
-        for link, target in {"config": EXPERIMENT / "config", "workflow": REPOSITORY / "workflow"}.items():
-            if not (folder / link).exists():
-                (folder / link).symlink_to(target)
+        if not (folder / "config").exists():
+            (folder / "config").symlink_to(EXPERIMENT / "config")
         return snakemake(folder, "--snakefile", str(EXPERIMENT / "Snakefile"), *arguments, check=check)
 
     return run

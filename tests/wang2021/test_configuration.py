@@ -39,7 +39,7 @@ def read(*names: str) -> dict:
         ({"train": {"objective": "identity"}}, "variants.a: train.loss: flux needs"),
         ({"predict": {}}, "variants.a: predict.recover: true needs the measured noise"),
         ({"frames": {"size": 32}}, "variants.a: patches.size: 128 is more than the frames of the experiment"),
-        ({"frames": {"fond": "x"}}, "frames.fond: there is no such key, only font, count, size"),
+        ({"frames": {"fond": "x"}}, "frames.fond: there is no such key, only font, characters, count"),
         ({"frames": {"count": "all"}}, "frames.count: 'all' is no int"),
         ({"baselines": ["CARE"]}, "baselines: CARE is none of Noise2Self, Noise2Void"),
         ({"noise": {"softening": -1}}, "noise.softening: -1 is less than or equal"),
@@ -66,7 +66,11 @@ def test_the_shipped_configurations_are_possible(name: str) -> None:
 def test_files_of_the_user_s_that_are_missing_are_named_with_the_remedy() -> None:
     for name, frames, line in (
         ("glyphs", {"font": "no.ttf"}, r"frames\.font: there is no no\.ttf \(apt-get"),
-        ("tribolium", {"path": "nowhere"}, r"frames\.path: nowhere is not there; unpack CARE's"),
+        (
+            "tribolium",
+            {"noisy": "nowhere", "clean": "no"},
+            r"frames\.noisy: nowhere is not there; unpack CARE's",
+        ),
     ):
         with pytest.raises(SettingsError, match=line):
             Configuration.of(read(f"{name}.yaml") | {"frames": frames}).frames.check_files()

@@ -1,4 +1,4 @@
-"""Bottleneck, patch size and Tribolium, each whole at toy size: one target makes figures and numbers."""
+"""The experiments on frames, each whole at toy size: one command makes figures and numbers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,13 +9,21 @@ import yaml
 from astropy.table import Table
 from PIL import Image
 
-from .conftest import Experiment
+from .conftest import FONT, Experiment
 
 pytestmark = pytest.mark.workflow
 
 NETWORK = {"layout": "lean", "levels": 3, "width": 4, "residual_blocks": 1, "outputs": 3}
 PREDICT = {"tile": 64, "overlap": 16}
 TOYS = {
+    "glyphs": {
+        "frames": {"font": str(FONT), "characters": "ABCDEFGHKLMNOPQRSTUVWXYZ", "size": 32},
+        "variants": {"l2": None, "l2_single": None},
+        "patches": {"size": 32, "count": 24},
+        "model": {"layout": "lean", "width": 2, "residual_blocks": 0},
+        "train": {"epochs": 2, "snapshots": 2, "batch_size": 8},
+        "predict": {"tile": 32},
+    },
     "bottleneck": {
         "frames": {"frames": 4, "series": 2, "size": 128, "measured": 2, "radius": [15, 25], "atoms": 120},
         "variants": dict.fromkeys(["channels_1", "channels_4", "channels_64", "channels_16_l1"]),
@@ -69,21 +77,6 @@ def results(tmp_path_factory, experiment):
         return dict(zip(TOYS, folders, strict=True))
 
 
-@pytest.fixture(scope="module")
-def bottleneck(results):
-    return results["bottleneck"]
-
-
-@pytest.fixture(scope="module")
-def patch_size(results):
-    return results["patch_size"]
-
-
-@pytest.fixture(scope="module")
-def tribolium(results):
-    return results["tribolium"]
-
-
 def row(folder: Path, method: str):
     table = Table.read(folder / "measures.ecsv", format="ascii.ecsv")
     return table[table["method"] == method][0]
@@ -95,7 +88,8 @@ def is_picture(path: Path) -> bool:
         return len(set(image.convert("L").resize((64, 64)).tobytes())) > 3
 
 
-def test_widths_of_the_bottleneck_are_measured_and_followed(bottleneck):
+def test_widths_of_the_bottleneck_are_measured_and_followed(results):
+    bottleneck = results["bottleneck"]
     assert all(is_picture(bottleneck / f"figure-{name}.png") for name in ("panel", "convergence"))
     table = Table.read(bottleneck / "measures.ecsv", format="ascii.ecsv")
     assert list(table["method"]) == ["noisy", "gaussian", "channels_16"]
@@ -105,7 +99,8 @@ def test_widths_of_the_bottleneck_are_measured_and_followed(bottleneck):
     assert "channels_16" in (bottleneck / "summary.txt").read_text()
 
 
-def test_snapshots_are_kept_for_each_epoch_and_the_last_is_the_model(bottleneck):
+def test_snapshots_are_kept_for_each_epoch_and_the_last_is_the_model(results):
+    bottleneck = results["bottleneck"]
     kept = sorted((bottleneck / "channels_16").glob("epoch-*.npy"))
     assert len(kept) == 3
     last = np.load(kept[-1])
@@ -114,7 +109,8 @@ def test_snapshots_are_kept_for_each_epoch_and_the_last_is_the_model(bottleneck)
     )
 
 
-def test_patch_sizes_are_measured_on_the_same_frames(patch_size):
+def test_patch_sizes_are_measured_on_the_same_frames(results):
+    patch_size = results["patch_size"]
     assert all(is_picture(patch_size / f"figure-{name}.png") for name in ("panel", "rows", "convergence"))
     assert row(patch_size, "noisy")["patch"] == 0
     assert row(patch_size, "patch_128")["patch"] == 64
@@ -123,7 +119,8 @@ def test_patch_sizes_are_measured_on_the_same_frames(patch_size):
     assert np.isfinite(row(patch_size, "patch_512")["sharpness"])
 
 
-def test_projections_of_the_stand_in_are_compared(tribolium):
+def test_projections_of_the_stand_in_are_compared(results):
+    tribolium = results["tribolium"]
     assert is_picture(tribolium / "figure-projection.png")
     assert -1 <= row(tribolium, "channels_64")["ssim"] <= 1
     assert row(tribolium, "channels_64")["seconds"] > 0
@@ -131,10 +128,23 @@ def test_projections_of_the_stand_in_are_compared(tribolium):
     assert "stand-in" in (tribolium / "summary.txt").read_text()
 
 
-@pytest.mark.parametrize("name", ["glyphs", *sorted(TOYS)])
-def test_the_small_presets_can_be_planned(name, tmp_path, experiment, request):
-    if name == "glyphs":
-        request.getfixturevalue("glyph_font")
-    files = [f"config/{name}.yaml", f"config/small/{name}.yaml"]
-    done = experiment(tmp_path, "--dry-run", "--configfile", *files)
-    assert "rule report" in done.stdout
+def test_glyphs_are_measured_beside_a_baseline_that_trained_as_long(results, experiment):
+    folder = results["glyphs"]
+    assert all(is_picture(folder / f"figure-{name}.png") for name in ("panel", "convergence", "contrast"))
+    table = Table.read(folder / "measures.ecsv", format="ascii.ecsv")
+    assert list(table["method"]) == ["noisy", "l1", "l1_single", "Noise2Self"]
+    assert list(table["glyphs"]) == [24] * 4
+    assert row(folder, "l1")["psnr"] > row(folder, "noisy")["psnr"]
+    assert row(folder, "Noise2Self")["seconds"] == pytest.approx(row(folder, "l1")["seconds"])
+    assert not (folder / "l1_single/patches").exists()  # those of l1 are the same
+    run = folder.parents[1]
+    again = experiment(run, "--dry-run", "--configfile", "config/glyphs.yaml", "toy.yaml")
+    assert "Nothing to be done" in again.stdout
+
+
+def test_an_impossible_configuration_is_refused_in_one_line(tmp_path, experiment):
+    (tmp_path / "none.yaml").write_text("frames: {font: none.ttf}")
+    files = ("config/glyphs.yaml", "none.yaml")
+    said = experiment(tmp_path, "--dry-run", "--configfile", *files, check=False).stdout
+    assert "config: frames.font: there is no none.ttf (apt-get" in said
+    assert "Traceback" not in said

@@ -1,4 +1,4 @@
-"""The paper's presets for data of one's own: a STEM series, and images of the sky for the survey figure."""
+"""What the main workflow does for the experiments: a STEM series of one's own, and the survey figure."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 import tifffile
 import yaml
 from astropy.io import fits
+from astropy.table import Table
 
 from experiments.wang2021.settings import StemSettings
 from experiments.wang2021.stem import draw_frames, expose
@@ -73,3 +74,22 @@ def test_the_presets_can_be_planned_for_files_of_one_s_own(series: Path, experim
     said = experiment(series, "--dry-run", "--configfile", *files, "--", "dr8_figure").stdout
     assert "fetch" in said
     assert "dr8_brick" in said
+
+
+DR8 = {
+    "run": "toy",
+    "simulation": {"size": 256},
+    "patches": {"size": 32, "count": 64},
+    "model": {"levels": 3, "width": 4, "bottleneck": 8, "outputs": 2},
+    "train": {"epochs": 2},
+    "predict": {"tile": 64, "overlap": 16},
+}
+
+
+def test_the_survey_figure_of_a_brick_is_made_on_demand(tmp_path: Path, experiment: Experiment) -> None:
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(DR8))
+    experiment(tmp_path, "--configfile", "config/dr8.yaml", "toy.yaml", "--", "dr8_figure")
+    table = Table.read(tmp_path / "results/toy/dr8-1502p600.ecsv", format="ascii.ecsv")
+    assert list(table["band"]) == ["g", "r", "z"]
+    assert (table["sky_denoised"] < table["sky_raw"]).all()
+    assert (tmp_path / "results/toy/dr8-1502p600.png").stat().st_size > 100_000
