@@ -1,17 +1,24 @@
-"""The experiments on frames, each whole at toy size: one command makes figures and numbers."""
+"""The experiments on frames, each whole at toy size, step by step as in the workflow: figures and numbers."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from astropy.table import Table
 from PIL import Image
 
-from .conftest import FONT, Experiment
+from experiments.wang2021.baseline_training import training_beside
+from experiments.wang2021.catalogue import EXPERIMENTS
+from experiments.wang2021.configuration import Configuration
+from experiments.wang2021.denoise import denoise_variant, run_baseline
+from experiments.wang2021.frames import cut_frames
+from experiments.wang2021.outcome import read_outcome
+from skydenoise.train.job import TrainJob
+from skydenoise.train.loop import train
 
-pytestmark = pytest.mark.workflow
+from .conftest import FONT, configured
 
 NETWORK = {"layout": "lean", "levels": 3, "width": 4, "residual_blocks": 1, "outputs": 3}
 PREDICT = {"tile": 64, "overlap": 16}
@@ -59,22 +66,32 @@ TOYS = {
 }
 
 
-def run(name: str, folder: Path, experiment: Experiment) -> Path:
-    """Folder of what the command makes of a toy."""
-    folder.mkdir()
-    toy = folder / "toy.yaml"
-    toy.write_text(yaml.safe_dump(TOYS[name] | {"run": "toy"}))
-    experiment(folder, "--cores", "1", "--configfile", f"config/{name}.yaml", "toy.yaml")
-    return folder / "results/toy"
+def run(name: str, folder: Path) -> Path:
+    """Make a toy in a folder, without Snakemake."""
+    configuration = Configuration.of(configured(f"{name}.yaml", TOYS[name]))
+    experiment = EXPERIMENTS[configuration.experiment]
+    experiment.simulate(configuration.frames, np.random.default_rng(configuration.seed)).write(folder)
+    for name, variant in configuration.variants.items():
+        place = folder / name
+        cut_frames(folder, variant.patches, place / "patches")
+        files = (place / "patches", folder / "noise.json", place / "model", place / "training.csv")
+        settings = (variant.architecture, variant.train, configuration.softening)
+        train(TrainJob(*files, place / "tensorboard", *settings))
+        denoise_variant(place, variant.predict)
+    first = folder / next(iter(configuration.variants))
+    for name in configuration.baselines:
+        predict = configuration.variants[first.name].predict
+        training = training_beside(first / "patches", first / "model/model.json", predict, 0)
+        run_baseline(name, folder / name, training)
+    experiment.report(read_outcome(folder, configuration), folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, experiment):
-    """Folder of each toy's results; they run side by side, since most of their time is one core's."""
-    root = tmp_path_factory.mktemp("paper")
-    with ThreadPoolExecutor(2) as pool:
-        folders = pool.map(lambda name: run(name, root / name, experiment), TOYS)
-        return dict(zip(TOYS, folders, strict=True))
+def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Function that gives the folder of a toy's results, made once."""
+    root = tmp_path_factory.mktemp("experiments")
+    return cache(lambda name: run(name, root / name))
 
 
 def row(folder: Path, method: str):
@@ -89,7 +106,7 @@ def is_picture(path: Path) -> bool:
 
 
 def test_widths_of_the_bottleneck_are_measured_and_followed(results):
-    bottleneck = results["bottleneck"]
+    bottleneck = results("bottleneck")
     assert all(is_picture(bottleneck / f"figure-{name}.png") for name in ("panel", "convergence"))
     table = Table.read(bottleneck / "measures.ecsv", format="ascii.ecsv")
     assert list(table["method"]) == ["noisy", "gaussian", "channels_16"]
@@ -100,7 +117,7 @@ def test_widths_of_the_bottleneck_are_measured_and_followed(results):
 
 
 def test_snapshots_are_kept_for_each_epoch_and_the_last_is_the_model(results):
-    bottleneck = results["bottleneck"]
+    bottleneck = results("bottleneck")
     kept = sorted((bottleneck / "channels_16").glob("epoch-*.npy"))
     assert len(kept) == 3
     last = np.load(kept[-1])
@@ -110,7 +127,7 @@ def test_snapshots_are_kept_for_each_epoch_and_the_last_is_the_model(results):
 
 
 def test_patch_sizes_are_measured_on_the_same_frames(results):
-    patch_size = results["patch_size"]
+    patch_size = results("patch_size")
     assert all(is_picture(patch_size / f"figure-{name}.png") for name in ("panel", "rows", "convergence"))
     assert row(patch_size, "noisy")["patch"] == 0
     assert row(patch_size, "patch_128")["patch"] == 64
@@ -120,7 +137,7 @@ def test_patch_sizes_are_measured_on_the_same_frames(results):
 
 
 def test_projections_of_the_stand_in_are_compared(results):
-    tribolium = results["tribolium"]
+    tribolium = results("tribolium")
     assert is_picture(tribolium / "figure-projection.png")
     assert -1 <= row(tribolium, "channels_64")["ssim"] <= 1
     assert row(tribolium, "channels_64")["seconds"] > 0
@@ -128,23 +145,11 @@ def test_projections_of_the_stand_in_are_compared(results):
     assert "stand-in" in (tribolium / "summary.txt").read_text()
 
 
-def test_glyphs_are_measured_beside_a_baseline_that_trained_as_long(results, experiment):
-    folder = results["glyphs"]
+def test_glyphs_are_measured_beside_a_baseline_that_trained_as_long(results):
+    folder = results("glyphs")
     assert all(is_picture(folder / f"figure-{name}.png") for name in ("panel", "convergence", "contrast"))
     table = Table.read(folder / "measures.ecsv", format="ascii.ecsv")
     assert list(table["method"]) == ["noisy", "l1", "l1_single", "Noise2Self"]
     assert list(table["glyphs"]) == [24] * 4
     assert row(folder, "l1")["psnr"] > row(folder, "noisy")["psnr"]
     assert row(folder, "Noise2Self")["seconds"] == pytest.approx(row(folder, "l1")["seconds"])
-    assert not (folder / "l1_single/patches").exists()  # those of l1 are the same
-    run = folder.parents[1]
-    again = experiment(run, "--dry-run", "--configfile", "config/glyphs.yaml", "toy.yaml")
-    assert "Nothing to be done" in again.stdout
-
-
-def test_an_impossible_configuration_is_refused_in_one_line(tmp_path, experiment):
-    (tmp_path / "none.yaml").write_text("frames: {font: none.ttf}")
-    files = ("config/glyphs.yaml", "none.yaml")
-    said = experiment(tmp_path, "--dry-run", "--configfile", *files, check=False).stdout
-    assert "config: frames.font: there is no none.ttf (apt-get" in said
-    assert "Traceback" not in said

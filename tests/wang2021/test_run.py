@@ -1,4 +1,4 @@
-"""What the main workflow does for the experiments: a STEM series of one's own, and the survey figure."""
+"""The experiments by their one command: glyphs, a STEM series of one's own, and the survey figure."""
 
 from pathlib import Path
 
@@ -12,9 +12,19 @@ from astropy.table import Table
 from experiments.wang2021.settings import StemSettings
 from experiments.wang2021.stem import draw_frames, expose
 
-from .conftest import Experiment
+from .conftest import FONT, Experiment
 
 pytestmark = pytest.mark.workflow
+
+GLYPHS = {
+    "run": "toy",
+    "frames": {"font": str(FONT), "characters": "ABCDEFGHKLMNOPQRSTUVWXYZ", "size": 32},
+    "variants": {"l2": None, "l2_single": None},
+    "patches": {"size": 32, "count": 24},
+    "model": {"layout": "lean", "width": 2, "residual_blocks": 0},
+    "train": {"epochs": 2, "snapshots": 2, "batch_size": 8},
+    "predict": {"tile": 32},
+}
 
 STEM = ("config/stem_series.yaml", "config/small/stem_series.yaml")
 TOY = {
@@ -24,6 +34,26 @@ TOY = {
     "train": {"epochs": 2},
     "predict": {"tile": 64, "overlap": 16},
 }
+
+
+def test_the_glyphs_are_run_by_one_command(tmp_path: Path, experiment: Experiment) -> None:
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(GLYPHS))
+    arguments = ("--configfile", "config/glyphs.yaml", "toy.yaml")
+    experiment(tmp_path, *arguments)
+    results = tmp_path / "results/toy"
+    table = Table.read(results / "measures.ecsv", format="ascii.ecsv")
+    assert list(table["method"]) == ["noisy", "l1", "l1_single", "Noise2Self"]
+    assert (results / "figure-panel.png").exists()
+    assert not (results / "l1_single/patches").exists()  # those of l1 are the same
+    assert "Nothing to be done" in experiment(tmp_path, "--dry-run", *arguments).stdout
+
+
+def test_an_impossible_configuration_is_refused_in_one_line(tmp_path: Path, experiment: Experiment) -> None:
+    (tmp_path / "none.yaml").write_text("frames: {font: none.ttf}")
+    files = ("config/glyphs.yaml", "none.yaml")
+    said = experiment(tmp_path, "--dry-run", "--configfile", *files, check=False).stdout
+    assert "config: frames.font: there is no none.ttf (apt-get" in said
+    assert "Traceback" not in said
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +69,12 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_series_is_denoised_by_the_preset_and_by_a_model_trained_before(
-    series: Path, experiment: Experiment
-) -> None:
+def test_a_series_is_denoised_by_the_preset(series: Path, experiment: Experiment) -> None:
     experiment(series, "--configfile", *STEM, "toy.yaml")
-    again = ("--config", "run=again", "pretrained=results/toy/model")
-    said = experiment(series, "--configfile", *STEM, "toy.yaml", *again).stdout
-
-    assert "rule train" not in said
     noisy = tifffile.imread(series / "series.tif")
-    denoised = [tifffile.imread(series / f"results/{run}/frames/series.tif") for run in ("toy", "again")]
-    assert denoised[0].shape == noisy.shape == (6, 96, 96)
-    assert denoised[0].std() < noisy.std()
-    np.testing.assert_array_equal(*denoised)
-    assert (series / "results/toy/evaluation/training.png").exists()
-    assert not (series / "results/again/patches").exists()
+    denoised = tifffile.imread(series / "results/toy/frames/series.tif")
+    assert denoised.shape == noisy.shape == (6, 96, 96)
+    assert denoised.std() < noisy.std()
 
 
 def test_the_presets_can_be_planned_for_files_of_one_s_own(series: Path, experiment: Experiment) -> None:
