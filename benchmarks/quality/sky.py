@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import REPOSITORY
 from skydenoise.evaluate.scene import Scene, read_psf_fwhm, read_truth
 from skydenoise.io import Brick, Denoised, read_brick
 from skydenoise.noise import NoiseModel, measure_noise
@@ -19,6 +20,8 @@ from skydenoise.simulate.survey import simulate_brick
 
 _log = logging.getLogger(__name__)
 
+CACHE = REPOSITORY / "results/quality_cache"
+"""Simulated bricks are kept here."""
 SEEDS = {"decam": 90001, "bass": 90002}
 """Of the test skies. Training skies have the seeds in decam.yaml, bass.yaml and identity.yaml."""
 INPAINT_REACH = 64
@@ -93,7 +96,7 @@ def make_scene(brick: Brick, root: Path, noise: NoiseModel) -> Scene:
     )
 
 
-def make_sky(settings: SimulationSettings, cache: Path) -> Sky:
+def make_sky(settings: SimulationSettings, cache: Path = CACHE) -> Sky:
     """Simulate (or find) the bricks, read them and measure their noise."""
     raw, root = simulated_bricks(settings, cache)
     bricks = [read_brick(raw, name, BANDS) for name in brick_names(settings)]

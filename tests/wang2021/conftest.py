@@ -42,6 +42,6 @@ def experiment(snakemake: Snakemake) -> Experiment:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "config").exists():
             (folder / "config").symlink_to(EXPERIMENT / "config")
-        return snakemake(folder, "--snakefile", str(EXPERIMENT / "Snakefile"), *arguments, check=check)
+        return snakemake(folder, *arguments, snakefile=EXPERIMENT / "Snakefile", check=check)
 
     return run

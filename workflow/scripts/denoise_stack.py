@@ -5,8 +5,8 @@ import torch
 from skydenoise.config import PredictSettings, rebuild
 from skydenoise.joblog import job_log
 from skydenoise.predict import load_denoiser
-from skydenoise.stacks.steps import denoise_stack
-from skydenoise.stacks.table import StackFile
+from skydenoise.stacks.denoise import denoise_stack
+from skydenoise.stacks.pixels import StackFile
 
 with job_log(snakemake.log[0]):
     params = snakemake.params

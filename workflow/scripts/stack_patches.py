@@ -3,8 +3,8 @@ from pathlib import Path
 from skydenoise.config import PatchSettings, rebuild
 from skydenoise.joblog import job_log
 from skydenoise.noise import NoiseModel
-from skydenoise.stacks.steps import cut_frames
-from skydenoise.stacks.table import StackFile
+from skydenoise.stacks.pixels import StackFile
+from skydenoise.stacks.series import cut_frames
 
 with job_log(snakemake.log[0]):
     params = snakemake.params

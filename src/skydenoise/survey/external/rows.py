@@ -7,7 +7,20 @@ from pathlib import Path
 
 from skydenoise import paths
 from skydenoise.errors import SettingsError
-from skydenoise.stacks.formats import SUFFIXES, is_frames_only
+
+STACK_SUFFIXES = (
+    ".tif",
+    ".tiff",
+    ".npy",
+    ".mrc",
+    ".mrcs",
+    ".h5",
+    ".hdf5",
+    ".fits.gz",
+    ".fits.fz",
+    ".fits",
+)
+"""Ends of the names of files that can hold stacks of frames."""
 
 SKIES = re.compile(r".+\.(fits|fit|fts)(\.(fz|gz|bz2|z))?", re.IGNORECASE)
 """Names of files with images of the sky."""
@@ -25,7 +38,7 @@ class ForeignImage:
     invvar, invvar_hdu : inverse variance in the image's units to the power of -2; None makes a constant one
         of the image's own background noise
     mask, mask_hdu : image that is not 0 at saturated or bad pixels; None for no such file
-    axes, dataset : of a stack, as in `frames.stack.open_stack`; a FITS file with one of them is a stack
+    axes, dataset : of a stack, as in `stacks.pixels.StackFile`; a FITS file with one of them is a stack
     """
 
     brick: str
@@ -44,7 +57,8 @@ class ForeignImage:
     @property
     def is_stack(self) -> bool:
         """Whether the row names a stack of frames, not an image of the sky."""
-        return bool(self.axes or self.dataset) or is_frames_only(self.image)
+        suffix = next((end for end in STACK_SUFFIXES if self.image.name.lower().endswith(end)), ".fits")
+        return bool(self.axes or self.dataset) or not suffix.startswith(".fits")
 
 
 def read_table(path: Path) -> list[ForeignImage]:
@@ -123,7 +137,7 @@ def _check_sky(table: Path, row: ForeignImage) -> None:
     if not SKIES.fullmatch(row.image.name):
         raise SettingsError(
             f"{where} is of no known kind; known are images of the sky (FITS) and stacks of frames "
-            f"({', '.join(SUFFIXES)})"
+            f"({', '.join(STACK_SUFFIXES)})"
         )
     if not row.band:
         raise SettingsError(
