@@ -31,9 +31,8 @@ def experiment(snakemake: Snakemake) -> Experiment:
 
     def run(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         folder.mkdir(parents=True, exist_ok=True)
-        for link, target in {"config": EXPERIMENT / "config", "workflow": REPOSITORY / "workflow"}.items():
-            if not (folder / link).exists():
-                (folder / link).symlink_to(target)
-        return snakemake(folder, "--snakefile", str(EXPERIMENT / "Snakefile"), *arguments, check=check)
+        if not (folder / "config").exists():
+            (folder / "config").symlink_to(EXPERIMENT / "config")
+        return snakemake(folder, *arguments, snakefile=EXPERIMENT / "Snakefile", check=check)
 
     return run
