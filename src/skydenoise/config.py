@@ -99,7 +99,7 @@ def rebuild(kind: type[T], content: Mapping[str, Any]) -> T:
 
     def value(key: str) -> Any:
         if is_dataclass(hints[key]):
-            return rebuild(hints[key], content[key])  # type: ignore[arg-type]
+            return rebuild(hints[key], content[key])
         return Path(content[key]) if hints[key] is Path else content[key]
 
     return kind(**{key: value(key) for key in content})
