@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test,experiments]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@ $(VENV)/.installed
 
 demo: install  ## simulate a small survey and run the whole workflow on it (6 to 9 minutes on 2 cores)
