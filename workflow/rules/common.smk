@@ -1,5 +1,6 @@
 """What the rules share: the run's checked configuration, names of files, memory and time that grow."""
 
+import os
 from pathlib import Path
 
 try:
@@ -15,6 +16,10 @@ except ModuleNotFoundError as error:
 
 CPU = "../envs/cpu.yaml"
 GPU = "../envs/gpu.yaml"
+# for --sdm conda: where the environments find the package (envs/cpu.post-deploy.sh)
+os.environ["SKYDENOISE_CHECKOUT"] = str(
+    Path(workflow.source_path("../../pyproject.toml")).resolve().parent
+)
 # Threads of what uses all cores; Snakemake cuts them to --cores, and a cluster's profile sets its own number.
 WHOLE_MACHINE = 1024
 
