@@ -20,7 +20,7 @@ from skydenoise.survey.choose import choose_bricks, pick_training
 from skydenoise.survey.fetch import FetchError
 from skydenoise.survey.region import Box, Cone, Names
 
-QUICK = FetchSettings(retries=1, timeout=0.3, backoff=0.0)
+QUICK = FetchSettings(retries=1, timeout=5, backoff=0.0)
 
 CELLS = [  # name, ra1, ra2, dec1, dec2, exposures in g, r, z
     ("0001p000", 0.0, 0.25, -0.125, 0.125, (2, 2, 2)),

@@ -16,7 +16,7 @@ from skydenoise.survey.refresh import forget_fetched, forget_replaced
 
 BRICKS = ("1410m032", "1412m032")
 IMAGE = "legacysurvey-1410m032-image-r.fits.fz"
-QUICK = FetchSettings(connections=4, retries=1, timeout=0.3, backoff=0.01)
+QUICK = FetchSettings(connections=4, retries=1, timeout=5, backoff=0.01)
 
 
 class Mirror:

@@ -20,9 +20,9 @@ if workflow.is_main_process:
 
 
 wildcard_constraints:
-    stack="|".join(map(re.escape, RUN.stacks)),
+    stack="|".join(re.escape(name) for name in RUN.stacks),
     suffix="|".join(
-        re.escape(output_suffix(stack.path)) for stack in RUN.stacks.values()
+        sorted({re.escape(output_suffix(stack.path)) for stack in RUN.stacks.values()})
     ),
 
 
