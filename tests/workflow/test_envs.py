@@ -1,4 +1,4 @@
-"""The same packages by pip, by conda and by pins: three lists that must not drift apart; and our own package."""
+"""The same packages by pip, by conda and by pins: three lists that must not drift apart; and our package."""
 
 import subprocess
 import tomllib
