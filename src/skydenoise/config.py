@@ -88,6 +88,10 @@ class TrainSettings:
     objective : "identity" (input = target, the paper's) or "recorrupted" (input x + t z, target x - z/t)
     loss : "l1" or "l2" of the stretched values; "flux": squared flux error times the slope of the stretch
     recorruption : t
+    extra_noise : largest rms of the noise added to a patch before, in units of its own; 0 adds none
+    extra_width : largest width of the Gaussian that correlates it, pixels
+    band_dropout : share of the patches of which the network sees a random part of the bands
+    initial : folder of a model whose weights the training starts from; empty: random ones
     epochs, batch_size : passes over the patches; patches in one step, over all ranks together
     learning_rate, weight_decay : AdamW's
     warmup : fraction of all steps in which the rate rises linearly; it falls as a cosine afterwards
@@ -103,6 +107,10 @@ class TrainSettings:
     objective: str = "recorrupted"
     loss: str = "flux"
     recorruption: float = 0.5
+    extra_noise: float = 2.5
+    extra_width: float = 1.0
+    band_dropout: float = 0.3
+    initial: str = ""
     epochs: int = 60
     batch_size: int = 16
     learning_rate: float = 2e-3
@@ -130,11 +138,11 @@ class TrainSettings:
             _require(getattr(self, key) >= 1, f"train.{key}: {getattr(self, key)} is below 1")
         for key in ("learning_rate", "recorruption", "checkpoint_minutes"):
             _require(getattr(self, key) > 0, f"train.{key}: {getattr(self, key)} is not above 0")
-        for key in ("warmup", "ema_decay", "validation"):
+        for key in ("warmup", "ema_decay", "validation", "band_dropout"):
             _require(
                 0 <= getattr(self, key) < 1, f"train.{key}: {getattr(self, key)} is not in the range [0, 1)"
             )
-        for key in ("weight_decay", "snapshots"):
+        for key in ("weight_decay", "snapshots", "extra_noise", "extra_width"):
             _require(getattr(self, key) >= 0, f"train.{key}: {getattr(self, key)} is below 0")
 
 
