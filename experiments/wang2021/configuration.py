@@ -5,11 +5,7 @@ To add an experiment: its FrameSettings in `settings`, a line in PLANS, its two 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Self, TypeVar
-
-import jsonschema
-import yaml
 
 from experiments.wang2021.settings import (
     FrameSettings,
@@ -24,6 +20,7 @@ from skydenoise.config import (
     PredictSettings,
     RecoverSettings,
     TrainSettings,
+    check,
     check_frames,
     check_together,
     check_without_noise,
@@ -32,7 +29,6 @@ from skydenoise.errors import SettingsError
 
 T = TypeVar("T")
 
-SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
 PEERS = ("Noise2Self", "Noise2Void")
 SECTIONS = ("model", "patches", "train", "predict")
 KEYS = ("run", "experiment", "seed", "peers", "frames", "variants", "noise", *SECTIONS)
@@ -71,7 +67,7 @@ class Variant:
     def of(cls, content: Mapping[str, Any]) -> Self:
         """Checked settings of the sections of `content`; raises SettingsError, see `check_without_noise`."""
         sections = {key: content.get(key, {}) for key in SECTIONS}
-        _check_schema({"run": "one", "survey": {}} | sections)
+        check({"run": "one", "survey": {}} | sections)
         recover = RecoverSettings(enabled=sections["predict"].get("recover", True))
         variant = cls(
             Architecture(bands=1, **sections["model"]),
@@ -114,7 +110,7 @@ class Configuration:
     def of(cls, content: Mapping[str, Any]) -> Self:
         """Checked content of the configuration's files; raises SettingsError that names the key."""
         _check_keys("", content, KEYS)
-        _check_schema({key: content[key] for key in ("run", "noise") if key in content} | {"survey": {}})
+        check({key: content[key] for key in ("run", "noise") if key in content} | {"survey": {}})
         experiment = content.get("experiment")
         if experiment not in PLANS:
             raise SettingsError(f"experiment: {experiment} is none of {', '.join(PLANS)}")
@@ -131,11 +127,6 @@ class Configuration:
             raise SettingsError("variants: none is named")
         softening = content.get("noise", {}).get("softening", 10.0)
         return cls(content["run"], experiment, content.get("seed", 0), peers, frames, variants, softening)
-
-
-def predict_settings(plain: Mapping[str, Any]) -> PredictSettings:
-    """Settings that were made plain values by `dataclasses.asdict`."""
-    return PredictSettings(**plain | {"recover": RecoverSettings(**plain["recover"])})
 
 
 def _variant(
@@ -155,14 +146,6 @@ def _check_keys(section: str, content: Mapping[str, Any], known: tuple[str, ...]
     for key in content:
         if key not in known:
             raise SettingsError(f"{section}{key}: there is no such key, only {', '.join(known)}")
-
-
-def _check_schema(content: Mapping[str, Any]) -> None:
-    """Refuse what the schema of the main workflow refuses."""
-    checker = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
-    error = jsonschema.exceptions.best_match(checker.iter_errors(content))
-    if error is not None:
-        raise SettingsError(f"{error.json_path.removeprefix('$.')}: {error.message}")
 
 
 def _made(kind: type[T], section: str, content: Mapping[str, Any]) -> T:

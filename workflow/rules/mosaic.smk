@@ -6,15 +6,15 @@ out  <results>/mosaic/<name>/mosaic-<name>-{image,footprint}-<band>.fits
 
 
 wildcard_constraints:
-    mosaic="|".join(config["mosaics"]) or "none",
-    band="|".join(BANDS),
+    mosaic="|".join(RUN.mosaics) or "none",
+    band="|".join(RUN.bands),
 
 
 rule mosaic:
     """One band of one mosaic, block by block."""
     input:
         description=MODEL["description"],
-        manifests=lambda wildcards: predicted(mosaic_bricks(wildcards.mosaic)),
+        manifests=lambda wildcards: predicted(RUN.mosaics[wildcards.mosaic].bricks),
     output:
         image=f"{RESULTS}/mosaic/{{mosaic}}/mosaic-{{mosaic}}-image-{{band}}.fits",
         footprint=f"{RESULTS}/mosaic/{{mosaic}}/mosaic-{{mosaic}}-footprint-{{band}}.fits",
@@ -23,16 +23,19 @@ rule mosaic:
     benchmark:
         f"{RESULTS}/benchmarks/mosaic/{{mosaic}}-{{band}}.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     threads: 2
     resources:
         mem_mb=growing(4000),
         runtime=growing(240),
     params:
-        bricks=lambda wildcards: mosaic_bricks(wildcards.mosaic),
-        settings=lambda wildcards: MOSAICS[wildcards.mosaic],
+        bricks=lambda wildcards: RUN.mosaics[wildcards.mosaic].bricks,
+        settings=lambda wildcards: plain(RUN.mosaics[wildcards.mosaic].settings),
         cache=CACHE,
-        root=ROOT,
-        recorded=lambda wildcards: recorded(MOSAICS[wildcards.mosaic]),
+        root=RESULTS,
+        version=VERSION,
     script:
         "../scripts/mosaic.py"
+
+
+PRODUCTS.append(expand(rules.mosaic.output.image, mosaic=RUN.mosaics, band=RUN.bands))

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from skydenoise.config import PatchSettings, rebuild
 from skydenoise.io import read_brick
 from skydenoise.io.manifest import Entry, needed, write_manifest
 from skydenoise.joblog import job_log
@@ -10,10 +11,11 @@ with job_log(snakemake.log[0]):
     params = snakemake.params
 
     def read(name):
-        return without_background_level(read_brick(params.cache, name, params.bands))
+        return without_background_level(read_brick(Path(params.cache), name, params.bands))
 
     names = needed(snakemake.input.manifests, "patches")
-    summary = cut_patches(names, read, params.settings, Path(snakemake.output.positions).parent)
+    settings = rebuild(PatchSettings, params.settings)
+    summary = cut_patches(names, read, settings, Path(snakemake.output.positions).parent)
     used = [Entry(name, "done") for name in names if name not in summary.skipped]
     skipped = [Entry(name, "skipped", reason=reason) for name, reason in summary.skipped.items()]
     write_manifest(Path(snakemake.output.manifest), used + skipped)

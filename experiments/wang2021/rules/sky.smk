@@ -5,12 +5,13 @@ out  all that the main workflow makes
      <results>/dr8-<brick>.png, .ecsv     raw above denoised (Fig. 11), and what was done to the pixels, in numbers
 """
 
-from skydenoise.survey.bricks_table import read_bricks_table, sample
+from skydenoise.errors import SettingsError
+from skydenoise.run import read_run
 
 
 module skydenoise:
     snakefile:
-        "../../../Snakefile"
+        "../../../workflow/Snakefile"
     config:
         config
 
@@ -18,27 +19,18 @@ module skydenoise:
 use rule * from skydenoise
 
 
-def evaluated():
-    """The bricks that the run evaluates."""
-    survey_names = config["survey"].get("source") != "files"
-    rows = read_bricks_table(Path(config["bricks"]), survey_names=survey_names)
-    return sample(
-        [row.brick for row in rows if row.predict],
-        config.get("evaluate", {}).get("bricks", 8),
-    )
-
-
-CACHE = (
-    f"{RESULTS}/raw"
-    if config["survey"].get("source") == "simulation"
-    else config["survey"].get("cache", "raw")
-)
+try:
+    RUN = read_run(config)
+except SettingsError as error:
+    raise WorkflowError(f"config: {error}") from None
 
 
 rule dr8_brick:
     """The paper's Fig. 11 of one brick, and its claims in numbers."""
     input:
-        manifests=rules.summary.input.predicted,
+        manifests=expand(
+            f"{RESULTS}/predict/{{chunk}}.tsv", chunk=RUN.chunks["predict"]
+        ),
     output:
         picture=report(
             f"{RESULTS}/dr8-{{brick}}.png",
@@ -57,10 +49,10 @@ rule dr8_brick:
         mem_mb=4000,
         runtime=60,
     params:
-        bands=config["survey"].get("bands", ["g", "r", "z"]),
-        cache=CACHE,
+        bands=RUN.bands,
+        cache=str(RUN.cache),
         root=RESULTS,
-        credit=config.get("evaluate", {}).get("credit", ""),
+        credit=RUN.credit,
     script:
         "../scripts/dr8_brick.py"
 
@@ -72,4 +64,4 @@ localrules:
 rule dr8_figure:
     """On demand: the figure of the bricks that the run evaluates."""
     input:
-        expand(rules.dr8_brick.output, brick=evaluated()),
+        expand(rules.dr8_brick.output, brick=RUN.evaluated),

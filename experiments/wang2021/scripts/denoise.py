@@ -2,11 +2,11 @@ from pathlib import Path
 
 import torch
 
-from experiments.wang2021.configuration import predict_settings
 from experiments.wang2021.restore import denoise_variant
+from skydenoise.config import PredictSettings, rebuild
 from skydenoise.joblog import job_log
 
 with job_log(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
     folder = Path(snakemake.output.denoised).parent
-    denoise_variant(folder.parent, folder, predict_settings(snakemake.params.settings))
+    denoise_variant(folder.parent, folder, rebuild(PredictSettings, snakemake.params.settings))

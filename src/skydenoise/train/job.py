@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from skydenoise.config import Architecture, TrainSettings
+from skydenoise.config import Architecture, TrainSettings, plain, rebuild
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,9 @@ class TrainJob:
 
     def to_json(self) -> str:
         """One line, from which `from_json` makes an equal job."""
-        return json.dumps(asdict(self), default=str)
+        return json.dumps(plain(self))
 
     @classmethod
     def from_json(cls, line: str) -> Self:
         """Inverse of `to_json`; raises SettingsError for impossible settings."""
-        content = json.loads(line)
-        for key in ("patches", "noise", "model", "log", "tensorboard"):
-            content[key] = Path(content[key])
-        content["architecture"] = Architecture(**content["architecture"])
-        content["settings"] = TrainSettings(**content["settings"])
-        return cls(**content)
+        return rebuild(cls, json.loads(line))

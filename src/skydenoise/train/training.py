@@ -162,6 +162,7 @@ class Course:
             "precision": "bfloat16" if self.reduced else "float32",
             "torch": torch.__version__,
             "settings": json.dumps(asdict(self.job.settings)),
+            "training": self.fingerprint,
         }
         for key in ("loss", "validation"):
             if (value := last[key]) is not None:

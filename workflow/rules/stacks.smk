@@ -1,4 +1,4 @@
-"""Stacks of frames (TIFF, NPY, MRC, HDF5, FITS cubes): in place of patches.smk where `survey.files` lists them.
+"""Stacks of frames (TIFF, NPY, MRC, HDF5, FITS cubes), where `survey.files` lists them.
 
 in   the files of the stacks
 out  <results>/patches/noise.json     level and rms of each channel: the scale of the stretch, not a measured noise
@@ -7,72 +7,93 @@ out  <results>/patches/noise.json     level and rms of each channel: the scale o
      <results>/frames/<stack>.png       a frame before and after
 """
 
+import re
+
+from skydenoise.stacks.check import check_files
+
+if (
+    workflow.is_main_process
+):  # the process that plans opens the files; those of the jobs need not
+    try:
+        check_files(RUN.stacks, RUN.bricks, RUN.bands, RUN.patches, RUN.predict)
+    except (SettingsError, StepError) as error:
+        raise WorkflowError(f"config: {error}") from None
+
 
 wildcard_constraints:
-    stack="|".join(re.escape(name) for name in STACKS),
-    suffix="|".join(sorted({re.escape(stack.suffix) for stack in STACKS.values()})),
+    stack="|".join(re.escape(name) for name in RUN.stacks),
+    suffix="|".join(sorted({re.escape(stack.suffix) for stack in RUN.stacks.values()})),
 
 
-rule noise:
+def stack_file(wildcards):
+    """File of a stack."""
+    return str(RUN.stacks[wildcards.stack].path)
+
+
+def stack_settings(wildcards):
+    """Where a stack lies in its file."""
+    return plain(RUN.stacks[wildcards.stack])
+
+
+TRAINING = {name: plain(RUN.stacks[name]) for name in RUN.bricks["train"]}
+
+
+rule stack_scale:
     """Level and rms of the training stacks."""
     input:
-        [str(stack.path) for stack in stack_files("train").values()],
+        [stack["path"] for stack in TRAINING.values()],
     output:
         noise=f"{RESULTS}/patches/noise.json",
     log:
-        f"{RESULTS}/logs/noise.log",
+        f"{RESULTS}/logs/stack_scale.log",
     benchmark:
-        f"{RESULTS}/benchmarks/noise.tsv"
+        f"{RESULTS}/benchmarks/stack_scale.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        stacks=stack_files("train"),
-        bands=BANDS,
-        scales=RECOVER.scales,
-        recorded=recorded(stack_files("train"), BANDS),
+        stacks=TRAINING,
+        bands=RUN.bands,
+        scales=RUN.predict.recover.scales,
+        version=VERSION,
     script:
-        "../scripts/frames_scale.py"
+        "../scripts/stack_scale.py"
 
 
-rule patches:
+rule stack_patches:
     """Random cuts spread over the frames of the training stacks."""
     input:
-        [str(stack.path) for stack in stack_files("train").values()],
-        noise=rules.noise.output.noise,
+        [stack["path"] for stack in TRAINING.values()],
+        noise=rules.stack_scale.output.noise,
     output:
         positions=f"{RESULTS}/patches/positions.ecsv",
-        shards=expand(
-            f"{RESULTS}/patches/{{kind}}-{{shard:03d}}.npy",
-            kind=["image", "invvar"],
-            shard=range(-(-PATCHES.count // PATCHES.shard_patches)),
-        ),
+        shards=shards(),
     log:
-        f"{RESULTS}/logs/patches.log",
+        f"{RESULTS}/logs/stack_patches.log",
     benchmark:
-        f"{RESULTS}/benchmarks/patches.tsv"
+        f"{RESULTS}/benchmarks/stack_patches.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(240),
     params:
-        stacks=stack_files("train"),
-        settings=PATCHES,
-        recorded=recorded(stack_files("train"), PATCHES),
+        stacks=TRAINING,
+        settings=plain(RUN.patches),
+        version=VERSION,
     script:
-        "../scripts/frames_patches.py"
+        "../scripts/stack_patches.py"
 
 
 rule denoise_stack:
     """One stack, frame by frame."""
     input:
         **MODEL,
-        stack=stack_path,
+        stack=stack_file,
     output:
         denoised=f"{RESULTS}/frames/{{stack}}{{suffix}}",
     log:
@@ -80,15 +101,15 @@ rule denoise_stack:
     benchmark:
         f"{RESULTS}/benchmarks/frames/{{stack}}{{suffix}}.tsv"
     conda:
-        GPU_ENVIRONMENT
-    threads: WHOLE_MACHINE
+        CPU
+    threads: 8
     resources:
         mem_mb=growing(4000),
         runtime=growing(480),
     params:
-        stack=lambda wildcards: STACKS[wildcards.stack],
-        settings=PREDICT,
-        recorded=lambda wildcards: recorded(STACKS[wildcards.stack], PREDICT),
+        stack=stack_settings,
+        settings=plain(RUN.predict),
+        version=VERSION,
     script:
         "../scripts/denoise_stack.py"
 
@@ -96,9 +117,9 @@ rule denoise_stack:
 rule stack_picture:
     """The middle frame before and after, on one grey scale."""
     input:
-        stack=stack_path,
+        stack=stack_file,
         denoised=lambda wildcards: (
-            f"{RESULTS}/frames/{wildcards.stack}{STACKS[wildcards.stack].suffix}"
+            f"{RESULTS}/frames/{wildcards.stack}{RUN.stacks[wildcards.stack].suffix}"
         ),
     output:
         picture=report(
@@ -112,13 +133,20 @@ rule stack_picture:
     benchmark:
         f"{RESULTS}/benchmarks/frames/{{stack}}-picture.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        stack=lambda wildcards: STACKS[wildcards.stack],
-        recorded=recorded(),
+        stack=stack_settings,
+        version=VERSION,
     script:
         "../scripts/stack_picture.py"
+
+
+for name in RUN.bricks["predict"]:
+    PRODUCTS += [
+        f"{RESULTS}/frames/{name}{RUN.stacks[name].suffix}",
+        f"{RESULTS}/frames/{name}.png",
+    ]
