@@ -1,7 +1,7 @@
-"""A family of noises: more of it, of random strength and correlation, is added to a patch before a pair is made.
+"""A family of noises: more, of random strength and correlation, is added to a patch before a pair is made.
 
-A network that sees one depth and one instrument learns that noise. Here every patch of every epoch has a noise of
-its own, from that of the brick to `strength` times more, from white to smooth, so that one model serves them all.
+A network that sees one depth and one instrument learns that noise. Here every patch of every epoch has a
+noise of its own, from that of the brick to `strength` times more, from white to smooth: one model serves all.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class NoiseFamily:
     """What may be added; strength and width are drawn for each patch and band.
 
     strength : largest rms, in units of the noise that a pixel has; 0 adds none
-    width : largest rms width, pixels, of the Gaussian that smooths white noise: pixels that touch then have the
-        correlation exp(-1 / (4 width**2)), 0.78 for 1 pixel
+    width : largest rms width, pixels, of the Gaussian that smooths white noise: pixels that touch then have
+        the correlation exp(-1 / (4 width**2)), 0.78 for 1 pixel
     """
 
     strength: float
@@ -97,6 +97,6 @@ class NoiseSource:
         return Draw(noise[:, 0], strength, noise[:, 1])
 
     def _smooth_power(self, width: Tensor) -> Tensor:
-        """Power spectrum of white noise smoothed by a Gaussian of `width` (n, band, 1, 1), of unit variance."""
+        """Power of white noise smoothed by a Gaussian of `width` (n, band, 1, 1), to unit variance."""
         power = torch.exp(-((2 * np.pi * width * self.frequency) ** 2))
         return power / (power * self.weight).sum((-2, -1), keepdim=True)

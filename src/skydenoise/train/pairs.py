@@ -32,7 +32,7 @@ class Pair:
     counts: Tensor
 
     def of_bands(self, kept: Tensor) -> Pair:
-        """Without the bands that are not `kept`, (n, band, 1, 1) 0 or 1: their input is 0, and they do not count."""
+        """Only the bands that are `kept`, (n, band, 1, 1) 0 or 1: the others are 0 and do not count."""
         return Pair(self.source * kept, self.target, self.counts * kept)
 
     def oriented(self, orientations: Sequence[int]) -> Pair:
