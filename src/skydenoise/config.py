@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from skydenoise.errors import SettingsError
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -16,7 +16,7 @@ def _require(condition: bool, message: str) -> None:
 class Architecture:
     """Shape of the network.
 
-    layout : "lean" (ours, converges fast) or "paper" (the published layout of Wang et al. 2021)
+    layout : "residual_unet" (ours, converges fast) or "paper" (the published layout of Wang et al. 2021)
     bands : input and output channels
     levels : stride-2 stages; height and width of an input must be multiples of `stride` = 2**levels
     width : channels at full resolution
@@ -27,7 +27,7 @@ class Architecture:
     """
 
     bands: int = 3
-    layout: str = "lean"
+    layout: str = "residual_unet"
     levels: int = 4
     width: int = 16
     bottleneck: int = 64
@@ -36,7 +36,10 @@ class Architecture:
     outputs: int = 4
 
     def __post_init__(self) -> None:
-        _require(self.layout in ("lean", "paper"), f"model.layout: {self.layout!r} is not 'lean' or 'paper'")
+        _require(
+            self.layout in ("residual_unet", "paper"),
+            f"model.layout: {self.layout!r} is not 'residual_unet' or 'paper'",
+        )
         for key in ("bands", "levels", "width", "bottleneck", "outputs"):
             _require(getattr(self, key) >= 1, f"model.{key}: {getattr(self, key)} is below 1")
         _require(self.residual_blocks >= 0, f"model.residual_blocks: {self.residual_blocks} is below 0")
@@ -93,8 +96,8 @@ class TrainSettings:
     warmup : fraction of all steps in which the rate rises linearly; it falls as a cosine afterwards
     ema_decay : of the exponential moving average of the weights, which is what is saved
     validation : fraction of the patches that is held out
-    precision : "auto" (bfloat16 on a GPU, float32 on a CPU), "float32" or "bfloat16"
-    fuse : on a GPU, let torch.compile fuse the operations between convolutions
+    precision : "float32" or "bfloat16"
+    compile : let torch.compile fuse the operations between convolutions; it needs a C compiler
     checkpoint_minutes : at most this long between checkpoints
     snapshots : epochs between models that are kept beside the last one; 0 keeps none
     seed : of initial weights, order, flips and noise
@@ -110,8 +113,8 @@ class TrainSettings:
     warmup: float = 0.05
     ema_decay: float = 0.999
     validation: float = 0.05
-    precision: str = "auto"
-    fuse: bool = True
+    precision: str = "float32"
+    compile: bool = False
     checkpoint_minutes: float = 10.0
     snapshots: int = 0
     seed: int = 0
@@ -124,7 +127,7 @@ class TrainSettings:
         _require(self.loss in ("l1", "l2", "flux"), f"train.loss: {self.loss!r} is not 'l1', 'l2' or 'flux'")
         _require(
             self.precision in PRECISIONS,
-            f"train.precision: {self.precision!r} is not 'auto', 'float32' or 'bfloat16'",
+            f"train.precision: {self.precision!r} is not 'float32' or 'bfloat16'",
         )
         for key in ("epochs", "batch_size"):
             _require(getattr(self, key) >= 1, f"train.{key}: {getattr(self, key)} is below 1")
@@ -175,8 +178,7 @@ class PredictSettings:
 
     tile, overlap : edge of a tile and pixels shared by neighbouring tiles
     batch_tiles : tiles in one pass through the network; "auto" is few on a CPU and many on a GPU
-    precision : of the factors in the 3x3 convolutions of blocks, "float32", "bfloat16" or "auto": bfloat16 on
-        a CPU that multiplies it, float16 in all convolutions on a GPU that kernels are made for, else float32
+    precision : of the factors in the 3x3 convolutions of blocks, "float32" or "bfloat16"
     low_coverage : a pixel whose invvar is below this fraction of its band's median is flagged LOWCOV
     recover : see RecoverSettings
     """
@@ -184,7 +186,7 @@ class PredictSettings:
     tile: int = 256
     overlap: int = 32
     batch_tiles: int | str = "auto"
-    precision: str = "auto"
+    precision: str = "float32"
     low_coverage: float = 0.25
     recover: RecoverSettings = RecoverSettings()
 
@@ -199,7 +201,7 @@ class PredictSettings:
             _require(self.batch_tiles >= 1, f"predict.batch_tiles: {self.batch_tiles} is below 1")
         _require(
             self.precision in PRECISIONS,
-            f"predict.precision: {self.precision!r} is not 'auto', 'float32' or 'bfloat16'",
+            f"predict.precision: {self.precision!r} is not 'float32' or 'bfloat16'",
         )
         _require(
             0 <= self.overlap < self.tile,
@@ -305,7 +307,7 @@ def check_precision(architecture: Architecture, predict: PredictSettings) -> Non
     _require(
         predict.precision != "bfloat16" or architecture.skips,
         "predict.precision: bfloat16 would round bright fluxes by percents in a model without skips; "
-        "set auto",
+        "set float32",
     )
 
 

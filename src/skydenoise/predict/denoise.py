@@ -128,8 +128,7 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
 
 
 def denoise_brick(brick: Brick, denoiser: Denoiser) -> Denoised:
-    """Denoised image, uncertainty and flags of one brick: `restore`, then
-    `add_sigma_and_flags`.
+    """Denoised image, uncertainty and flags of one brick: `restore`, `add_sigma_and_flags`.
 
     Raises
     ------
