@@ -17,7 +17,6 @@ def test_it_finds_the_package_of_its_own_checkout_without_pythonpath(tmp_path: P
     (package / "train").mkdir(parents=True)
     modules = {
         "__init__.py": "",
-        "allocator.py": "def reuse_freed_memory(): ...",
         "joblog.py": "from contextlib import nullcontext as job_log",
         "train/__init__.py": "",
         "train/job.py": "class TrainJob: from_json = staticmethod(str.upper)",

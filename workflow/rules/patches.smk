@@ -21,7 +21,7 @@ rule noise:
         CPU_ENVIRONMENT
     threads: 8
     resources:
-        # a brick in each process (noise/measure.py)
+        # a brick of 3600 x 3600 pixels in three bands takes 1.5 GB
         mem_mb=lambda wildcards, threads, attempt: attempt * 1500 * threads,
         runtime=growing(120),
     params:

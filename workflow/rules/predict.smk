@@ -8,7 +8,7 @@ out  <results>/coadd/<AAA>/<brick>/skydenoise-<brick>-{image,sigma}-<band>.fits.
 
 
 rule predict:
-    """One chunk, several bricks at a time: as many processes as threads, if memory is enough."""
+    """One chunk, as many bricks at a time as threads."""
     input:
         **MODEL,
         fetched=f"{RESULTS}/fetch/predict-{{chunk}}.tsv",
@@ -23,8 +23,8 @@ rule predict:
         GPU_ENVIRONMENT
     threads: WHOLE_MACHINE
     resources:
-        # of 3600 x 3600 pixels in three bands; 16 processes at most (predict/pipeline.py)
-        mem_mb=lambda wildcards, threads, attempt: attempt * 2400 * min(threads, 16),
+        # a brick of 3600 x 3600 pixels in three bands takes 2.4 GB
+        mem_mb=lambda wildcards, threads, attempt: attempt * 2400 * threads,
         runtime=growing(480),
     params:
         cache=CACHE,

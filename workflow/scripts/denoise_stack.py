@@ -4,11 +4,9 @@ import torch
 
 from skydenoise.joblog import job_log
 from skydenoise.predict import load_denoiser
-from skydenoise.predict.allocator import reuse_freed_memory
 from skydenoise.stacks.steps import denoise_stack
 
 with job_log(snakemake.log[0]):
-    reuse_freed_memory()
     params = snakemake.params
     torch.set_num_threads(snakemake.threads)
     denoiser = load_denoiser(Path(snakemake.input.weights).parent, params.settings)

@@ -1,11 +1,9 @@
 from functools import partial
 from pathlib import Path
 
-from skydenoise.io import pixels_of_largest
 from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
-from skydenoise.network import read_description
-from skydenoise.predict import Chunk, crew_for, load_denoiser, predict_bricks
+from skydenoise.predict import Chunk, load_denoiser, predict_bricks
 
 # the processes that share the bricks import this file anew
 if __name__ == "__main__":
@@ -14,6 +12,4 @@ if __name__ == "__main__":
         load = partial(load_denoiser, Path(inputs.weights).parent, params.settings)
         chunk = Chunk(params.cache, params.root, load, params.output)
         names = finished([inputs.fetched])
-        pixels = pixels_of_largest(params.cache, names, read_description(Path(inputs.description)).bands)
-        crew = crew_for(snakemake.threads, snakemake.resources.mem_mb, pixels)
-        predict_bricks(names, chunk, Path(snakemake.output.manifest), crew)
+        predict_bricks(names, chunk, Path(snakemake.output.manifest), snakemake.threads)

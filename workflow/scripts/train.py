@@ -5,10 +5,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from skydenoise.joblog import job_log
-from skydenoise.predict.allocator import reuse_freed_memory
 from skydenoise.train.job import TrainJob
 from skydenoise.train.loop import train
 
 with job_log(sys.argv[2]):
-    reuse_freed_memory()
     train(TrainJob.from_json(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""The folder that holds a trained network: its weights, and a description of all else that it takes to use it."""
+"""The folder of a trained network: its weights, and a description of all else that it takes to use them."""
 
 from __future__ import annotations
 

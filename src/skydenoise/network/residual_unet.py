@@ -1,4 +1,4 @@
-"""Our own layout, a residual U-Net: fewer, wider steps than the published one, so it learns fast on few cores."""
+"""Our own layout, a residual U-Net: fewer, wider steps than the published one, to learn fast on few cores."""
 
 from __future__ import annotations
 

@@ -164,7 +164,9 @@ def restore(brick: Brick, denoiser: Denoiser) -> tuple[Array, Array, Array]:
     return image, recovered, noise_sigma
 
 
-def add_sigma_and_flags(brick: Brick, denoiser: Denoiser, image: Array, recovered: Array, noise_sigma: Array) -> Denoised:
+def add_sigma_and_flags(
+    brick: Brick, denoiser: Denoiser, image: Array, recovered: Array, noise_sigma: Array
+) -> Denoised:
     """Uncertainty and flags beside what `restore` returned; image and noise sigma may be overwritten.
 
     - A pixel without coverage: image 0, sigma NaN, NODATA.
