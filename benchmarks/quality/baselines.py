@@ -19,8 +19,8 @@ from benchmarks.quality.sky import CACHE, SEEDS, simulated_bricks
 from experiments.wang2021.baseline_training import BaselineTraining, batch_of, model_device, usable_device
 from experiments.wang2021.baselines import BASELINES
 from skydenoise.config import PatchSettings
-from skydenoise.evaluate.pixels import SOFTENING
-from skydenoise.evaluate.scene import Method
+from skydenoise.evaluate.images import Method
+from skydenoise.evaluate.truth.pixels import SOFTENING
 from skydenoise.io import read_brick
 from skydenoise.io.atomic import write_json
 from skydenoise.network.device import device_name

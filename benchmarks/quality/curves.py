@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import BARE, IDENTITY_BARE, PRODUCT
-from skydenoise.evaluate.pictures.draw import save_figure
-from skydenoise.evaluate.plots import PALETTE, style
+from skydenoise.evaluate.figures.panels import PALETTE, save_figure, style
 
 SMEAR = 0.03
 """Methods lie side by side, by this share of the distance of two bins."""

@@ -1,7 +1,8 @@
 """Measurements for which a method has to run again: injected sources, and pure noise."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,20 +10,13 @@ from benchmarks.quality.acceptance import MATCHED_FILTER
 from benchmarks.quality.measure import Catalogues
 from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.sky import Sky
-from skydenoise.evaluate.again.injection import (
-    Injection,
-    InjectionSettings,
-    inject,
-    join,
-    recover_sources,
-    survey_ground,
-)
-from skydenoise.evaluate.again.recovery import leak_table, recovery_table
-from skydenoise.evaluate.scene import Image, Method
-from skydenoise.evaluate.search.completeness import equal_threshold
-from skydenoise.evaluate.search.falsealarm import Detector, FalseDetections, false_detections
-from skydenoise.evaluate.search.matched import matched_filter, moffats, smoothing_filter
-from skydenoise.evaluate.search.searchfield import Search
+from skydenoise.evaluate.detection.completeness import equal_threshold
+from skydenoise.evaluate.detection.detect import noise_brick, search_noise
+from skydenoise.evaluate.detection.matched import matched_filter, moffats, smoothing_filter
+from skydenoise.evaluate.images import Method
+from skydenoise.evaluate.injection.inject import Injection, inject, make_canvas, measure_injected
+from skydenoise.evaluate.injection.tables import injection_table, leak_table
+from skydenoise.evaluate.statistics import joined
 from skydenoise.io import Brick
 from skydenoise.predict.calibrate import random_cutouts
 
@@ -58,25 +52,9 @@ class Trial:
     injections: tuple[Injection, ...]
 
 
-@dataclass
-class Remembering:
-    """A method that does not work twice on the same pixels."""
-
-    method: Method
-    last: dict[bytes, Image] = field(default_factory=dict)
-
-    def __call__(self, brick: Brick) -> Image:
-        """What the method makes of the brick."""
-        key = brick.image.tobytes()
-        if key not in self.last:
-            self.last = {key: self.method(brick)}
-        return self.last[key]
-
-
 def make_trials(sky: Sky, workload: Workload, generator: np.random.Generator) -> list[Trial]:
     """Cutouts spread over the sky, with sources put into them."""
     trials = []
-    settings = InjectionSettings(electrons=sky.electrons)
     per_brick = -(-workload.cutouts // len(sky.scenes))
     cutouts = [
         cutout
@@ -84,18 +62,18 @@ def make_trials(sky: Sky, workload: Workload, generator: np.random.Generator) ->
         for cutout in random_cutouts(scene.brick, per_brick, workload.size, generator)
     ]
     for cutout in cutouts[: workload.cutouts]:
-        ground = survey_ground(cutout, sky.noise, sky.fwhm)
+        canvas = make_canvas(cutout, sky.noise, sky.fwhm)
         injections = [
             inject(
-                ground,
+                canvas,
                 generator,
                 count=SOURCES_AT_ONCE,
                 one_band=turn % ONE_BAND_EVERY == ONE_BAND_EVERY - 1,
-                settings=settings,
+                electrons=sky.electrons,
             )
             for turn in range(workload.rounds)
         ]
-        trials.append(Trial(cutout, tuple(each for each in injections if each.x.size)))
+        trials.append(Trial(cutout, tuple(each for each in injections if each.sources.x.size)))
     return trials
 
 
@@ -106,11 +84,11 @@ def injected_sources(
     parts = []
     for trial in trials:
         before = method(trial.brick)
-        parts += [recover_sources(injection, method, before) for injection in trial.injections]
+        parts += [measure_injected(injection, method, before) for injection in trial.injections]
     if not parts:
         return
-    samples, bands = {name: join(parts)}, sky.noise.bands
-    for row in recovery_table(samples, bands, generator):
+    samples, bands = {name: joined(parts)}, sky.noise.bands
+    for row in injection_table(samples, bands, generator):
         if row["shape"] != "all" or row["binned_by"] != "snr_above":
             continue
         band = str(row["band"])
@@ -139,28 +117,26 @@ def pure_noise(
     psf = moffats(sky.fwhm)
     matched = matched_filter(psf, sky.noise)
     point_filter = matched if name == MATCHED_FILTER else smoothing_filter(psf, sky.noise)
-    detector = {name: Detector(Remembering(method), point_filter)}
-    totals: dict[tuple[str, str], FalseDetections] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    area = 0.0
     for number, trial in enumerate(trials):
-        for bin, thresholds in false_thresholds(name, found).items():
-            generator = np.random.default_rng([sky.settings.seed, number])  # the same noise for all
-            counted = false_detections(trial.brick, sky.noise, matched, detector, thresholds, generator)
-            for (_, search), here in counted.items():
-                before = totals.get((search.name, bin), FalseDetections(0, 0.0))
-                totals[search.name, bin] = FalseDetections(
-                    before.count + here.count, before.arcmin2 + here.arcmin2
-                )
-    for (band, bin), total in totals.items():
-        yield Measurement(name, "false_detections", band, bin, *total.density)
+        generator = np.random.default_rng([sky.settings.seed, number])  # the same noise for all
+        drawn = noise_brick(trial.brick, sky.noise, generator)
+        peaks, arcmin2 = search_noise(drawn, method, point_filter, matched, sky.noise)
+        area += arcmin2
+        for (bin, search), threshold in false_thresholds(name, found).items():
+            counts[search, bin] += int(np.sum(peaks[search].score >= threshold))
+    for (search, bin), count in counts.items():
+        error = np.sqrt(max(1, count)) / area  # that of one detection where there is none
+        yield Measurement(name, "false_detections", search, bin, count / area, float(error))
 
 
-def false_thresholds(name: str, found: Catalogues) -> dict[str, dict[tuple[str, Search], float]]:
+def false_thresholds(name: str, found: Catalogues) -> dict[tuple[str, str], float]:
     """Scores above which a method's false detections are counted, by bin and search."""
-    equal = {}
-    for search in found.searches:
-        matches, reference = (found.compared[each][search.name] for each in (name, MATCHED_FILTER))
-        threshold = equal_threshold(matches, reference)
-        if np.isfinite(threshold):
-            equal[name, search] = threshold
-    fixed = {(name, search): FIXED_SCORE for search in found.searches}
-    return {f"score > {FIXED_SCORE:g}": fixed, "equally deep": equal}
+    thresholds = {}
+    for method, search in found.compared:
+        if method == name:
+            matches, reference = found.compared[name, search], found.compared[MATCHED_FILTER, search]
+            thresholds[f"score > {FIXED_SCORE:g}", search] = FIXED_SCORE
+            thresholds["equally deep", search] = equal_threshold(matches, reference)
+    return {key: threshold for key, threshold in thresholds.items() if np.isfinite(threshold)}

@@ -9,19 +9,19 @@ from astropy.table import Row, Table
 from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.sky import Sky
 from skydenoise.config import PredictSettings
-from skydenoise.evaluate.again.seams import seam_sums, seam_table
-from skydenoise.evaluate.apertures import Apertures, combine, measure
-from skydenoise.evaluate.photometry import colour_table, photometry_table
-from skydenoise.evaluate.pixels import coverage_sums, coverage_table, pixel_sums, pool, quality_row
-from skydenoise.evaluate.scene import Image
-from skydenoise.evaluate.search.completeness import pool_matches, threshold_at_purity
-from skydenoise.evaluate.search.detection import detect
-from skydenoise.evaluate.search.detectiontables import Compared, detection_table
-from skydenoise.evaluate.search.dual import above, measure_detected, with_dual
-from skydenoise.evaluate.search.matched import moffats
-from skydenoise.evaluate.search.searchfield import Search
-from skydenoise.evaluate.stars import star_shapes, star_table
-from skydenoise.evaluate.statistics import Array, bootstrap_error, robust_scatter
+from skydenoise.evaluate.detection.completeness import threshold_at_purity
+from skydenoise.evaluate.detection.detect import detect
+from skydenoise.evaluate.detection.dual import above, measure_detected, with_dual
+from skydenoise.evaluate.detection.matched import moffats
+from skydenoise.evaluate.detection.matches import Compared, compare, pool
+from skydenoise.evaluate.detection.tables import detection_table
+from skydenoise.evaluate.images import Image
+from skydenoise.evaluate.residual.seams import seam_sums, seam_table
+from skydenoise.evaluate.statistics import Array, bootstrap_error, joined, robust_scatter
+from skydenoise.evaluate.truth.catalogue import Apertures, combine, measure
+from skydenoise.evaluate.truth.photometry import colour_table, photometry_table
+from skydenoise.evaluate.truth.pixels import coverage_sums, coverage_table, pixel_sums, quality_row
+from skydenoise.evaluate.truth.stars import star_shapes, star_table
 from skydenoise.io import Denoised
 from skydenoise.predict.tiles import TileGrid
 
@@ -49,10 +49,10 @@ def pixels(sky: Sky, images: Images) -> Iterator[Measurement]:
         parts = [
             pixel_sums(scene, image, sky.noise) for scene, image in zip(sky.scenes, restored, strict=True)
         ]
-        for number, band in enumerate(sky.noise.bands):
-            row = quality_row(method, band, np.nan, pool([part[number] for part in parts]))
+        for band, sums in joined(parts).items():
+            row = quality_row(sums)
             for name in ("error", "sky_rms", "background"):
-                yield Measurement(method, name, band, "", float(row[name]), float(row[f"{name}_err"]))  # type: ignore[arg-type]
+                yield Measurement(method, name, band, "", row[name], row[f"{name}_err"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,19 +62,17 @@ class Catalogues:
     apertures : of the true sources, by method; under "dual METHOD" the input's where the method shows them
     detected : around what each method shows
     compared : detections against the truth, by method and search
-    searches : bands that were searched together
     """
 
     apertures: Apertures
     detected: Mapping[str, Apertures]
     compared: Compared
-    searches: tuple[Search, ...]
 
 
 def make_catalogues(sky: Sky, images: Images) -> Catalogues:
     """Detect in all images, measure at the true places and at the detected ones."""
     psf = moffats(sky.fwhm)
-    apertures, detected, matches, searches = [], [], [], ()
+    apertures, detected, matches = [], [], []
     for number, scene in enumerate(sky.scenes):
         methods = {method: restored[number] for method, restored in images.items()}
         found = detect(scene, methods, sky.noise, psf)
@@ -83,21 +81,13 @@ def make_catalogues(sky: Sky, images: Images) -> Catalogues:
             fluxes_here = with_dual(fluxes_here, scene, found, method, _dual(method))
         apertures.append(fluxes_here)
         detected.append(measure_detected(scene, methods, sky.noise, found))
-        matches.append(found.compare())
-        searches = found.searches
-    compared = {
-        method: {
-            search.name: pool_matches([part[method][search.name] for part in matches]) for search in searches
-        }
-        for method in images
-    }
-    together = searches[-1].name
-    thresholds = {_dual(method): threshold_at_purity(compared[method][together]) for method in images}
+        matches.append(compare(found))
+    compared, together = pool(matches), "+".join(sky.noise.bands)
+    thresholds = {_dual(method): threshold_at_purity(compared[method, together]) for method in images}
     return Catalogues(
         apertures=above(combine(apertures), thresholds),
         detected={method: combine([part[method] for part in detected]) for method in images},
         compared=compared,
-        searches=searches,
     )
 
 
@@ -146,7 +136,7 @@ def scatter(bands: Sequence[str], found: Catalogues, generator: np.random.Genera
         return np.divide(there, at_truth, out=np.full_like(there, np.nan), where=at_truth > 0)[None]
 
     apertures = found.apertures
-    for method in found.compared:
+    for method in found.detected:
         for number, band in enumerate(bands):
             flux, truth = apertures.fluxes[_dual(method)][number], apertures.truth[number]
             chosen = apertures.good[number] & np.isfinite(flux) & (truth > 5 * apertures.noise[number])
@@ -161,7 +151,7 @@ def depth(bands: Sequence[str], found: Catalogues, generator: np.random.Generato
 
     depth_gain_single compares searches in one band, depth_gain_combined searches in all bands together.
     """
-    for row in detection_table(found.compared, found.searches, bands, generator):
+    for row in detection_table(found.compared, bands, generator):
         single = row["search"] == row["band"]
         column = "gain_single" if single else "gain_combined"
         yield _of_row(row, f"depth_{column}", row["band"], "", column)
@@ -197,8 +187,10 @@ def seams(
 def coverage(sky: Sky, method: str, products: Sequence[Denoised]) -> Iterator[Measurement]:
     """How often the 1-sigma and 2-sigma intervals of a product hold the truth, by what is seen."""
     table: Table = coverage_table(
-        coverage_sums(replace(scene, denoised=product), sky.noise)
-        for scene, product in zip(sky.scenes, products, strict=True)
+        [
+            coverage_sums(replace(scene, denoised=product), sky.noise)
+            for scene, product in zip(sky.scenes, products, strict=True)
+        ]
     )
     for row in table:
         if row["zone"] in ZONES:

@@ -14,7 +14,7 @@ from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.product import Product, has_model, load_product
 from benchmarks.quality.sky import Sky
 from experiments.wang2021.baselines import BASELINES
-from skydenoise.evaluate.scene import Image, Method
+from skydenoise.evaluate.images import Image, Method
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skydenoise.config import TrainSettings
-from skydenoise.evaluate.scene import read_truth
+from skydenoise.evaluate.truth.known import read_truth
 from skydenoise.network import read_description
 from skydenoise.patches import POSITIONS, PatchSet
 from skydenoise.simulate import BANDS

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skydenoise.config import PredictSettings, RecoverSettings
-from skydenoise.evaluate.scene import Image
+from skydenoise.evaluate.images import Image
 from skydenoise.io import Brick, Denoised
 from skydenoise.network import for_inference, load_model
 from skydenoise.network.folder import DESCRIPTION, WEIGHTS

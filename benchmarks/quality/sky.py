@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import REPOSITORY
-from skydenoise.evaluate.scene import Scene, read_psf_fwhm, read_truth
+from skydenoise.evaluate.truth.known import KnownBrick, read_psf_fwhm, read_truth
 from skydenoise.io import Brick, Denoised, read_brick
 from skydenoise.noise import NoiseModel, measure_noise
 from skydenoise.paths import Survey, truth_catalogue
@@ -33,12 +33,12 @@ class Sky:
     """What all methods are measured on.
 
     settings : of the simulation
-    scenes : bricks with truth and catalogue; `methods` of each holds the noisy image alone
+    scenes : bricks with truth and catalogue
     noise : measured on these bricks, as a user would on his
     """
 
     settings: SimulationSettings
-    scenes: tuple[Scene, ...]
+    scenes: tuple[KnownBrick, ...]
     noise: NoiseModel
 
     @property
@@ -80,13 +80,12 @@ def simulated_bricks(settings: SimulationSettings, cache: Path) -> tuple[Path, P
     return Path(survey.root) / "coadd", root
 
 
-def make_scene(brick: Brick, root: Path, noise: NoiseModel) -> Scene:
+def make_scene(brick: Brick, root: Path, noise: NoiseModel) -> KnownBrick:
     """A brick with its truth and nothing denoised: the noisy image with its noise stands for the product."""
     truth, sources = read_truth(root, brick.name, brick.bands)
     flags = np.zeros(brick.shape, np.int32)
-    return Scene(
+    return KnownBrick(
         brick=brick,
-        methods={"noisy": brick.image},
         measured=brick.usable,
         inpainted=inpainted_pixels(brick, INPAINT_REACH),
         denoised=Denoised(brick.image, noise.sigma(brick.invvar), flags),
