@@ -26,7 +26,7 @@ from skydenoise.stretch import Stretch
 from skydenoise.train.job import TrainJob
 from skydenoise.train.loop import LARGEST_GRADIENT, initial_state
 from skydenoise.train.loss import Criterion
-from skydenoise.train.pairs import Pair, recorrupted_pair
+from skydenoise.train.pairs import Pair
 from skydenoise.train.ranks import Ranks
 from skydenoise.train.training import Course
 
@@ -93,11 +93,11 @@ class Recorrupted(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
         image, invvar = self.patches.get([number])
         sigma = self.noise.sigma(invvar)
-        drawn = self.noise.draw(image.shape, np.random.default_rng())
-        in_units = np.divide(image, sigma, out=np.zeros_like(image), where=sigma > 0)
-        arrays = in_units, (sigma > 0).astype(np.float32), drawn
-        pair = recorrupted_pair(*(torch.from_numpy(each[0]) for each in arrays), 0.5)
-        return pair.source, pair.target, pair.counts
+        noise = self.noise.draw(image.shape, np.random.default_rng())
+        pixels = np.divide(image, sigma, out=np.zeros_like(image), where=sigma > 0)
+        arrays = pixels + noise / 2, pixels - 2 * noise, (sigma > 0).astype(np.float32)
+        source, target, counts = (torch.from_numpy(each[0]) for each in arrays)
+        return source, target, counts
 
 
 def plain_loop(inputs: Inputs) -> Run:
