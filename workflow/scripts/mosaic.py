@@ -13,7 +13,7 @@ from skydenoise.paths import coadd_file, raw_file
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         params, band = snakemake.params, snakemake.wildcards.band
-        cache, root = Path(params.cache), Path(params.root)
+        cache, root = Path(params.cache), Path(snakemake.output.image).parents[2]
         done = set(finished(snakemake.input.manifests))
         inputs = [
             MosaicInput(coadd_file(root, name, "image", band), raw_file(cache, name, "invvar", band))

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,6 @@ from skydenoise.errors import SettingsError, StepError
 from skydenoise.io.atomic import atomic_path
 from skydenoise.mosaic.coadd import Source, Window, celestial_wcs, coadd_block, pixel_side, projected
 from skydenoise.mosaic.settings import MosaicSettings
-from skydenoise.processes import forks_with
 
 __all__ = [
     "Grid",
@@ -226,7 +226,7 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterator[tuple[np.ndarray, n
     if workers == 1:
         yield map
         return
-    with ProcessPoolExecutor(workers, forks_with(coadd_block.__module__)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         yield pool.map
 
 
