@@ -16,7 +16,6 @@ from skydenoise.network import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
 from skydenoise.predict import Denoiser, denoise_brick
-from skydenoise.predict.denoise import choose_precision
 from skydenoise.predict.flags import low_coverage, within_reach
 from skydenoise.predict.uncertainty import Curve, UncertaintyModel
 from skydenoise.stretch import Stretch
@@ -58,33 +57,11 @@ def denoiser_of(network, **settings):
     return Denoiser(network, description, PredictSettings(**settings))
 
 
-@pytest.mark.parametrize(
-    ("wanted", "skips", "device", "able", "chosen"),
-    [
-        ("auto", True, "cpu", True, "bfloat16"),
-        ("auto", True, "cpu", False, "float32"),
-        ("auto", True, "cuda", True, "float16"),
-        ("auto", True, "cuda", False, "float32"),
-        ("auto", False, "cuda", True, "float32"),
-        ("auto", False, "cpu", True, "float32"),
-        ("float32", True, "cpu", True, "float32"),
-        ("bfloat16", True, "cuda", False, "bfloat16"),
-    ],
-)
-def test_precision_suits_machine_and_network(wanted, skips, device, able, chosen, monkeypatch):
-    monkeypatch.setattr("skydenoise.predict.denoise.multiplies_bfloat16", lambda: able)
-    monkeypatch.setattr("skydenoise.predict.denoise.fuses", lambda device: able)
-    settings = PredictSettings(precision=wanted)
-    assert choose_precision(settings, Architecture(skips=skips), device) == chosen
-
-
 def test_as_many_tiles_go_through_at_once_as_suit_the_device():
     automatic = denoiser_of(Identity(), batch_tiles="auto")
     assert 1 <= automatic.batch_tiles < replace(automatic, device="cuda:1").batch_tiles
     large = denoiser_of(Identity(), batch_tiles="auto", tile=512)
     assert large.batch_tiles == 1 < replace(large, device="cuda").batch_tiles
-    on_gpu = replace(automatic, device="cuda")
-    assert on_gpu.batch_tiles < replace(on_gpu, precision="float16").batch_tiles
     assert denoiser_of(Identity(), batch_tiles=7).batch_tiles == 7
 
 
