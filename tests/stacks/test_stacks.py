@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from skydenoise.config import PatchSettings
 from skydenoise.errors import SettingsError, StepError
+from skydenoise.image_table import STACK_SUFFIXES as SUFFIXES
 from skydenoise.noise import NoiseModel
 from skydenoise.patches import PatchSet, cut_patches
 from skydenoise.stacks.axes import FRAME_LETTERS, Axes, understood
-from skydenoise.stacks.formats import SUFFIXES, suffix_of
+from skydenoise.stacks.formats import suffix_of
 from skydenoise.stacks.frames import frame_brick, frame_name, frame_names, frame_reader
 from skydenoise.stacks.scale import measure_scale
 from skydenoise.stacks.stack import open_stack

@@ -13,6 +13,7 @@ from PIL import Image
 
 from skydenoise.config import Architecture, PatchSettings, PredictSettings, RecoverSettings
 from skydenoise.errors import SettingsError, StepError
+from skydenoise.image_table import ListedImage
 from skydenoise.network import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.patches import PatchSet
@@ -27,7 +28,6 @@ from skydenoise.stacks.steps import cut_frames, denoise_stack, measure_stacks
 from skydenoise.stacks.table import StackFile, stacks_of
 from skydenoise.stacks.writer import like
 from skydenoise.stretch import Stretch
-from skydenoise.survey.external.rows import ForeignImage
 from tests.stacks.test_stacks import KINDS, make_stack, unit_noise
 
 PREDICT = PredictSettings(tile=16, overlap=4, recover=RecoverSettings(enabled=False))
@@ -127,16 +127,16 @@ ROW = {"brick": "a", "band": "", "image": Path("a.tif")}
 
 def test_rows_of_stacks_are_known_by_their_files_or_by_their_axes() -> None:
     rows = [
-        ForeignImage("a", "", Path("a.tif")),
-        ForeignImage("b", "", Path("b.h5"), dataset="scan/data", axes="nyx"),
-        ForeignImage("c", "", Path("c.fits"), hdu=1, axes="nyx"),
+        ListedImage("a", "", Path("a.tif")),
+        ListedImage("b", "", Path("b.h5"), dataset="scan/data", axes="nyx"),
+        ListedImage("c", "", Path("c.fits"), hdu=1, axes="nyx"),
     ]
     assert stacks_of(Path("t.tsv"), rows) == {
         "a": StackFile(Path("a.tif")),
         "b": StackFile(Path("b.h5"), "scan/data", "nyx"),
         "c": StackFile(Path("c.fits"), "1", "nyx"),
     }
-    assert stacks_of(Path("t.tsv"), [ForeignImage("a", "g", Path("a.fits"), plane=3)]) == {}
+    assert stacks_of(Path("t.tsv"), [ListedImage("a", "g", Path("a.fits"), plane=3)]) == {}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_rows_of_stacks_are_known_by_their_files_or_by_their_axes() -> None:
 )
 def test_a_row_that_is_half_a_stack_is_refused(row: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        stacks_of(Path("t.tsv"), [ForeignImage(**ROW | row)])
+        stacks_of(Path("t.tsv"), [ListedImage(**ROW | row)])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.stacks.formats import SUFFIXES, output_suffix
+from skydenoise.image_table import STACK_SUFFIXES as SUFFIXES
+from skydenoise.stacks.formats import output_suffix
 from skydenoise.stacks.stack import open_stack
 from skydenoise.stacks.writer import like
 from tests.stacks.test_stacks import KINDS, make_stack

@@ -12,17 +12,17 @@ import yaml
 from skydenoise.config import (
     Architecture,
     EvaluationSettings,
+    MosaicSettings,
     OutputSettings,
     PatchSettings,
     PredictSettings,
     RecoverSettings,
     TrainSettings,
 )
-from skydenoise.mosaic.settings import MosaicSettings
+from skydenoise.image_table import ListedImage
 from skydenoise.paper.settings import GlyphSettings, LatticeSettings, StemSettings, TriboliumSettings
 from skydenoise.simulate import SimulationSettings
 from skydenoise.survey.download import FetchSettings
-from skydenoise.survey.external.rows import ForeignImage
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
@@ -97,7 +97,6 @@ INTERNAL = {
     "recover.scales",  # as many as there are thresholds
     "predict.recover",  # a switch in the configuration, RecoverSettings in the package
     "survey.backoff_s",
-    "mosaics.<name>.workers",
 }
 
 
@@ -140,4 +139,4 @@ def test_the_simulation_s_defaults_are_the_schema_s() -> None:
 def test_the_readme_explains_every_column_of_the_table_of_images() -> None:
     text = README[README.index("## Images of other surveys") : README.index("## Every key")]
     explained = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
-    assert explained == [field.name for field in fields(ForeignImage)]
+    assert explained == [field.name for field in fields(ListedImage)]

@@ -19,14 +19,14 @@ from skydenoise.survey.bricks_table import chunks, read_bricks_table, sample
 from skydenoise.survey.download import FetchSettings
 from skydenoise.survey.region import region_of
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.survey.external.rows import read_table
+from skydenoise.image_table import files_of, read_table
 from skydenoise.stacks.table import check_names, stacks_of
 from skydenoise.paths import Survey, truth_catalogue
 from skydenoise.train.job import TrainJob
-from skydenoise.mosaic.settings import MosaicSettings
 from skydenoise.config import (
     Architecture,
     EvaluationSettings,
+    MosaicSettings,
     OutputSettings,
     PatchSettings,
     PredictSettings,
@@ -99,9 +99,7 @@ def stacks_of_frames():
     table = Path(config["survey"]["files"])
     if SOURCE != "files":
         return {}
-    if not table.exists():
-        raise SettingsError(f"survey.files: {table}: there is no such table")
-    stacks = stacks_of(table, read_table(table))
+    stacks = stacks_of(table, IMAGES)
     if stacks:
         check_without_noise(TRAIN, PREDICT)
         check_names(table, stacks, [*BRICKS["train"], *BRICKS["predict"]])
@@ -148,6 +146,7 @@ try:
         "predict": [row.brick for row in TABLE if row.predict],
     }
     check_bricks()
+    IMAGES = read_table(Path(config["survey"]["files"])) if SOURCE == "files" else []
     STACKS = stacks_of_frames()
 except (SettingsError, StepError) as error:
     raise WorkflowError(f"config: {error}") from None

@@ -19,6 +19,9 @@ rule fetch:
             CHUNKS[wildcards.purpose][wildcards.chunk]
         ),
         table=config["survey"]["files"] if SOURCE == "files" else [],
+        listed=lambda wildcards: files_of(
+            IMAGES, CHUNKS[wildcards.purpose][wildcards.chunk]
+        ),
     output:
         manifest=f"{RESULTS}/fetch/{{purpose}}-{{chunk}}.tsv",
     log:

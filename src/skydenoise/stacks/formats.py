@@ -3,29 +3,16 @@
 from pathlib import Path
 
 from skydenoise.errors import SettingsError
-
-SUFFIXES = (
-    ".tif",
-    ".tiff",
-    ".npy",
-    ".mrc",
-    ".mrcs",
-    ".h5",
-    ".hdf5",
-    ".fits.gz",
-    ".fits.fz",
-    ".fits",
-)
-"""Ends of the names of files that can hold stacks."""
+from skydenoise.image_table import STACK_SUFFIXES
 
 
 def suffix_of(path: Path) -> str:
-    """End of a stack's name, in lower case; raises SettingsError if it is not among SUFFIXES."""
+    """End of a stack's name, in lower case; raises SettingsError if it is not among STACK_SUFFIXES."""
     name = path.name.lower()
-    for suffix in SUFFIXES:
+    for suffix in STACK_SUFFIXES:
         if name.endswith(suffix) and len(name) > len(suffix):
             return suffix
-    raise SettingsError(f"{path}: no kind of stack; known are {', '.join(SUFFIXES)}")
+    raise SettingsError(f"{path}: no kind of stack; known are {', '.join(STACK_SUFFIXES)}")
 
 
 def output_suffix(path: Path) -> str:
@@ -35,9 +22,3 @@ def output_suffix(path: Path) -> str:
     """
     suffix = suffix_of(path)
     return ".fits" if suffix.startswith(".fits") else suffix
-
-
-def is_frames_only(path: Path) -> bool:
-    """Whether a file of this name can be nothing but a stack; FITS files hold skies as well."""
-    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), ".fits")
-    return not suffix.startswith(".fits")

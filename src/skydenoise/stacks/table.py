@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from skydenoise.errors import SettingsError
+from skydenoise.image_table import ListedImage
 from skydenoise.stacks.formats import output_suffix, suffix_of
-from skydenoise.survey.external.rows import ForeignImage
 
 OF_STACKS = ("brick", "band", "image", "hdu", "axes", "dataset")
 """Columns that have a meaning for a stack; it has no band, though."""
@@ -29,7 +29,7 @@ class StackFile:
         return output_suffix(self.path)
 
 
-def stacks_of(table: Path, images: Sequence[ForeignImage]) -> dict[str, StackFile]:
+def stacks_of(table: Path, images: Sequence[ListedImage]) -> dict[str, StackFile]:
     """Stacks by their names; empty if the rows are images of the sky.
 
     table : file that the rows come from, for messages
@@ -49,7 +49,7 @@ def stacks_of(table: Path, images: Sequence[ForeignImage]) -> dict[str, StackFil
     return {stack.brick: _stack_file(table, stack) for stack in stacks}
 
 
-def _stack_file(table: Path, row: ForeignImage) -> StackFile:
+def _stack_file(table: Path, row: ListedImage) -> StackFile:
     for field in fields(row):
         given = getattr(row, field.name)
         if (field.name not in OF_STACKS and given not in ("", None)) or (field.name == "band" and given):
