@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test,experiments]'
 	touch $@ $(VENV)/.installed
 
 demo: install  ## simulate a small survey and run the whole workflow on it (6 to 9 minutes on 2 cores)
@@ -35,7 +35,7 @@ test-cluster: install-test  ## the workflow on a real Slurm of this host alone (
 lint: install-test  ## style and types
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) snakefmt --check Snakefile workflow
+	$(RUN) snakefmt --check Snakefile workflow experiments
 	$(RUN) snakemake --lint
 	$(RUN) mypy src
 

@@ -16,7 +16,6 @@ from benchmarks.quality import measure, report, rerun
 from benchmarks.quality.bar import Verdict, judge
 from benchmarks.quality.curves import draw_curves
 from benchmarks.quality.figures import Figure, Figures
-from benchmarks.quality.learned import LEARNERS
 from benchmarks.quality.methods import (
     PRODUCT,
     REPOSITORY,
@@ -27,6 +26,7 @@ from benchmarks.quality.methods import (
     add_ours,
 )
 from benchmarks.quality.sky import SEEDS, Sky, make_sky, sky_settings
+from experiments.wang2021.baselines import BASELINES
 from skydenoise.evaluate.scene import Image, Method
 from skydenoise.predict.denoise import denoise_brick
 
@@ -106,7 +106,7 @@ def arguments() -> argparse.Namespace:
         help="learned peers are kept in a folder <noise> of this one, and not trained again",
     )
     parser.add_argument(
-        "--train-peers", nargs="*", choices=LEARNERS, help="train these learned peers, or all, and stop"
+        "--train-peers", nargs="*", choices=BASELINES, help="train these learned peers, or all, and stop"
     )
     parser.add_argument("--device", default="auto", help="of networks: auto, cpu, cuda")
     parser.add_argument("--name", help="of the JSON file; default: quality-<noise>, quick: -quick after it")
@@ -232,7 +232,7 @@ def main(say: Callable[[str], None] = print) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if options.train_peers is not None:
         peers = Entrants()
-        add_learned(peers, training_of(options), options.train_peers or LEARNERS)
+        add_learned(peers, training_of(options), options.train_peers or BASELINES)
         say("\n".join(peers.notes))
         return
     scale = scale_of(options)

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.machine import machine
-from benchmarks.quality import noise2self, noise2void
-from benchmarks.quality.lesson import Lesson
+from experiments.wang2021.baseline_training import BaselineTraining
+from experiments.wang2021.baselines import BASELINES
 from skydenoise.evaluate.scene import Method
 from skydenoise.io.atomic import write_json
 from skydenoise.network.device import device_name
@@ -26,25 +24,7 @@ _log = logging.getLogger(__name__)
 RECORD = "trained.json"
 
 
-@dataclass(frozen=True)
-class Learner:
-    """How a peer is trained and taken up again.
-
-    train : writes what it learnt to a folder, returns the number of its steps
-    load : the method that such a folder holds
-    """
-
-    train: Callable[[Lesson, Path], int]
-    load: Callable[[Lesson, Path], Method]
-
-
-LEARNERS = {
-    "Noise2Void": Learner(noise2void.train, noise2void.load),
-    "Noise2Self": Learner(noise2self.train, noise2self.load),
-}
-
-
-def learn(peer: str, lesson: Lesson, folder: Path) -> tuple[Method, dict[str, Any]]:
+def learn(peer: str, lesson: BaselineTraining, folder: Path) -> tuple[Method, dict[str, Any]]:
     """The peer as `folder` keeps it, or trained for `lesson` and kept there; and how it was trained.
 
     Raises ImportError if its package is not installed, and SystemExit if it would have to be trained for as
@@ -61,18 +41,18 @@ def learn(peer: str, lesson: Lesson, folder: Path) -> tuple[Method, dict[str, An
     record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if {key: record.get(key) for key in conditions} != conditions:
         here = device_name(lesson.device)
-        if lesson.pace not in ("", here):
+        if lesson.model_device not in ("", here):
             raise SystemExit(
                 f"quality: {peer} is not kept in {folder}; the model took {lesson.seconds:g} s on "
-                f"{lesson.pace}, and this is {here}: --train-seconds says how long to train here"
+                f"{lesson.model_device}, and this is {here}: --train-seconds says how long to train here"
             )
         folder.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
-        steps = LEARNERS[peer].train(lesson, folder)
+        steps = BASELINES[peer].train(lesson, folder)
         record = conditions | {"steps": steps, "machine": hardware(lesson.device)}
         write_json(file, record)
         _log.info("%s: %d steps in %.0f s on %s", peer, steps, lesson.seconds, record["machine"])
-    return LEARNERS[peer].load(lesson, folder), record
+    return BASELINES[peer].load(lesson, folder), record
 
 
 def hardware(device: str) -> str:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.quality import classical, ours
-from benchmarks.quality.learned import LEARNERS, learn
-from benchmarks.quality.lesson import Lesson, sky_lesson, training_patches
+from benchmarks.quality.learned import learn
+from benchmarks.quality.lesson import sky_lesson, training_patches
 from benchmarks.quality.sky import Sky
+from experiments.wang2021.baseline_training import BaselineTraining
+from experiments.wang2021.baselines import BASELINES
 from skydenoise.evaluate.scene import Method
 from skydenoise.network.folder import DESCRIPTION, read_description
 
@@ -67,18 +69,18 @@ class Training:
     seconds: float | None = None
     device: str = "auto"
 
-    def lesson(self) -> Lesson:
+    def lesson(self) -> BaselineTraining:
         """What all of them learn from."""
         patches = training_patches(self.config, self.results, self.cache)
         model = read_description(self.model / DESCRIPTION)
         return sky_lesson(patches, model, self.seconds, self.seed, self.device)
 
 
-def add_learned(entrants: Entrants, training: Training, peers: Iterable[str] = LEARNERS) -> None:
+def add_learned(entrants: Entrants, training: Training, peers: Iterable[str] = BASELINES) -> None:
     """Add the learned peers, trained now unless they are kept."""
     if not ours.has_model(training.model):
         missing = f"no model in {_shown(training.model)}, beside which they learn"
-        entrants.notes.append(f"{', '.join(LEARNERS)} left out: {missing}")
+        entrants.notes.append(f"{', '.join(BASELINES)} left out: {missing}")
         return
     lesson = training.lesson()
     for peer in peers:

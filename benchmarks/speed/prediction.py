@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.quality import noise2void
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.measure import (
     Run,
@@ -22,6 +21,7 @@ from benchmarks.speed.measure import (
     take_turns_apart,
     times_slower,
 )
+from experiments.wang2021 import noise2void
 from skydenoise.config import OutputSettings
 from skydenoise.fill import fill
 from skydenoise.io import write_brick

@@ -1,7 +1,7 @@
 """Names: the survey's files and addresses, and ours. A name is checked before it becomes a path."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skydenoise.errors import SettingsError
@@ -69,7 +69,7 @@ def truth_catalogue(root: Path, brick: str) -> Path:
 class Survey:
     """Where a data release lies.
 
-    url : https://.../legacysurvey, or file:///... of a mirror on disk
+    url : https://.../legacysurvey, or file:///... of a mirror on disk, or a mirror's folder
     release : dr8, dr9, dr10, ...
     region : north or south
     """
@@ -77,6 +77,10 @@ class Survey:
     url: str
     release: str
     region: str
+
+    def absolute(self) -> "Survey":
+        """The same; a url that is a folder's path, as of a simulated survey, as file:///..."""
+        return self if "://" in self.url else replace(self, url=Path(self.url).resolve().as_uri())
 
     @property
     def root(self) -> str:

@@ -29,7 +29,7 @@ FOLDER = Path(classical.__file__).parent
 def model(tmp_path):
     torch.manual_seed(1)
     noise = noise_model()
-    description = ModelDescription(SMALL, noise.bands, Stretch((10 * SIGMA,) * 3), noise)
+    description = ModelDescription(SMALL, noise.bands, Stretch(10.0), noise)
     save_model(tmp_path / "model", Network(SMALL), description)
     return tmp_path / "model"
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from quality_inputs import SIGMA, SMALL, brick_of, noise_model
 
-from benchmarks.quality import noise2self, noise2void
 from benchmarks.quality.learned import learn
-from benchmarks.quality.lesson import Lesson, sky_lesson
+from benchmarks.quality.lesson import sky_lesson
 from benchmarks.quality.told import ToldCourse, job_like, truth_patches
+from experiments.wang2021 import noise2self, noise2void
+from experiments.wang2021.baseline_training import BaselineTraining
 from skydenoise.config import PatchSettings, TrainSettings
 from skydenoise.io import read_brick
 from skydenoise.io.atomic import write_json
@@ -45,10 +46,10 @@ def test_the_grids_of_noise2self_cover_every_pixel_once():
     assert torch.equal(together, torch.ones(8, 9))
 
 
-def lesson_of(noise: NoiseModel, seconds: float) -> Lesson:
+def lesson_of(noise: NoiseModel, seconds: float) -> BaselineTraining:
     images = SIGMA * noise.draw((32, 3, 32, 32), np.random.default_rng(2))
     patches = PatchSet((images,), (np.full_like(images, SIGMA**-2),), np.array(["a"] * 32))
-    description = ModelDescription(SMALL, noise.bands, Stretch((10 * SIGMA,) * 3), noise)
+    description = ModelDescription(SMALL, noise.bands, Stretch(10.0), noise)
     lesson = sky_lesson(patches, description, seconds, seed=1, device="cpu")
     return replace(lesson, network=SMALL, tile=32, overlap=8)
 
@@ -70,13 +71,13 @@ def test_noise2self_trains_for_its_time_removes_noise_and_is_kept(tmp_path):
 def test_a_peer_is_not_trained_as_long_as_a_model_was_elsewhere(tmp_path):
     noise = noise_model()
     made: dict[str, str | int | float] = {"seconds": 0.05, "device": "NVIDIA H100 80GB HBM3"}
-    description = ModelDescription(SMALL, noise.bands, Stretch((10 * SIGMA,) * 3), noise, made)
+    description = ModelDescription(SMALL, noise.bands, Stretch(10.0), noise, made)
     patches = lesson_of(noise, 0.1).patches
-    assert sky_lesson(patches, description, 7.0, seed=1, device="cpu").pace == ""
+    assert sky_lesson(patches, description, 7.0, seed=1, device="cpu").model_device == ""
     lesson = replace(sky_lesson(patches, description, None, seed=1, device="cpu"), network=SMALL)
     with pytest.raises(SystemExit, match=r"took 0\.05 s on NVIDIA H100 80GB HBM3, and this is CPU"):
         learn("Noise2Self", lesson, tmp_path)
-    learn("Noise2Self", replace(lesson, pace="CPU"), tmp_path)
+    learn("Noise2Self", replace(lesson, model_device="CPU"), tmp_path)
     learn("Noise2Self", lesson, tmp_path)  # kept, wherever it was trained
 
 
@@ -92,7 +93,7 @@ def test_a_network_is_told_the_truth_of_its_patches(tmp_path):
     settings = TrainSettings(epochs=1, batch_size=4, validation=0)
     noise = noise_model()
     made = {"settings": json.dumps(asdict(settings))}
-    description = ModelDescription(SMALL, noise.bands, Stretch((10 * SIGMA,) * 3), noise, made)
+    description = ModelDescription(SMALL, noise.bands, Stretch(10.0), noise, made)
     save_model(tmp_path / "model", Network(SMALL), description)
     write_json(tmp_path / "patches/noise.json", noise.to_json())
     train(job_like(tmp_path, tmp_path / "told"), partial(ToldCourse, run=tmp_path))

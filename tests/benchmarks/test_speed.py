@@ -152,7 +152,7 @@ def test_scipy_s_starlet_is_ours():
 
 def test_all_ways_to_stretch_agree():
     image = np.random.default_rng(0).normal(size=(3, 600, 500)).astype(np.float32)
-    ours, *others = kernels._stretches(Stretch((0.01, 0.02, 0.03)), image).values()
+    ours, *others = kernels._stretches(Stretch(0.02), image).values()
     assert len(ours()) == 3  # parts
     for other in others:
         np.testing.assert_allclose(np.concatenate(other(), 1), np.concatenate(ours(), 1), rtol=1e-6)

@@ -22,7 +22,7 @@ from skydenoise.io.rawbrick import write_raw
 from skydenoise.network import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
-from skydenoise.predict.denoise import Denoiser, restore
+from skydenoise.predict.denoise import Denoiser, estimate_sky
 from skydenoise.stretch import Stretch
 
 BANDS, SIGMA, SIZE = ("g", "r"), (0.01, 0.02), 200
@@ -44,9 +44,11 @@ def denoiser():
     levels = np.stack([noise_levels(function, 3) for function in correlation])
     noise = NoiseModel(BANDS, SIGMA, (1.0, 1.0), correlation, levels)
     architecture = Architecture(bands=2, levels=2, outputs=1, skips=False)
-    linear = Stretch((1e4, 1e4))  # asinh is a straight line this far below the softening
+    linear = Stretch(1e4)  # asinh is a straight line this far below the softening
     description = ModelDescription(architecture, BANDS, linear, noise, {}, sha256="ab" * 32)
-    settings = PredictSettings(tile=64, overlap=24, recover=RecoverSettings(enabled=False))
+    settings = PredictSettings(
+        tile=64, overlap=24, recover=RecoverSettings(enabled=False), background="remove"
+    )
     return Denoiser(Dimming(), description, settings)
 
 
@@ -66,7 +68,7 @@ def survey(tmp_path_factory, denoiser):
     folder = tmp_path_factory.mktemp("survey")
     for number, name in enumerate(("0001p600", "0002p600")):
         brick = make_brick(denoiser, name, 150 * number, seed=number)
-        image = restore(brick, denoiser)[0]
+        image = estimate_sky(brick, denoiser.description.noise, denoiser)[0]
         sigma = np.full_like(image, 0.9) * np.array(SIGMA, np.float32)[:, None, None]
         write_raw(folder / "raw", brick, LOSSLESS)
         denoised = Denoised(image, sigma, np.zeros((SIZE, SIZE), np.int32))

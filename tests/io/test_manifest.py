@@ -30,6 +30,8 @@ ENTRIES = st.builds(
     sha256=st.sampled_from(["", "0f" * 32]),
     seconds=st.integers(0, 10**6).map(lambda hundredths: hundredths / 100),
     reason=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"])),
+    noise=st.sampled_from(["", "0.0024 0.0055; 0.11 0.12"]),
+    foreign=st.sampled_from(["", "g: correlation 0.60 not in 0.01 to 0.21"]),
 )
 
 
@@ -44,7 +46,16 @@ def test_a_manifest_comes_back_sorted(tmp_path_factory: pytest.TempPathFactory, 
 def test_a_manifest_is_one_line_per_brick(tmp_path: Path) -> None:
     write_manifest(tmp_path / "c.tsv", [BAD, DONE])
     header, *lines = (tmp_path / "c.tsv").read_text().splitlines()
-    assert header.split("\t") == ["brick", "state", "files", "sha256", "seconds", "reason"]
+    assert header.split("\t") == [
+        "brick",
+        "state",
+        "files",
+        "sha256",
+        "seconds",
+        "reason",
+        "noise",
+        "foreign",
+    ]
     assert [line.split("\t")[0] for line in lines] == [DONE.brick, BAD.brick]
 
 

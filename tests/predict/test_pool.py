@@ -61,9 +61,7 @@ def denoiser_of(network=None, **settings):
     levels = np.stack([noise_levels(np.ones((1, 1)), 5)] * 2)
     noise = NoiseModel(BANDS, (SIGMA,) * 2, (1.0,) * 2, np.ones((2, 1, 1)), levels)
     architecture = Architecture(bands=2, levels=2, outputs=1, skips=False)
-    description = ModelDescription(
-        architecture, BANDS, Stretch((3 * SIGMA,) * 2), noise, {}, sha256="ab" * 32
-    )
+    description = ModelDescription(architecture, BANDS, Stretch(3.0), noise, {}, sha256="ab" * 32)
     settings = PredictSettings(tile=32, overlap=8, recover=RecoverSettings(False), **settings)
     return Denoiser(network or Identity(), description, settings)
 

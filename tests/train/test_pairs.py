@@ -36,20 +36,19 @@ def test_a_seed_gives_the_same_noise_in_any_company() -> None:
 def test_recorrupted_noises_are_uncorrelated_where_the_patch_s_noise_has_the_measured_covariance() -> None:
     model = noise_model()
     source = NoiseSource(model, (32, 32), CPU)
-    sigma = torch.full((400, 2, 32, 32), 2.0)
-    image = sigma * source.draw(range(1000, 1400))
-    pair = recorrupted_pair(image, sigma, source.draw(range(400)), 0.5)
+    image = source.draw(range(1000, 1400))
+    pair = recorrupted_pair(image, torch.ones_like(image), source.draw(range(400)), 0.5)
     for dy, dx in [(0, 0), (0, 1), (1, 1)]:
-        np.testing.assert_allclose(covariance(pair.source, pair.target, dy, dx), 0, atol=0.15)
-    np.testing.assert_allclose(covariance(pair.source, pair.source, 0, 0), 4 * 1.25, rtol=0.03)
-    np.testing.assert_allclose(covariance(pair.target, pair.target, 0, 0), 4 * 5, rtol=0.03)
+        np.testing.assert_allclose(covariance(pair.source, pair.target, dy, dx), 0, atol=0.04)
+    np.testing.assert_allclose(covariance(pair.source, pair.source, 0, 0), 1.25, rtol=0.03)
+    np.testing.assert_allclose(covariance(pair.target, pair.target, 0, 0), 5, rtol=0.03)
 
 
 def test_unusable_pixels_get_no_noise() -> None:
-    sigma = torch.ones(1, 2, 4, 4)
-    sigma[..., 0] = 0
-    image = torch.full_like(sigma, 7)
-    pair = recorrupted_pair(image, sigma, torch.randn(1, 2, 4, 4), 0.5)
+    counts = torch.ones(1, 2, 4, 4)
+    counts[..., 0] = 0
+    image = torch.full_like(counts, 7)
+    pair = recorrupted_pair(image, counts, torch.randn(1, 2, 4, 4), 0.5)
     assert (pair.source[..., 0] == 7).all()
     assert (pair.target[..., 0] == 7).all()
     assert (pair.source[..., 1:] != 7).all()
@@ -61,7 +60,7 @@ def test_eight_orientations_all_different_and_shared_by_input_and_target() -> No
     batch = torch.stack([image, image])
     pair = Pair(batch, 2 * batch, 3 * batch).oriented([1, 6])
     assert torch.equal(pair.target, 2 * pair.source)
-    assert torch.equal(pair.sigma, 3 * pair.source)
+    assert torch.equal(pair.counts, 3 * pair.source)
     assert torch.equal(pair.source[1], turn(image, 6))
 
 

@@ -103,7 +103,7 @@ def test_loss_falls_and_a_model_and_its_curve_are_left(job: TrainJob, objective:
     assert float(curve[-1]["loss"]) < float(curve[0]["loss"])
     assert float(curve[-1]["validation"]) < float(curve[0]["validation"])
     _, description = load_model(job.model)
-    assert description.stretch.softening == (2.0, 2.0)
+    assert description.stretch.softening == 2.0
     assert description.provenance["steps"] == 32
     where = {key: description.provenance[key] for key in ("device", "ranks", "precision", "torch")}
     assert where == {"device": "CPU", "ranks": 1, "precision": "float32", "torch": torch.__version__}

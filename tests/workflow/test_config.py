@@ -8,17 +8,6 @@ import pytest
 
 from .conftest import clone
 
-BARE = """
-model: {skips: false}
-train: {objective: identity, loss: l1}
-predict: {recover: false}
-"""
-
-
-def variants(text: str, glyphs: str = "font: Snakefile") -> str:
-    """Settings of an experiment of the paper with these variants; while planning, any file is a font."""
-    return f"paper: {{experiment: glyphs, variants: {text}, glyphs: {{{glyphs}}}}}"
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,24 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("run: ../elsewhere", "run: '../elsewhere' does not match"),
         ("evaluate: {fwhm: [1.2]}", "evaluate.fwhm: 1 values for the bands g, r, z"),
         ("mosaics: {a: {bricks: [1500p600]}}", "mosaics.a: 1500p600 is not a brick that is denoised"),
-        ("paper: {experiment: glyphs, variants: {}}", "paper.variants: {} "),
-        (variants("{a: {modell: {}}}"), "paper.variants.a.modell: there is no such key, only model"),
-        (variants("{a: {model: {width: 0}}}"), "paper.variants.a: model.width: 0 is less than"),
-        (variants("{a: {predict: {tile: 40}}}"), "paper.variants.a: predict.tile: 40 is not a multiple"),
-        (variants("{a: {}}"), "paper.variants.a: train.objective: recorrupted needs the measured noise"),
-        (
-            variants("{a: {}}", "font: no.ttf"),
-            "paper.glyphs.font: there is no no.ttf (apt-get",
-        ),
-        (
-            variants("{a: {}}", "font: Snakefile, size: 32") + BARE,
-            "paper.variants.a: patches.size: 128 is more than the frames of the experiment have, 32x32",
-        ),
-        (
-            "paper: {experiment: tribolium, variants: {a: {}}, tribolium: {path: nowhere}}",
-            "paper.tribolium.path: nowhere is not there; unpack CARE's Tribolium data set to it",
-        ),
-        (variants("{a: {}}", "fond: x"), "paper.glyphs.fond: there is no such key, only count"),
     ],
 )
 def test_impossible_settings_are_refused(
@@ -78,22 +49,8 @@ def test_impossible_settings_are_refused(
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize("name", ["config", "demo", "dr8_paper", "paper/glyphs", "paper/dr8"])
+@pytest.mark.parametrize("name", ["config", "demo"])
 def test_shipped_configurations_are_possible(
-    name: str,
-    folder: Path,
-    snakemake: Callable[..., subprocess.CompletedProcess[str]],
-    request: pytest.FixtureRequest,
+    name: str, folder: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    if name == "paper/glyphs":
-        request.getfixturevalue("glyph_font")
     snakemake(folder, "--dry-run", "--quiet", "--configfile", f"config/{name}.yaml")
-
-
-@pytest.mark.workflow
-def test_the_paper_s_target_without_an_experiment_says_what_it_needs(
-    folder: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
-    done = snakemake(folder, "--dry-run", "paper", check=False)
-    assert done.returncode != 0
-    assert "no experiment is set; add --configfile config/paper/glyphs.yaml" in done.stdout

@@ -20,7 +20,6 @@ from skydenoise.config import (
     TrainSettings,
 )
 from skydenoise.image_table import ListedImage
-from skydenoise.paper.settings import GlyphSettings, LatticeSettings, StemSettings, TriboliumSettings
 from skydenoise.simulate import SimulationSettings
 from skydenoise.survey.download import FetchSettings
 
@@ -29,7 +28,7 @@ SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").rea
 CONFIG = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
 README = (REPOSITORY / "config/README.md").read_text()
 
-OPTIONAL = ("choose", "simulation", "mosaics", "paper")
+OPTIONAL = ("choose", "simulation", "mosaics")
 """Sections of use in some runs only: config.yaml may leave them out."""
 
 NO_DEFAULT = object()
@@ -112,10 +111,6 @@ INTERNAL = {
         (EvaluationSettings, "evaluate"),
         (FetchSettings, "survey"),
         (MosaicSettings, "mosaics.<name>"),
-        (GlyphSettings, "paper.glyphs"),
-        (StemSettings, "paper.bottleneck"),
-        (LatticeSettings, "paper.patch_size"),
-        (TriboliumSettings, "paper.tribolium"),
     ],
 )
 def test_the_package_s_defaults_are_the_schema_s(settings: type, section: str) -> None:

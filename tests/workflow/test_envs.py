@@ -23,14 +23,22 @@ PIP_NAMES = {
 OUTSIDE = ("snakemake", "snakemake-executor-plugin-slurm")
 """What starts the jobs and is not in their environments."""
 
+OF_JOBS = ("experiments", "stacks")
+"""Extras that jobs need."""
+
 
 def requirements(*extras: str) -> dict[str, SpecifierSet]:
-    """Version bounds by normalised name."""
+    """Version bounds by normalised name; an extra may name others."""
     lines = PROJECT["dependencies"] + [
         line for extra in extras for line in PROJECT["optional-dependencies"][extra]
     ]
-    parsed = map(Requirement, lines)
-    return {canonicalize_name(requirement.name): requirement.specifier for requirement in parsed}
+    found: dict[str, SpecifierSet] = {}
+    for requirement in map(Requirement, lines):
+        if requirement.name == PROJECT["name"]:
+            found |= requirements(*requirement.extras)
+        else:
+            found[canonicalize_name(requirement.name)] = requirement.specifier
+    return found
 
 
 def environment(kind: str) -> dict[str, SpecifierSet]:
@@ -60,7 +68,7 @@ def pins() -> dict[str, Version]:
 def test_an_environment_holds_the_project_s_dependencies_with_the_same_bounds(kind: str) -> None:
     specs = environment(kind)
     python = specs.pop("python")
-    needed = requirements()
+    needed = requirements(*OF_JOBS)
     for name in OUTSIDE:
         del needed[name]
     assert {PIP_NAMES.get(name, name): bounds for name, bounds in specs.items()} == needed

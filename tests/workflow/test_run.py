@@ -113,16 +113,6 @@ def test_the_mosaic_holds_the_denoised_brick(run: Path) -> None:
     assert mosaic.sum() == pytest.approx(brick[covered].sum(), rel=0.02)
 
 
-def test_the_paper_s_figure_of_a_brick_is_made_on_demand(run: Path, snakemake: Snakemake) -> None:
-    snakemake(run, "--configfile", "tiny.yaml", "--", "dr8_figure")
-    folder = run / "results/tiny/paper"
-    table = Table.read(folder / f"dr8-{DENOISED}.ecsv", format="ascii.ecsv")
-    assert list(table["band"]) == ["g", "r", "z"]
-    assert (table["sky_restored"] < table["sky_raw"]).all()
-    assert (folder / f"dr8-{DENOISED}.png").stat().st_size > 100_000
-    assert len(Table.read(folder / f"dr8-{BROKEN}.ecsv", format="ascii.ecsv")) == 0
-
-
 def test_running_again_does_nothing(run: Path, snakemake: Snakemake) -> None:
     assert "Nothing to be done" in snakemake(run, "--configfile", "tiny.yaml", "--dry-run").stdout
 

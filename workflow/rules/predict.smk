@@ -1,14 +1,41 @@
 """Every brick denoised: tiles through the network, blended, unstretched, significant detail recovered.
 
 in   <results>/model/, <results>/fetch/predict-<chunk>.tsv and the bricks in the cache
-out  <results>/coadd/<AAA>/<brick>/skydenoise-<brick>-{image,sigma}-<band>.fits.fz and -flags.fits.fz
-     <results>/predict/<chunk>.tsv     what became of each brick of a chunk
-     <results>/skipped.tsv             bricks that could not be done, and why
+out  <results>/model/uncertainty.json     1-sigma error as a function of signal, measured on the training bricks
+     <results>/coadd/<AAA>/<brick>/skydenoise-<brick>-{image,sigma}-<band>.fits.fz and -flags.fits.fz
+     <results>/predict/<chunk>.tsv        what became of each brick of a chunk
+     <results>/skipped.tsv, summary.txt   bricks that could not be done, and why
 """
 
 
+rule calibrate:
+    """Denoise training cutouts, add fresh noise, denoise again: how large is the error where?"""
+    input:
+        **MODEL,
+        manifests=fetched("train"),
+    output:
+        uncertainty=f"{RESULTS}/model/uncertainty.json",
+    log:
+        f"{RESULTS}/logs/calibrate.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/calibrate.tsv"
+    conda:
+        CPU
+    threads: 8
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        cache=CACHE,
+        settings=plain(RUN.predict),
+        seed=RUN.train.seed,
+        version=VERSION,
+    script:
+        "../scripts/calibrate.py"
+
+
 rule predict:
-    """One chunk, several bricks at a time: as many processes as threads, if memory is enough."""
+    """One chunk: as many bricks at a time as threads, each in a process of its own."""
     input:
         **MODEL,
         fetched=f"{RESULTS}/fetch/predict-{{chunk}}.tsv",
@@ -20,18 +47,17 @@ rule predict:
     benchmark:
         f"{RESULTS}/benchmarks/predict/{{chunk}}.tsv"
     conda:
-        GPU_ENVIRONMENT
-    threads: WHOLE_MACHINE
+        CPU
+    threads: 16
     resources:
-        # of 3600 x 3600 pixels in three bands; 16 processes at most (predict/pipeline.py)
-        mem_mb=lambda wildcards, threads, attempt: attempt * 2400 * min(threads, 16),
+        mem_mb=for_each_thread(2400),  # of 3600 x 3600 pixels in three bands
         runtime=growing(480),
     params:
         cache=CACHE,
-        root=ROOT,
-        settings=PREDICT,
-        output=OUTPUT,
-        recorded=recorded(PREDICT, OUTPUT),
+        root=RESULTS,
+        settings=plain(RUN.predict),
+        output=plain(RUN.output),
+        version=VERSION,
     script:
         "../scripts/predict.py"
 
@@ -40,9 +66,9 @@ rule summary:
     """Which bricks were skipped, and why; how many were done."""
     input:
         fetched=fetched("train") + fetched("predict"),
-        predicted=predicted(BRICKS["predict"]),
+        predicted=predicted(RUN.bricks["predict"]),
         # a plain path: beside a rule's output Snakemake looks up every file by the hash of them all
-        patches=[] if PRETRAINED else [f"{RESULTS}/patches/bricks.tsv"],
+        cut=[] if RUN.pretrained else [f"{RESULTS}/patches/bricks.tsv"],
     output:
         skipped=f"{RESULTS}/skipped.tsv",
         summary=f"{RESULTS}/summary.txt",
@@ -50,8 +76,11 @@ rule summary:
         f"{RESULTS}/logs/summary.log",
     benchmark:
         f"{RESULTS}/benchmarks/summary.tsv"
+    localrule: True
     conda:
-        CPU_ENVIRONMENT
+        CPU
+    params:
+        version=VERSION,
     script:
         "../scripts/summary.py"
 
@@ -60,13 +89,17 @@ rule retry_skipped:
     """On demand: forget what became of chunks with a skipped brick, so that the next run tries it again."""
     log:
         f"{RESULTS}/logs/retry_skipped.log",
+    localrule: True
     conda:
-        CPU_ENVIRONMENT
+        CPU
     params:
         chunks=[
             [f"{RESULTS}/fetch/predict-{chunk}.tsv", f"{RESULTS}/predict/{chunk}.tsv"]
-            for chunk in CHUNKS["predict"]
+            for chunk in RUN.chunks["predict"]
         ],
         summaries=list(rules.summary.output),
     script:
         "../scripts/retry_skipped.py"
+
+
+PRODUCTS.append(rules.summary.output)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from skydenoise.config import MosaicSettings, rebuild
 from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
 from skydenoise.mosaic import MosaicInput, mosaic_band
@@ -8,17 +9,13 @@ from skydenoise.paths import coadd_file, raw_file
 
 with job_log(snakemake.log[0]):
     params, band = snakemake.params, snakemake.wildcards.band
+    cache, root = Path(params.cache), Path(params.root)
     done = set(finished(snakemake.input.manifests))
     inputs = [
-        MosaicInput(
-            name,
-            band,
-            coadd_file(params.root, name, "image", band),
-            raw_file(params.cache, name, "invvar", band),
-        )
+        MosaicInput(name, band, coadd_file(root, name, "image", band), raw_file(cache, name, "invvar", band))
         for name in params.bricks
         if name in done
     ]
     output = Path(snakemake.output.image), Path(snakemake.output.invvar)
     provenance = {"SDMODEL": read_description(Path(snakemake.input.description)).sha256[:32]}
-    mosaic_band(inputs, *output, params.settings, provenance)
+    mosaic_band(inputs, *output, rebuild(MosaicSettings, params.settings), provenance)

@@ -12,10 +12,10 @@ from skydenoise.processes import crew_within
 # the processes that share the bricks import this file anew
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
-        params = snakemake.params
-        sky = SkyOf(partial(read_brick, params.cache, bands=params.bands), params.max_lag)
+        params, cache = snakemake.params, Path(snakemake.params.cache)
+        sky = SkyOf(partial(read_brick, cache, bands=params.bands), params.max_lag)
         names = needed(snakemake.input.manifests, "noise")
-        need = NEED.mib(pixels_of_largest(params.cache, names, params.bands))
+        need = NEED.mib(pixels_of_largest(cache, names, params.bands))
         crew = crew_within(snakemake.threads, snakemake.resources.mem_mb, need)
         noise = measure_survey_noise(names, sky, crew, scales=params.scales)
         write_json(Path(snakemake.output.noise), noise.to_json())

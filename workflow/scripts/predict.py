@@ -1,6 +1,7 @@
 from functools import partial
 from pathlib import Path
 
+from skydenoise.config import OutputSettings, PredictSettings, rebuild
 from skydenoise.io import pixels_of_largest
 from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
@@ -11,9 +12,10 @@ from skydenoise.predict import Chunk, crew_for, load_denoiser, predict_bricks
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         inputs, params = snakemake.input, snakemake.params
-        load = partial(load_denoiser, Path(inputs.weights).parent, params.settings)
-        chunk = Chunk(params.cache, params.root, load, params.output)
+        cache, settings = Path(params.cache), rebuild(PredictSettings, params.settings)
+        load = partial(load_denoiser, Path(inputs.weights).parent, settings)
+        chunk = Chunk(cache, Path(params.root), load, rebuild(OutputSettings, params.output))
         names = finished([inputs.fetched])
-        pixels = pixels_of_largest(params.cache, names, read_description(Path(inputs.description)).bands)
+        pixels = pixels_of_largest(cache, names, read_description(Path(inputs.description)).bands)
         crew = crew_for(snakemake.threads, snakemake.resources.mem_mb, pixels)
         predict_bricks(names, chunk, Path(snakemake.output.manifest), crew)

@@ -1,5 +1,10 @@
+from pathlib import Path
+
+from skydenoise.config import rebuild
 from skydenoise.joblog import job_log
+from skydenoise.simulate import SimulationSettings
 from skydenoise.simulate.survey import write_survey_tables
 
 with job_log(snakemake.log[0]):
-    write_survey_tables(snakemake.params.mirror, snakemake.params.settings)
+    params = snakemake.params
+    write_survey_tables(Path(params.mirror), rebuild(SimulationSettings, params.settings))

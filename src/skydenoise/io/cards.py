@@ -15,7 +15,11 @@ CARDS = {
     "overlap": ("SDOVERL", "[pixel] overlap of tiles"),
     "precision": ("SDPREC", "precision of factors in convolutions"),
     "recover": ("SDRECOV", "thresholds per starlet scale, or no"),
+    "background": ("SDBACKG", "keep or remove light on large scales"),
     "sigma": ("SDSIGMA", "what sigma rests on"),
+    "noise": ("SDNOISE", "[nanomaggy] rms noise of a sky pixel, by band"),
+    "correlation": ("SDCORR", "of the noise of touching pixels, by band"),
+    "level": ("SDLEVEL", "[nanomaggy] background level, by band"),
 }
 """Provenance entry -> keyword and comment of its card."""
 

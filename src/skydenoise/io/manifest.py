@@ -20,6 +20,8 @@ class Entry:
     sha256 : digest over the sha256 of its files in order of name, empty if skipped
     seconds : time spent on it
     reason : why it was skipped, in one line
+    noise : of a denoised brick, by band: rms of a sky pixel in nanomaggies, and correlation of touching ones
+    foreign : what of this noise the model was not trained for; empty if nothing
     """
 
     brick: str
@@ -28,6 +30,8 @@ class Entry:
     sha256: str = ""
     seconds: float = 0.0
     reason: str = ""
+    noise: str = ""
+    foreign: str = ""
 
 
 def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
@@ -53,6 +57,8 @@ def read_manifest(path: Path) -> list[Entry]:
                 row["sha256"],
                 float(row["seconds"]),
                 row["reason"],
+                row.get("noise") or "",
+                row.get("foreign") or "",
             )
             for row in csv.DictReader(stream, delimiter="\t")
         ]
@@ -124,6 +130,12 @@ def summarise(
     text = f"{done} bricks denoised, {len({brick for brick, *_ in reasons})} skipped"
     text += f"; the reasons stand in {skipped}:\n" if reasons else "\n"
     text += "".join(f"  {step}: {reason}\n" for _, step, reason in reasons[:20])
+    foreign = [entry for entry in steps["predict"] if entry.foreign]
+    if foreign:
+        text += (
+            f"{len(foreign)} with noise that the model was not trained for; see `foreign` in the manifests:\n"
+        )
+        text += "".join(f"  brick {entry.brick}: {entry.foreign}\n" for entry in foreign[:20])
     if reasons:
         text += "When the cause is mended: snakemake retry_skipped, then the same command again.\n"
     write_text(summary, text)

@@ -16,12 +16,15 @@ from tqdm import tqdm
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, StepError, disk_full
 from skydenoise.io import is_complete, read_brick, write_brick
+from skydenoise.io.cards import CARDS
 from skydenoise.io.digest import file_digest, joint_digest
+from skydenoise.io.fitsfile import intact_header
 from skydenoise.io.manifest import Entry, write_manifest
 from skydenoise.network.device import cuda_usable
+from skydenoise.noise import NoiseModel, neighbour_correlation
 from skydenoise.paths import coadd_file, raw_file
 from skydenoise.predict.allocator import reuse_freed_memory
-from skydenoise.predict.denoise import Denoiser, denoise_brick
+from skydenoise.predict.denoise import Denoiser, denoise_brick, noise_of
 from skydenoise.processes import Crew, Need, crew_within, each
 
 logger = logging.getLogger(__name__)
@@ -133,15 +136,24 @@ class Chunk:
         key = self.key(name, denoiser)
         if is_complete(self.root, name, bands, key):
             state = "kept"
+            header = intact_header(coadd_file(self.root, name, "image", bands[0])) or {}
+            noise = {entry: str(header.get(CARDS[entry][0], "")) for entry in ("noise", "correlation")}
             files = [coadd_file(self.root, name, kind, band) for kind in ("image", "sigma") for band in bands]
             files.append(coadd_file(self.root, name, "flags"))
         else:
             state = "done"
             brick = read_brick(self.cache, name, bands)
-            denoised = denoise_brick(brick, denoiser)
-            files = write_brick(self.root, brick, denoised, self.output, provenance(denoiser, key))
+            found = noise_of(brick, denoiser)
+            noise = noise_provenance(found)
+            denoised = denoise_brick(brick, denoiser, found)
+            files = write_brick(self.root, brick, denoised, self.output, provenance(denoiser, key) | noise)
         digest = joint_digest(file_digest(file) for file in sorted(files))
-        return Entry(name, state, len(files), digest, time.perf_counter() - start)
+        sigma_sky, rho = (list(map(float, noise[entry].split())) for entry in ("noise", "correlation"))
+        foreign = denoiser.description.holds_for.foreign(bands, sigma_sky, rho)
+        seconds = time.perf_counter() - start
+        return Entry(
+            name, state, len(files), digest, seconds, "", f"{noise['noise']}; {noise['correlation']}", foreign
+        )
 
     def key(self, name: str, denoiser: Denoiser) -> str:
         """Digest of all that decides on a brick's output: its files' bytes, denoiser, way of storing."""
@@ -170,7 +182,17 @@ def provenance(denoiser: Denoiser, key: str) -> dict[str, str | int | float]:
         "overlap": settings.overlap,
         "precision": denoiser.precision,
         "recover": thresholds if settings.recover.enabled else "no",
+        "background": settings.background,
         "sigma": "calibrated" if denoiser.uncertainty else "noise of the input",
+    }
+
+
+def noise_provenance(noise: NoiseModel) -> dict[str, str]:
+    """What the output's headers say about the noise of a brick, numbers by band."""
+    return {
+        "noise": " ".join(f"{sigma:.4g}" for sigma in noise.sigma_sky),
+        "correlation": " ".join(f"{rho:.3f}" for rho in neighbour_correlation(noise)),
+        "level": " ".join(f"{level:.4g}" for level in noise.zero.ravel()),
     }
 
 

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from skydenoise.config import TrainSettings
 from skydenoise.errors import StepError
-from skydenoise.network import Network, save_model
+from skydenoise.network import Network, read_description, save_model
+from skydenoise.network.folder import DESCRIPTION
 from skydenoise.train.checkpoint import CHECKPOINT, TrainState, sigterm_noted
 from skydenoise.train.curve import Curve
 from skydenoise.train.job import TrainJob
@@ -44,6 +45,9 @@ def train(job: TrainJob, make_course: Callable[[TrainJob, Ranks], Course] = Cour
     """
     with join_ranks() as ranks, sigterm_noted() as sigterm:
         course = make_course(job, ranks)
+        if is_finished(job, course.fingerprint):
+            logger.info("this very training has ended: its model is kept")
+            return
         state = initial_state(job, ranks)
         checkpoint = job.model / CHECKPOINT
         state.load(checkpoint, course.fingerprint)
@@ -57,9 +61,9 @@ def train(job: TrainJob, make_course: Callable[[TrainJob, Ranks], Course] = Cour
         curve = Curve(job.log, job.tensorboard, state.step) if ranks.rank == 0 else None
         bar = tqdm(total=course.steps, initial=state.step, unit="step", disable=ranks.rank > 0 or None)
         saved, start = time.monotonic(), time.monotonic() - state.seconds
-        for patches, image, sigma in course.batches(state.step):
+        for patches, image, counts in course.batches(state.step):
             rate = learning_rate(state.step, course.steps, job.settings)
-            pair = course.pair(patches, image, sigma, state.step // course.epoch_steps)
+            pair = course.pair(patches, image, counts, state.step // course.epoch_steps)
             loss = loss_of(pair)
             state.optimizer.zero_grad()
             loss.backward()
@@ -97,6 +101,15 @@ def train(job: TrainJob, make_course: Callable[[TrainJob, Ranks], Course] = Cour
             curve.close()
             save_model(job.model, state.averaged(), course.description(state))
             checkpoint.unlink(missing_ok=True)
+
+
+def is_finished(job: TrainJob, fingerprint: str) -> bool:
+    """Whether this very training has ended: as the orphan of a killed run, for which this one waited."""
+    try:
+        provenance = read_description(job.model / DESCRIPTION).provenance
+    except StepError:
+        return False
+    return job.log.exists() and provenance.get("training") == fingerprint
 
 
 def keep_snapshot(job: TrainJob, state: TrainState, course: Course) -> None:

@@ -24,20 +24,20 @@ from skydenoise.noise import NoiseModel
 class Pair:
     """Input and target, each (n, band, y, x) float32.
 
-    source, target : nanomaggies
-    sigma : rms noise of the patch before any corruption, nanomaggies; 0 marks pixels that do not count
+    source, target : in units of the noise that a pixel of the patch has before any corruption
+    counts : 1, or 0 for pixels that do not count
     """
 
     source: Tensor
     target: Tensor
-    sigma: Tensor
+    counts: Tensor
 
     def oriented(self, orientations: Sequence[int]) -> Pair:
         """Each image flipped and turned by its number of 0..7; input and target alike.
 
         Turned after the noise is drawn, because its correlation has directions.
         """
-        return Pair(*(turn_each(images, orientations) for images in (self.source, self.target, self.sigma)))
+        return Pair(*(turn_each(images, orientations) for images in (self.source, self.target, self.counts)))
 
 
 class NoiseSource:
@@ -63,15 +63,15 @@ class NoiseSource:
         return noise[..., : self.size[0], : self.size[1]]
 
 
-def identity_pair(image: Tensor, sigma: Tensor) -> Pair:
+def identity_pair(image: Tensor, counts: Tensor) -> Pair:
     """The patch against itself."""
-    return Pair(image, image, sigma)
+    return Pair(image, image, counts)
 
 
-def recorrupted_pair(image: Tensor, sigma: Tensor, unit_noise: Tensor, strength: float) -> Pair:
-    """Make x + t z and x - z / t, with z = sigma * unit_noise and t = strength; no noise where sigma is 0."""
-    z = sigma * unit_noise
-    return Pair(image + strength * z, image - z / strength, sigma)
+def recorrupted_pair(image: Tensor, counts: Tensor, unit_noise: Tensor, strength: float) -> Pair:
+    """Make x + t z and x - z / t, with z = unit_noise and t = strength; no noise where nothing counts."""
+    z = counts * unit_noise
+    return Pair(image + strength * z, image - z / strength, counts)
 
 
 def turn(image: Tensor, orientation: int) -> Tensor:

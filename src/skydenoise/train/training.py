@@ -55,8 +55,8 @@ class Course:
         noise = NoiseModel.read(job.noise)
         check_possible(job, patches, noise, ranks.world)
         self.noise = noise
-        self.stretch = Stretch(tuple(job.softening * sigma for sigma in noise.sigma_sky), noise.level)
-        self.criterion = Criterion(settings.loss, self.stretch, job.softening)
+        self.stretch = Stretch(job.softening)
+        self.criterion = Criterion(settings.loss, self.stretch)
         self.feed = Feed(patches, noise, ranks.device)
         self.noise_source = NoiseSource(noise, patches.shape[1:], ranks.device)
         order = np.random.default_rng(settings.seed).permutation(len(patches))
@@ -74,7 +74,7 @@ class Course:
         )
 
     def batches(self, done: int) -> Iterator[tuple[Array, Tensor, Tensor]]:
-        """Yield this rank's share of each step's patches, image and sigma, from step `done` on."""
+        """Yield this rank's share of each step's patches, image and counts, from step `done` on."""
         return self.feed.batches(self._shares(done))
 
     def _shares(self, done: int) -> Iterator[Array]:
@@ -92,14 +92,14 @@ class Course:
     def _order(self, epoch: int) -> Array:
         return np.random.default_rng([self.job.settings.seed, epoch]).permutation(self.training)
 
-    def pair(self, patches: Array, image: Tensor, sigma: Tensor, epoch: int) -> Pair:
+    def pair(self, patches: Array, image: Tensor, counts: Tensor, epoch: int) -> Pair:
         """Input and target of these patches in an epoch, in a random orientation."""
         settings = self.job.settings
         seeds, orientations = patch_seeds(settings.seed, epoch, patches.tolist())
         if settings.objective == "identity":
-            return identity_pair(image, sigma).oriented(orientations)
+            return identity_pair(image, counts).oriented(orientations)
         unit_noise = self.noise_source.draw(seeds)  # (n, band, y, x)
-        return recorrupted_pair(image, sigma, unit_noise, settings.recorruption).oriented(orientations)
+        return recorrupted_pair(image, counts, unit_noise, settings.recorruption).oriented(orientations)
 
     def loss(self, network: Callable[[Tensor], tuple[Tensor, ...]], pair: Pair) -> Tensor:
         """Loss of a network, (), in the precision of the settings."""
@@ -140,8 +140,8 @@ class Course:
         groups = (mine[first : first + size] for first in range(0, len(mine), size))
         average = partial(functional_call, state.network, state.average)
         total = torch.zeros((), device=self.ranks.device)
-        for patches, image, sigma in self.feed.batches(groups):
-            pair = self.pair(patches, image, sigma, VALIDATION_EPOCH)
+        for patches, image, counts in self.feed.batches(groups):
+            pair = self.pair(patches, image, counts, VALIDATION_EPOCH)
             total += len(patches) * self.loss(average, pair)
         return float(self.ranks.mean(total)) * self.ranks.world / len(self.held_out)
 
@@ -158,6 +158,7 @@ class Course:
             "precision": "bfloat16" if self.reduced else "float32",
             "torch": torch.__version__,
             "settings": json.dumps(asdict(self.job.settings)),
+            "training": self.fingerprint,
         }
         for key in ("loss", "validation"):
             if (value := last[key]) is not None:

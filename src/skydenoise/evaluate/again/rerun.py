@@ -25,7 +25,7 @@ from skydenoise.evaluate.tables import write_table
 from skydenoise.io import Brick, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel
 from skydenoise.predict.calibrate import random_cutouts
-from skydenoise.predict.denoise import Denoiser, restore
+from skydenoise.predict.denoise import Denoiser, estimate_sky, noise_of
 from skydenoise.predict.tiles import TileGrid
 
 _log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def evaluate_denoiser(
     write_table(folder / "overlaps.ecsv", overlap_table({METHOD: list(pairs)}))
 
     def method(brick: Brick) -> Image:
-        return restore(brick, denoiser)[0]
+        return estimate_sky(brick, noise_of(brick, denoiser), denoiser)[0]
 
     before = [method(cutout.brick) for cutout in read.cutouts]
     risk = [
