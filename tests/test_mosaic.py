@@ -300,7 +300,7 @@ def another_unit(item: MosaicInput) -> None:
     [
         (cut, "invvar", "cannot be read"),
         (empty, "image", "cannot be read"),
-        (flip_a_bit, "image", "verification failed"),
+        (flip_a_bit, "image", "its CHECKSUM does not hold"),
         (unknown_projection, "image", "Unrecognized projection code"),
         (another_shape, "invvar", r"shape \(50, 50\) is not the image's \(160, 160\)"),
         (another_unit, "image", "its unit is adu, that of the others nanomaggy"),

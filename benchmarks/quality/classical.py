@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from skydenoise import starlet
-from skydenoise.evaluate.pixels import SOFTENING, stretched_error
-from skydenoise.evaluate.scene import Image, Method, Scene
-from skydenoise.evaluate.smoothing import best_widths, smooth
+from skydenoise.evaluate.images import Image, Method
+from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.evaluate.truth.pixels import SOFTENING, stretched_error
+from skydenoise.evaluate.truth.smoothing import best_widths, smooth
 from skydenoise.fill import fill
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
@@ -143,7 +144,7 @@ def nonlocal_means(brick: Brick, noise: NoiseModel, strength: float, *, joint: b
     return in_sigmas(brick, noise, denoise)
 
 
-def total_error(scenes: Iterable[Scene], method: Method, noise: NoiseModel) -> float:
+def total_error(scenes: Iterable[KnownBrick], method: Method, noise: NoiseModel) -> float:
     """Mean over bands of the rms stretched error: what the choice of a peer's parameters goes by."""
     squares, count = np.zeros(len(noise.bands)), np.zeros(len(noise.bands))
     for scene in scenes:
@@ -156,7 +157,7 @@ def total_error(scenes: Iterable[Scene], method: Method, noise: NoiseModel) -> f
 
 
 def best_of(
-    candidates: Mapping[str, Method], scenes: Sequence[Scene], noise: NoiseModel
+    candidates: Mapping[str, Method], scenes: Sequence[KnownBrick], noise: NoiseModel
 ) -> tuple[str, Method]:
     """The candidate with the least error, and its name."""
     if len(candidates) == 1:
@@ -166,7 +167,9 @@ def best_of(
     return best, candidates[best]
 
 
-def candidates(scenes: Sequence[Scene], noise: NoiseModel, *, quick: bool) -> dict[str, dict[str, Method]]:
+def candidates(
+    scenes: Sequence[KnownBrick], noise: NoiseModel, *, quick: bool
+) -> dict[str, dict[str, Method]]:
     """Variants of each classical peer that is installed, by peer and by what sets them apart.
 
     quick : BM3D in the one variant that knows the correlation

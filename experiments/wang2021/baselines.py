@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.wang2021 import noise2self, noise2void
 from experiments.wang2021.baseline_training import BaselineTraining
-from skydenoise.evaluate.scene import Method
+from skydenoise.evaluate.images import Method
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from scipy import ndimage
 
 from experiments.wang2021.figures import image_grid
 from skydenoise import paths
-from skydenoise.evaluate.pictures.colour import Composite, composite
-from skydenoise.evaluate.pictures.draw import save_figure, sky_noise
-from skydenoise.evaluate.pictures.zones import choose_zones, detect
-from skydenoise.evaluate.scene import has_truth, read_truth
-from skydenoise.evaluate.statistics import block_index, block_sums, bootstrap_error, jackknife, rms
+from skydenoise.evaluate.figures.bricks import sky_noise
+from skydenoise.evaluate.figures.colour import Composite, composite
+from skydenoise.evaluate.figures.panels import save_figure
+from skydenoise.evaluate.figures.zones import choose_zones, detect
+from skydenoise.evaluate.statistics import Blocks, bootstrap_error, jackknife, rms
 from skydenoise.evaluate.tables import Field, make_table, write_table
+from skydenoise.evaluate.truth.known import has_truth, read_truth
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised
 from skydenoise.io.fitsfile import read_survey_image
 from skydenoise.io.maskbits import mask_value
@@ -238,7 +239,7 @@ def sky_rms(image: Array, sky: Mask) -> tuple[float, float]:
     if not sky.any():
         return np.nan, np.nan
     deviation = image - np.median(image[sky])
-    return jackknife(rms, block_sums(block_index(image.shape), sky, [deviation**2]))
+    return jackknife(rms, Blocks(image.shape).sums(sky, deviation**2))
 
 
 def stripes(image: Array, sky: Mask, generator: np.random.Generator) -> tuple[float, float]:

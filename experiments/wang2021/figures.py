@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.pictures.draw import save_figure
-from skydenoise.evaluate.plots import style
+from skydenoise.evaluate.figures.panels import save_figure, style
 
 Array = NDArray[Any]
 Series = tuple[Array, Array] | tuple[Array, Array, Array]

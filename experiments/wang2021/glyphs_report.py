@@ -15,8 +15,7 @@ from experiments.wang2021.glyphs import PANEL, SCALE, in_strokes
 from experiments.wang2021.measures import best_scaled, contrast, median_where, nearest, overlap, psnr, ssim
 from experiments.wang2021.outcome import Outcome
 from experiments.wang2021.report import Measures, columns, mean_of
-from skydenoise.evaluate.pictures.draw import save_figure
-from skydenoise.evaluate.plots import style
+from skydenoise.evaluate.figures.panels import save_figure, style
 from skydenoise.evaluate.tables import Field
 
 Array = NDArray[Any]

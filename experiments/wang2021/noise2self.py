@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from experiments.wang2021.baseline_training import OVERLAP, TILE, BaselineTraining, Values
-from skydenoise.evaluate.scene import Method
+from skydenoise.evaluate.images import Method
 from skydenoise.network import Network
 from skydenoise.predict.tiles import Blender, TileGrid, cut_tiles
 from skydenoise.train.pairs import turn_each

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from experiments.wang2021.baseline_training import BaselineTraining, Values
-from skydenoise.evaluate.scene import Method
+from skydenoise.evaluate.images import Method
 
 CHECKPOINT = "noise2void.ckpt"
 OVERLAP = 48

@@ -20,8 +20,7 @@ from experiments.wang2021.lattice import (
 from experiments.wang2021.outcome import Outcome
 from experiments.wang2021.report import Measures, columns, mean_of
 from experiments.wang2021.settings import LatticeSettings
-from skydenoise.evaluate.pictures.draw import save_figure
-from skydenoise.evaluate.plots import style
+from skydenoise.evaluate.figures.panels import save_figure, style
 from skydenoise.evaluate.tables import Field
 
 Array = NDArray[Any]

@@ -18,6 +18,7 @@ import jsonschema
 import yaml
 
 from skydenoise.errors import SettingsError
+from skydenoise.paths import LOGIN
 
 T = TypeVar("T")
 Schema = Mapping[str, Any]
@@ -83,7 +84,7 @@ def _refusal(error: jsonschema.ValidationError, above: str) -> str:
         return f"{key}{'.' if key else ''}{unknown}: there is no such key, only {', '.join(known)}"
     if error.validator == "type" and isinstance(given, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", given):
         return f"{where}{given} is text in YAML; write a number with a point, such as 1.0e-4"
-    return f"{where}{error.message}"
+    return f"{where}{LOGIN.sub('', error.message)}"
 
 
 def plain(settings: Any) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def rebuild(kind: type[T], content: Mapping[str, Any]) -> T:
 
     def value(key: str) -> Any:
         if is_dataclass(hints[key]):
-            return rebuild(hints[key], content[key])  # type: ignore[arg-type]
+            return rebuild(hints[key], content[key])
         return Path(content[key]) if hints[key] is Path else content[key]
 
     return kind(**{key: value(key) for key in content})
@@ -166,6 +167,24 @@ class Architecture(Settings):
     def stride(self) -> int:
         """Factor between full resolution and the bottleneck."""
         return 2**self.levels
+
+
+@dataclass(frozen=True)
+class FetchSettings(Settings):
+    """How the survey's files are fetched, from the section `survey`.
+
+    backoff : seconds before the second try; they double with each further one
+    """
+
+    section = "survey"
+
+    connections: int = default("survey.connections")
+    retries: int = default("survey.retries")
+    timeout: float = default("survey.timeout")
+    least_rate: float = default("survey.least_rate")
+    longest_wait: float = default("survey.longest_wait")
+    largest_file: float = default("survey.largest_file")
+    backoff: float = 1.0
 
 
 @dataclass(frozen=True)

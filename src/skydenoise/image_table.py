@@ -40,7 +40,7 @@ class ListedImage:
     invvar, invvar_hdu : inverse variance in the image's units to the power of -2; None makes a constant one
         of the image's own background noise
     mask, mask_hdu : image that is not 0 at saturated or bad pixels; None for no such file
-    axes, dataset : of a stack, as in `stacks.stack.open_stack`; a FITS file with one of them is a stack
+    axes, dataset : of a stack, as in `stacks.pixels.StackFile`; a FITS file with one of them is a stack
     """
 
     brick: str

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from skydenoise.config import (
     Architecture,
     EvaluationSettings,
+    FetchSettings,
     MosaicSettings,
     NoiseSettings,
     OutputSettings,
@@ -30,7 +31,6 @@ from skydenoise.paths import Survey
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.table import check_names, stacks_of
 from skydenoise.survey.bricks_table import chunks, read_bricks_table, sample
-from skydenoise.survey.download import FetchSettings
 from skydenoise.survey.region import region_of
 
 Config = Mapping[str, Any]
@@ -130,7 +130,7 @@ def read_run(config: Config) -> Run:
         cache=root / "raw" if simulated else Path(survey["cache"]),
         files=Path(survey["files"]),
         bands=bands,
-        fetch=FetchSettings(survey["connections"], survey["retries"], survey["timeout"]),
+        fetch=FetchSettings(**{f.name: survey[f.name] for f in fields(FetchSettings) if f.name in survey}),
         choose=config["choose"],
         simulation=read_simulation(config, bricks) if simulated else None,
         pretrained=config["pretrained"],

@@ -18,6 +18,7 @@ def test_attributes_of_every_type_are_kept(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "in.h5", "w") as file:
         data = file.create_dataset("entry/data", data=make_stack(4, 8, 9), chunks=True, compression="gzip")
         data.attrs["units"] = "counts"
+        data.attrs["skydenoise"] = "of an earlier run"
         data.attrs["axes"] = np.array(["frame", "y", "x"], dtype=TEXTS)
         data.attrs["fixed"] = np.array([b"ab", b"c"])
         data.attrs["empty"] = h5py.Empty(TEXTS)

@@ -128,6 +128,16 @@ def test_a_damaged_or_missing_file_is_named(kind: str, tmp_path: Path) -> None:
         pass
 
 
+def test_a_damaged_header_is_told_where_it_cannot_be_kept(tmp_path: Path) -> None:
+    source = save("mrc", tmp_path, make_stack(3, 8, 9))
+    content = bytearray(source.read_bytes())
+    content[220:224] = np.int32(-11).tobytes()  # the number of labels
+    source.write_bytes(content)
+    with pytest.raises(StepError, match=r"in.mrc: its header is damaged: index -11"):
+        copy(source, tmp_path / "out.mrc")
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_a_package_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise ModuleNotFoundError("No module named 'tifffile'", name="tifffile")

@@ -3,26 +3,35 @@
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 import pytest
+import yaml
+from snakemake.utils import update_config
 
-from experiments.wang2021.settings import FONT_REMEDY, GlyphSettings
 from tests.workflow.conftest import REPOSITORY, Snakemake, snakemake
 
 __all__ = ["snakemake"]
 
 EXPERIMENT = REPOSITORY / "experiments/wang2021"
+FONT = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+"""A font that is always there; it has no ideographs."""
 
 Experiment = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="session")
-def glyph_font() -> Path:
-    """The font of the paper's glyphs; the test is skipped where it is absent."""
-    font = Path(GlyphSettings().font)
-    if not font.is_file():
-        pytest.skip(f"there is no {font} ({FONT_REMEDY})")
-    return font
+def configured(*contents: str | dict[str, Any]) -> dict[str, Any]:
+    """Content of files in config/, or given, the later over the earlier, as Snakemake merges them."""
+    merged: dict[str, Any] = {}
+    for content in contents:
+        given = (
+            content
+            if isinstance(content, dict)
+            else yaml.safe_load((EXPERIMENT / "config" / content).read_text())
+        )
+        update_config(merged, given)
+    return merged
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +40,8 @@ def experiment(snakemake: Snakemake) -> Experiment:
 
     def run(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         folder.mkdir(parents=True, exist_ok=True)
-        for link, target in {"config": EXPERIMENT / "config", "workflow": REPOSITORY / "workflow"}.items():
-            if not (folder / link).exists():
-                (folder / link).symlink_to(target)
-        return snakemake(folder, "--snakefile", str(EXPERIMENT / "Snakefile"), *arguments, check=check)
+        if not (folder / "config").exists():
+            (folder / "config").symlink_to(EXPERIMENT / "config")
+        return snakemake(folder, *arguments, snakefile=EXPERIMENT / "Snakefile", check=check)
 
     return run

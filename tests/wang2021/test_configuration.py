@@ -1,29 +1,17 @@
 """An impossible configuration is refused in one line; the shipped ones are possible."""
 
-from pathlib import Path
-
 import pytest
-import yaml
-from snakemake.utils import update_config
 
-from experiments.wang2021 import configuration
 from experiments.wang2021.configuration import Configuration
 from skydenoise.errors import SettingsError
 
-FOLDER = Path(configuration.__file__).parent / "config"
+from .conftest import configured
+
 BARE = {
     "model": {"skips": False},
     "train": {"objective": "identity", "loss": "l1"},
     "predict": {"recover": False},
 }
-
-
-def read(*names: str) -> dict:
-    """Content of several files, the later ones over the earlier, as Snakemake reads them."""
-    content: dict = {}
-    for name in names:
-        update_config(content, yaml.safe_load((FOLDER / name).read_text()))
-    return content
 
 
 @pytest.mark.parametrize(
@@ -39,7 +27,7 @@ def read(*names: str) -> dict:
         ({"train": {"objective": "identity"}}, "variants.a: train.loss: flux needs"),
         ({"predict": {}}, "variants.a: predict.recover: true needs the measured noise"),
         ({"frames": {"size": 32}}, "variants.a: patches.size: 128 is more than the frames of the experiment"),
-        ({"frames": {"fond": "x"}}, "frames.fond: there is no such key, only font, count, size"),
+        ({"frames": {"fond": "x"}}, "frames.fond: there is no such key, only font, characters, count"),
         ({"frames": {"count": "all"}}, "frames.count: 'all' is no int"),
         ({"baselines": ["CARE"]}, "baselines: CARE is none of Noise2Self, Noise2Void"),
         ({"noise": {"softening": -1}}, "noise.softening: -1 is less than or equal"),
@@ -56,9 +44,8 @@ def test_an_impossible_configuration_is_refused(content: dict, line: str) -> Non
 
 @pytest.mark.parametrize("name", ["glyphs", "bottleneck", "patch_size", "tribolium"])
 def test_the_shipped_configurations_are_possible(name: str) -> None:
-    full, small = (
-        Configuration.of(read(*files)) for files in ([f"{name}.yaml"], [f"{name}.yaml", f"small/{name}.yaml"])
-    )
+    full = Configuration.of(configured(f"{name}.yaml"))
+    small = Configuration.of(configured(f"{name}.yaml", f"small/{name}.yaml"))
     assert full.experiment == small.experiment == name
     assert set(small.variants) <= set(full.variants)
 
@@ -66,7 +53,11 @@ def test_the_shipped_configurations_are_possible(name: str) -> None:
 def test_files_of_the_user_s_that_are_missing_are_named_with_the_remedy() -> None:
     for name, frames, line in (
         ("glyphs", {"font": "no.ttf"}, r"frames\.font: there is no no\.ttf \(apt-get"),
-        ("tribolium", {"path": "nowhere"}, r"frames\.path: nowhere is not there; unpack CARE's"),
+        (
+            "tribolium",
+            {"noisy": "nowhere", "clean": "no"},
+            r"frames\.noisy: nowhere is not there; unpack CARE's",
+        ),
     ):
         with pytest.raises(SettingsError, match=line):
-            Configuration.of(read(f"{name}.yaml") | {"frames": frames}).frames.check_files()
+            Configuration.of(configured(f"{name}.yaml") | {"frames": frames}).frames.check_files()

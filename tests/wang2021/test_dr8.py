@@ -18,7 +18,7 @@ from experiments.wang2021.dr8 import (
     sky_rms,
     stripes,
 )
-from tests.evaluate.test_pictures import SIGMA, make_brick
+from tests.builders import SIGMA, make_showcase
 
 SOURCE = [("x", float), ("y", float), ("a", float), ("flux", float)]
 
@@ -78,7 +78,7 @@ def test_flux_is_compared_source_by_source(kept: float) -> None:
 
 
 def test_figure_and_table_come_from_a_brick(tmp_path: Path) -> None:
-    brick, denoised, truth = make_brick()
+    brick, denoised, truth = make_showcase()
     bad = np.zeros_like(brick.masked)
     bad[:, 80:90, 20] = True
     raw = np.where(brick.masked, 20, np.where(bad, 3, brick.image))
@@ -99,7 +99,7 @@ def test_figure_and_table_come_from_a_brick(tmp_path: Path) -> None:
 
 
 def test_without_a_truth_nothing_is_said_of_masked_pixels() -> None:
-    brick, denoised, truth = make_brick(bands=("g",))
+    brick, denoised, truth = make_showcase(bands=("g",))
     row = measures(BeforeAfter(brick, truth, brick.masked, denoised, None), np.random.default_rng(0))[0]
     assert row["saturated"] > 0
     assert np.isnan([row["saturated_denoised"], row["bad_denoised"]]).all()

@@ -20,7 +20,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def clean(data):
-    return np.asarray(data.clean[0, 0], dtype=float)
+    return np.asarray(data.clean[0], dtype=float)
 
 
 @pytest.fixture(scope="module")
@@ -53,23 +53,23 @@ def test_columns_are_where_the_lattice_says(clean, lattice):
 
 def test_the_truth_is_straight_and_sharp(clean, lattice):
     straight = straightness(clean, lattice, SMALL)
-    assert straight.single < 0.005
-    assert straight.long_range < 0.002
-    assert straight.lost == 0
+    assert straight["single"] < 0.005
+    assert straight["long_range"] < 0.002
+    assert straight["lost"] == 0
     assert sharpness(clean, clean, lattice, SMALL) == 1
 
 
 def test_a_bend_is_measured_and_a_shift_or_strain_is_not(clean, lattice):
     wave = straightness(moved(clean, lambda x: 0.3 * np.sin(2 * np.pi * x / 256)), lattice, SMALL)
-    np.testing.assert_allclose(wave.single, 0.3 / 2, rtol=0.15)  # along one of two axes, sin**2 is 1/2
-    assert wave.long_range > 0.5 * wave.single
-    assert straightness(moved(clean, lambda x: 0.3 + x / 1000), lattice, SMALL).single < 0.02
+    np.testing.assert_allclose(wave["single"], 0.3 / 2, rtol=0.15)  # along one of two axes, sin**2 is 1/2
+    assert wave["long_range"] > 0.5 * wave["single"]
+    assert straightness(moved(clean, lambda x: 0.3 + x / 1000), lattice, SMALL)["single"] < 0.02
 
 
 def test_scatter_of_single_columns_averages_out_over_a_baseline(data, lattice):
-    noisy = straightness(data.noisy[0, 0], lattice, SMALL)
-    assert 0.05 < noisy.single < 0.6
-    assert noisy.long_range < 0.5 * noisy.single
+    noisy = straightness(data.noisy[0], lattice, SMALL)
+    assert 0.05 < noisy["single"] < 0.6
+    assert noisy["long_range"] < 0.5 * noisy["single"]
 
 
 def test_a_blur_lowers_the_sharpness_and_noise_does_not(data, clean, lattice):
@@ -77,7 +77,7 @@ def test_a_blur_lowers_the_sharpness_and_noise_does_not(data, clean, lattice):
         sharpness(ndimage.gaussian_filter(clean, width), clean, lattice, SMALL) for width in (0.4, 0.7, 1)
     ]
     assert 1 > values[0] > values[1] > values[2]
-    assert abs(sharpness(data.noisy[0, 0], clean, lattice, SMALL) - 1) < 0.35
+    assert abs(sharpness(data.noisy[0], clean, lattice, SMALL) - 1) < 0.35
     assert sharpness(np.full_like(clean, 0.7), clean, lattice, SMALL) == pytest.approx(0, abs=1e-9)
 
 
@@ -85,7 +85,7 @@ def test_a_frame_too_small_for_a_row_has_no_straightness():
     tiny = dataclasses.replace(SMALL, frames=1, size=136)
     data = simulate(tiny, np.random.default_rng(0))
     lattice = dataclasses.replace(lattices_of(data)[0], size=40)
-    assert np.isnan(straightness(data.clean[0, 0, :40, :40], lattice, tiny).single)
+    assert np.isnan(straightness(data.clean[0, :40, :40], lattice, tiny)["single"])
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from experiments.wang2021.measures import (
     best_scaled,
     contrast,
-    mean_of,
     median_where,
     nearest,
     overlap,
     psnr,
     ssim,
 )
+from experiments.wang2021.report import mean_of
 
 
 def frames(count: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).random((count, 1, 24, 24), dtype=np.float32)
+    return np.random.default_rng(seed).random((count, 24, 24), dtype=np.float32)
 
 
 def test_psnr_of_a_known_error() -> None:
@@ -39,7 +39,7 @@ def test_ssim_is_one_for_equal_frames_and_falls_with_noise() -> None:
 
 def test_ssim_of_flat_frames_is_that_of_their_brightness() -> None:
     """Without any structure the first factor alone is left: (2ab + C1) / (a^2 + b^2 + C1)."""
-    dark, bright = np.full((1, 1, 16, 16), 0.2), np.full((1, 1, 16, 16), 0.6)
+    dark, bright = np.full((1, 16, 16), 0.2), np.full((1, 16, 16), 0.6)
     expected = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
     assert ssim(dark, bright, 1)[0] == pytest.approx(expected)
 
@@ -59,7 +59,7 @@ def test_ssim_of_one_window_agrees_with_its_definition() -> None:
 
 
 def test_contrast_is_the_step_between_the_regions() -> None:
-    inside = np.zeros((2, 1, 8, 8), bool)
+    inside = np.zeros((2, 8, 8), bool)
     inside[..., :4] = True
     image = np.where(inside, 5.0, 2.0)
     np.testing.assert_allclose(contrast(image, inside, ~inside), 3)
@@ -67,13 +67,13 @@ def test_contrast_is_the_step_between_the_regions() -> None:
 
 
 def test_median_where_takes_the_chosen_pixels_alone() -> None:
-    image = np.arange(16.0).reshape(2, 1, 2, 4)
+    image = np.arange(16.0).reshape(2, 2, 4)
     chosen = image < 3
     np.testing.assert_array_equal(median_where(image, chosen), [1, np.nan])
 
 
 def test_overlap_is_intersection_over_union() -> None:
-    truth, image = np.zeros((2, 1, 1, 8, 8))
+    truth, image = np.zeros((2, 1, 8, 8))
     truth[..., :4, :] = 1
     image[..., 2:6, :] = 0.7
     assert overlap(image, truth)[0] == pytest.approx(2 / 6)

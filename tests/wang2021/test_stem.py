@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from experiments.wang2021.experiment import Denoised
-from experiments.wang2021.stem_report import by_epoch, epochs_to_half, measure
 from scipy import ndimage
 
 from experiments.wang2021.atoms import candidates, equal_false_threshold, recovery, roughness
-from experiments.wang2021.figures import Curve
+from experiments.wang2021.bottleneck_report import by_epoch, epochs_to_half, measure
+from experiments.wang2021.outcome import Denoised
 from experiments.wang2021.settings import StemSettings
 from experiments.wang2021.stem import draw_frames, frames_of, simulate
 from skydenoise.errors import SettingsError
@@ -30,7 +29,7 @@ def test_the_seed_gives_the_same_frames_and_another_others(data):
 
 
 def test_frames_are_counted_electrons_about_the_expectation(data):
-    assert data.noisy.shape == (4, 1, 192, 192)
+    assert data.noisy.shape == (4, 192, 192)
     assert data.noisy.dtype == data.clean.dtype == np.float32
     np.testing.assert_array_equal(data.noisy, np.rint(data.noisy))
     pull = (data.noisy - data.clean) / np.sqrt(data.clean)
@@ -61,21 +60,22 @@ def test_a_series_is_one_scene_that_changes_a_little():
 
 def test_atoms_are_all_found_in_the_truth_and_none_where_the_image_is_flat(data):
     frames = frames_of(data)
-    found = recovery([candidates(frame.clean, frame, SMALL) for frame in frames], SMALL.atom / 2)
-    assert (found.fraction, found.false) == (1, 0)
+    found, false = recovery([candidates(frame.clean, frame, SMALL) for frame in frames], SMALL.atom / 2)
+    assert (found.value, false.value) == (1, 0)
     flat = [candidates(np.full_like(frame.clean, 0.5), frame, SMALL) for frame in frames]
-    assert recovery(flat, SMALL.atom / 2).fraction == 0
-    assert recovery(flat, SMALL.atom / 2).fraction_error > 0
+    found, _ = recovery(flat, SMALL.atom / 2)
+    assert found.value == 0
+    assert found.error > 0
 
 
 def test_at_the_equal_threshold_false_atoms_are_as_rare_as_asked(data):
     frames = frames_of(data)
-    noisy = ndimage.gaussian_filter(data.noisy[-2:, 0], (0, 1, 1))
+    noisy = ndimage.gaussian_filter(data.noisy[-2:], (0, 1, 1))
     peaks = [candidates(image, frame, SMALL) for image, frame in zip(noisy, frames, strict=True)]
-    fair = recovery(peaks, equal_false_threshold(peaks))
-    assert 0 < fair.false <= 1
-    assert recovery(peaks, 0.1).false > 10
-    assert 0.3 < fair.fraction <= 1
+    found, false = recovery(peaks, equal_false_threshold(peaks))
+    assert 0 < false.value <= 1
+    assert recovery(peaks, 0.1)[1].value > 10
+    assert 0.3 < found.value <= 1
 
 
 def test_roughness_is_the_noise_of_the_support_and_not_its_slow_change():
@@ -91,8 +91,8 @@ def test_roughness_is_the_noise_of_the_support_and_not_its_slow_change():
 
 def test_the_table_prefers_the_truth(data):
     frames = frames_of(data)
-    noisy = measure("noisy", data.noisy[-2:, 0], frames, SMALL)
-    clean = measure("clean", data.clean[-2:, 0], frames, SMALL)
+    noisy = measure(data.noisy[-2:], frames, SMALL)
+    clean = measure(data.clean[-2:], frames, SMALL)
     assert clean["error"] == clean["particles"] == 0 < noisy["error"] < noisy["particles"]
     assert clean["roughness"] < 0.05 * noisy["roughness"]
     assert clean["found_fair"] == 1 > noisy["found_fair"]
@@ -100,20 +100,20 @@ def test_the_table_prefers_the_truth(data):
 
 def test_epochs_are_counted_until_half_of_the_way():
     epochs = np.array([1, 2, 4])
-    slow = Curve(epochs, np.array([[5.0, 4.0], [4.0, 3.5], [2.0, 2.5]]))
-    fast = Curve(epochs, np.array([[4.0, 5.0], [1.0, 2.0], [1.0, 1.0]]))
-    stuck = Curve(epochs, np.array([[5.0, 5.0], [4.0, 4.0], [4.0, 4.0]]))
+    slow = epochs, np.array([[5.0, 4.0], [4.0, 3.5], [2.0, 2.5]])
+    fast = epochs, np.array([[4.0, 5.0], [1.0, 2.0], [1.0, 1.0]])
+    stuck = epochs, np.array([[5.0, 5.0], [4.0, 4.0], [4.0, 4.0]])
     needed = epochs_to_half({"slow": slow, "fast": fast, "stuck": stuck})  # half is 3 in both frames
-    np.testing.assert_allclose(needed["slow"][0], (3 + 3) / 2)
-    np.testing.assert_allclose(needed["fast"][0], (1 + 1 / 3 + 1 + 2 / 3) / 2)
-    assert needed["fast"][1] > 0
-    assert np.isnan(needed["stuck"][0])
-    assert epochs_to_half({"none": Curve(np.empty(0), np.empty((0, 2)))}) == {}
+    np.testing.assert_allclose(needed["slow"].value, (3 + 3) / 2)
+    np.testing.assert_allclose(needed["fast"].value, (1 + 1 / 3 + 1 + 2 / 3) / 2)
+    assert needed["fast"].error > 0
+    assert np.isnan(needed["stuck"].value)
+    assert epochs_to_half({"none": (np.empty(0), np.empty((0, 2)))}) == {}
 
 
 def test_a_variant_without_snapshots_has_an_empty_curve(data):
-    error, rough = by_epoch(Denoised(data.noisy[-2:], 1.0), frames_of(data), SMALL)
-    assert len(error.epochs) == len(rough.values) == 0
+    epochs, errors, rough = by_epoch(Denoised(data.noisy[-2:], 1.0), frames_of(data), SMALL)
+    assert len(epochs) == len(errors) == len(rough) == 0
 
 
 @pytest.mark.parametrize(

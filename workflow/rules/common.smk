@@ -50,6 +50,21 @@ def predicted(bricks):
     ]
 
 
+def manifest_chains():
+    """By purpose, manifests of each chunk, one per step: what has to be forgotten together."""
+    last = {
+        "train": f"{RESULTS}/patches/bricks.tsv",
+        "predict": f"{RESULTS}/predict/{{}}.tsv",
+    }
+    return {
+        purpose: [
+            [f"{RESULTS}/fetch/{purpose}-{chunk}.tsv", manifest.format(chunk)]
+            for chunk in RUN.chunks[purpose]
+        ]
+        for purpose, manifest in last.items()
+    }
+
+
 def truths(bricks):
     """What a step that uses these bricks has to wait for, if they are simulated."""
     if RUN.source != "simulation":

@@ -86,20 +86,41 @@ rule summary:
 
 
 rule retry_skipped:
-    """On demand: forget what became of chunks with a skipped brick, so that the next run tries it again."""
+    """On demand: forget chunks with a skipped brick, and its files, so that the next run tries it again."""
     log:
         f"{RESULTS}/logs/retry_skipped.log",
     localrule: True
     conda:
         CPU
     params:
-        chunks=[
-            [f"{RESULTS}/fetch/predict-{chunk}.tsv", f"{RESULTS}/predict/{chunk}.tsv"]
-            for chunk in RUN.chunks["predict"]
-        ],
+        chains=manifest_chains(),
         summaries=list(rules.summary.output),
+        cache=CACHE,
     script:
         "../scripts/retry_skipped.py"
+
+
+if RUN.source == "survey":
+
+    rule refresh:
+        """On demand: forget bricks that the survey has replaced, so that the next run does them again."""
+        log:
+            f"{RESULTS}/logs/refresh.log",
+        localrule: True
+        conda:
+            CPU
+        params:
+            bricks=lambda wildcards: sorted(
+                {*RUN.bricks["train"], *RUN.bricks["predict"]}
+            ),
+            bands=RUN.bands,
+            survey=plain(RUN.survey),
+            cache=CACHE,
+            settings=plain(RUN.fetch),
+            chains=manifest_chains(),
+            summaries=list(rules.summary.output),
+        script:
+            "../scripts/refresh.py"
 
 
 PRODUCTS.append(rules.summary.output)

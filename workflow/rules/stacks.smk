@@ -12,10 +12,8 @@ import re
 from skydenoise.stacks.stack import output_suffix
 from skydenoise.stacks.table import check_files
 
-if (
-    workflow.is_main_process
-):  # the process that plans opens the files; those of the jobs need not
-    try:
+if workflow.is_main_process:
+    try:  # the process that plans opens the files; those of the jobs need not
         check_files(RUN.stacks, RUN.bricks, RUN.bands, RUN.patches, RUN.predict)
     except (SettingsError, StepError) as error:
         raise WorkflowError(f"config: {error}") from None
@@ -23,7 +21,9 @@ if (
 
 wildcard_constraints:
     stack="|".join(re.escape(name) for name in RUN.stacks),
-    suffix="|".join(sorted({re.escape(output_suffix(stack.path)) for stack in RUN.stacks.values()})),
+    suffix="|".join(
+        sorted({re.escape(output_suffix(stack.path)) for stack in RUN.stacks.values()})
+    ),
 
 
 def stack_file(wildcards):
@@ -31,9 +31,9 @@ def stack_file(wildcards):
     return str(RUN.stacks[wildcards.stack].path)
 
 
-def stack_settings(wildcards):
-    """Where a stack lies in its file."""
-    return plain(RUN.stacks[wildcards.stack])
+def denoised_stack(name):
+    """File of a denoised stack."""
+    return f"{RESULTS}/frames/{name}{output_suffix(RUN.stacks[name].path)}"
 
 
 TRAINING = {name: plain(RUN.stacks[name]) for name in RUN.bricks["train"]}
@@ -108,7 +108,7 @@ rule denoise_stack:
         mem_mb=growing(4000),
         runtime=growing(480),
     params:
-        stack=stack_settings,
+        stack=lambda wildcards: plain(RUN.stacks[wildcards.stack]),
         settings=plain(RUN.predict),
         version=VERSION,
     script:
@@ -119,9 +119,7 @@ rule stack_picture:
     """The middle frame before and after, on one grey scale."""
     input:
         stack=stack_file,
-        denoised=lambda wildcards: (
-            f"{RESULTS}/frames/{wildcards.stack}{output_suffix(RUN.stacks[wildcards.stack].path)}"
-        ),
+        denoised=lambda wildcards: denoised_stack(wildcards.stack),
     output:
         picture=report(
             f"{RESULTS}/frames/{{stack}}.png",
@@ -140,14 +138,11 @@ rule stack_picture:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        stack=stack_settings,
+        stack=lambda wildcards: plain(RUN.stacks[wildcards.stack]),
         version=VERSION,
     script:
         "../scripts/stack_picture.py"
 
 
 for name in RUN.bricks["predict"]:
-    PRODUCTS += [
-        f"{RESULTS}/frames/{name}{output_suffix(RUN.stacks[name].path)}",
-        f"{RESULTS}/frames/{name}.png",
-    ]
+    PRODUCTS += [denoised_stack(name), f"{RESULTS}/frames/{name}.png"]

@@ -2,13 +2,12 @@ from pathlib import Path
 
 import numpy as np
 
-from skydenoise.config import rebuild
+from skydenoise.config import FetchSettings, rebuild
 from skydenoise.errors import SettingsError
 from skydenoise.joblog import job_log
 from skydenoise.paths import Survey
-from skydenoise.survey.brick_tables import choose_bricks, pick_training
 from skydenoise.survey.bricks_table import write_bricks_table
-from skydenoise.survey.download import FetchSettings
+from skydenoise.survey.choose import choose_bricks, pick_training
 from skydenoise.survey.region import region_of
 
 with job_log(snakemake.log[0]):

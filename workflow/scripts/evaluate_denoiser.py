@@ -4,8 +4,8 @@ import torch
 from astropy.table import Table
 
 from skydenoise.config import EvaluationSettings, PredictSettings, rebuild
-from skydenoise.evaluate import injection_plot
-from skydenoise.evaluate.again.rerun import evaluate_denoiser
+from skydenoise.evaluate.figures.plots import injection_plot
+from skydenoise.evaluate.run import evaluate_denoiser
 from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
 from skydenoise.predict import load_denoiser

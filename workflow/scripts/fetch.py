@@ -1,10 +1,9 @@
 from pathlib import Path
 
-from skydenoise.config import rebuild
+from skydenoise.config import FetchSettings, rebuild
 from skydenoise.io.manifest import write_manifest
 from skydenoise.joblog import job_log
 from skydenoise.paths import Survey
-from skydenoise.survey.download import FetchSettings
 from skydenoise.survey.fetch import fetch_bricks
 
 with job_log(snakemake.log[0]):

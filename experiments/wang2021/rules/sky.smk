@@ -56,8 +56,11 @@ rule dr8_brick:
         "../scripts/dr8_brick.py"
 
 
+localrules:
+    dr8_figure,
+
+
 rule dr8_figure:
+    """On demand: the figure of the bricks that the run evaluates."""
     input:
         expand(rules.dr8_brick.output, brick=RUN.evaluated),
-    """On demand: the figure of the bricks that the run evaluates."""
-    localrule: True

@@ -2,9 +2,11 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from astropy.io import fits
@@ -21,6 +23,7 @@ from skydenoise.io.fitsfile import (
     write_survey_image,
 )
 from skydenoise.io.maskbits import mask_value
+from skydenoise.io.verified import read_record, verified_digest, verify_fits
 from skydenoise.io.wcs import celestial_wcs, grid_distance
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ SAME_SKY = 1.0
 """Pixels that the bands of a brick may lie apart: no more than their headers' digits."""
 
 FETCH_AGAIN = "snakemake retry_skipped, then the same command fetches it again"
+DENOISE_AGAIN = "snakemake --forcerun predict makes it again and keeps the others"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +65,37 @@ class Brick:
         return self.image.shape[1], self.image.shape[2]
 
 
-def read_brick(cache: Path, name: str, bands: Sequence[str]) -> Brick:
+def raw_digests(cache: Path, name: str, bands: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of each raw file of a brick that is there, by file name, found to be what was fetched.
+
+    Raises
+    ------
+    BrickError : a byte has changed since, or an image or invvar is missing
+    """
+    recorded = read_record(paths.raw_file(cache, name, "maskbits").parent)
+    digests = {}
+    for kind, band in paths.raw_kinds(bands):
+        path = paths.raw_file(cache, name, kind, band)
+        if band or path.exists() or path.name in recorded:
+            digests[path.name] = _checked(verified_digest, path, name, band, FETCH_AGAIN)
+    return digests
+
+
+def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = True) -> Brick:
     """Read a brick from the survey's layout under `cache`.
 
     Pixels that are NaN or infinite, and those whose invvar is NaN, infinite or negative, count as no data;
     the log says how many. Without a maskbits file no pixel is masked, and the log says so.
 
+    verify : whether the bytes are first held against what was fetched; False if `raw_digests` just did so
+
     Raises
     ------
-    BrickError : a file is missing, empty, truncated or damaged; a band has no valid pixel, no usable WCS,
-        another shape than the first band, or lies on another piece of sky
+    BrickError : a file is missing, empty, truncated or damaged, or has changed since it was fetched; a band
+        has no valid pixel, no usable WCS, another shape than the first band, or lies on another piece of sky
     """
+    if verify:
+        raw_digests(cache, name, bands)
     images: list[np.ndarray] = []
     invvars: list[np.ndarray] = []
     headers: list[fits.Header] = []
@@ -103,20 +127,26 @@ def pixels_of_largest(cache: Path, names: Sequence[str], bands: Sequence[str]) -
     return len(bands) * max(map(image_pixels, files), default=0)
 
 
-def _read(
-    path: Path, name: str, band: str | None, *, blank_as_nan: bool = False
-) -> tuple[np.ndarray, fits.Header]:
+T = TypeVar("T")
+
+
+def _checked(read: Callable[[Path], T], path: Path, name: str, band: str | None, remedy: str) -> T:
+    """What `read` makes of a file of a brick; raises BrickError for its OSError."""
     try:
-        return read_survey_image(path, blank_as_nan=blank_as_nan)
+        return read(path)
     except FileNotFoundError:
         raise BrickError("no file", brick=name, band=band, file=path) from None
     except OSError as error:
-        raise BrickError(str(error), brick=name, band=band, file=path, remedy=FETCH_AGAIN) from error
+        raise BrickError(str(error), brick=name, band=band, file=path, remedy=remedy) from error
+
+
+def _read(path: Path, name: str, band: str | None) -> tuple[np.ndarray, fits.Header]:
+    return _checked(read_survey_image, path, name, band, FETCH_AGAIN)
 
 
 def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarray, fits.Header]:
     path = paths.raw_file(cache, name, "image", band)
-    image, header = _read(path, name, band, blank_as_nan=True)
+    image, header = _checked(partial(read_survey_image, blank_as_nan=True), path, name, band, FETCH_AGAIN)
     invvar, _ = _read(paths.raw_file(cache, name, "invvar", band), name, band)
     if image.shape != invvar.shape:
         cause = f"image {image.shape} and invvar {invvar.shape} have different shapes (y, x)"
@@ -307,18 +337,24 @@ def is_complete(root: Path, name: str, bands: Sequence[str], key: str) -> bool:
     return all(header is not None and header.get("SDKEY") == key for header in headers)
 
 
+def _intact_pixels(path: Path) -> np.ndarray:
+    verify_fits(path)
+    return read_survey_image(path)[0]
+
+
 def read_denoised(root: Path, name: str, bands: Sequence[str]) -> Denoised:
     """Read what `write_brick` wrote.
 
     Raises
     ------
-    BrickError : a product is missing or damaged, or they do not fit each other
+    BrickError : a product is missing or damaged (FITS checksums), or they do not fit each other
     """
     planes: dict[str, list[np.ndarray]] = {"image": [], "sigma": []}
     for kind, found in planes.items():
         for band in bands:
-            found.append(_read(paths.coadd_file(root, name, kind, band), name, band)[0])
-    flags, _ = _read(paths.coadd_file(root, name, "flags"), name, None)
+            path = paths.coadd_file(root, name, kind, band)
+            found.append(_checked(_intact_pixels, path, name, band, DENOISE_AGAIN))
+    flags = _checked(_intact_pixels, paths.coadd_file(root, name, "flags"), name, None, DENOISE_AGAIN)
     if any(plane.shape != flags.shape for found in planes.values() for plane in found):
         raise BrickError("image, sigma and flags have different shapes", brick=name, remedy="make it again")
     return Denoised(np.stack(planes["image"]), np.stack(planes["sigma"]), flags)

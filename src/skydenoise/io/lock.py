@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from skydenoise.io.atomic import remove_partials
+
 logger = logging.getLogger(__name__)
 
 
@@ -29,6 +31,15 @@ def only_one(path: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)  # before the lock ends: who waits makes the file anew
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold `folder`, which is made if need be, and clear away what writers that died have left in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_one(folder / ".lock"):
+        remove_partials(folder)
+        yield
 
 
 def _locked(path: Path) -> TextIO:

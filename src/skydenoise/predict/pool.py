@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, StepError, disk_full
-from skydenoise.io import is_complete, read_brick, write_brick
+from skydenoise.io import is_complete, raw_digests, read_brick, write_brick
 from skydenoise.io.cards import CARDS
 from skydenoise.io.digest import file_digest, joint_digest
 from skydenoise.io.fitsfile import intact_header
 from skydenoise.io.manifest import Entry, write_manifest
 from skydenoise.network.device import cuda_usable
 from skydenoise.noise import NoiseModel, neighbour_correlation
-from skydenoise.paths import coadd_file, raw_file
+from skydenoise.paths import coadd_file, raw_file, raw_kinds
 from skydenoise.predict.allocator import reuse_freed_memory
 from skydenoise.predict.denoise import Denoiser, denoise_brick, noise_of
 from skydenoise.processes import Crew, Need, crew_within, each
@@ -142,7 +142,7 @@ class Chunk:
             files.append(coadd_file(self.root, name, "flags"))
         else:
             state = "done"
-            brick = read_brick(self.cache, name, bands)
+            brick = read_brick(self.cache, name, bands, verify=False)  # `key` has just done so
             found = noise_of(brick, denoiser)
             noise = noise_provenance(found)
             denoised = denoise_brick(brick, denoiser, found)
@@ -159,9 +159,9 @@ class Chunk:
         """Digest of all that decides on a brick's output: its files' bytes, denoiser, way of storing."""
         digest = hashlib.sha256(f"{denoiser.key} {sorted(asdict(self.output).items())}".encode())
         bands = denoiser.description.bands
-        files = [raw_file(self.cache, name, kind, band) for kind in ("image", "invvar") for band in bands]
-        for file in [*files, raw_file(self.cache, name, "maskbits")]:
-            digest.update(file_digest(file).encode() if file.exists() else b"none")
+        digests = raw_digests(self.cache, name, bands)
+        for kind, band in raw_kinds(bands):
+            digest.update(digests.get(raw_file(self.cache, name, kind, band).name, "none").encode())
         return digest.hexdigest()[:24]
 
     def _stop_if_disk_full(self, error: BaseException) -> None:

@@ -67,13 +67,13 @@ def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterato
             compression=old.compression if old.compression in ("gzip", "lzf") else None,
             shuffle=old.shuffle,
         )
-        new.attrs["skydenoise"] = note
         copied: tuple[h5py.HLObject, h5py.HLObject] = old, new
         while True:
             _copy_attributes(*copied)
             if copied[0].name == "/":
                 break
             copied = copied[0].parent, copied[1].parent
+        new.attrs["skydenoise"] = note  # not the source's, if that is a denoised one
         yield new
 
 

@@ -173,7 +173,7 @@ def write_like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter
     Raises
     ------
     SettingsError : the name ends otherwise
-    StepError : the disk is full
+    StepError : the disk is full, or what the source says about itself makes no sense
     ValueError : the block ended before all frames were written
     """
     suffix = output_suffix(stack.file.path)
@@ -183,7 +183,13 @@ def write_like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter
     create_like = _module_of(path).create_like
     try:
         with atomic_path(path) as partial:
-            with create_like(stack.file, stack.axes, partial, made_by) as pixels:
+            with ExitStack() as files:
+                try:
+                    pixels = files.enter_context(create_like(stack.file, stack.axes, partial, made_by))
+                except (ValueError, LookupError) as error:
+                    raise StepError(
+                        f"{stack.file.path}: its header is damaged: {_one_line(error)}"
+                    ) from error
                 writer = StackWriter(stack.axes, pixels)
                 yield writer
             if writer.missing:

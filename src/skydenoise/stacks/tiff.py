@@ -35,56 +35,41 @@ LAYOUT = {"ImageJ", "images", "channels", "slices", "frames", "hyperstack", "axe
 
 @dataclass(frozen=True)
 class _Pages:
-    """A series whose pages are compressed, or lie apart: they are decoded one by one."""
+    """An array whose pages are compressed, or lie apart: they are decoded one by one.
 
-    series: tifffile.TiffPageSeries
+    pages : the images along all axes but the last ones, `page_axes` in number
+    """
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.series.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.series.dtype)
+    pages: Sequence[Any]
+    page_axes: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
     def __getitem__(self, key: Key) -> Array:
-        leading = self.shape[: len(self.shape) - self.series.keyframe.ndim]
-        numbers = np.arange(np.prod(leading, dtype=int)).reshape(leading)[key[: len(leading)]]
-        pages = [self._page(int(number))[key[len(leading) :]] for number in numbers.ravel()]
+        leading = len(self.shape) - self.page_axes
+        numbers = np.arange(len(self.pages)).reshape(self.shape[:leading])[key[:leading]]
+        pages = [self._page(int(number))[key[leading:]] for number in numbers.ravel()]
         return np.stack(pages).reshape([*numbers.shape, *pages[0].shape])
 
     def _page(self, number: int) -> Array:
-        page = self.series.pages[number]
+        page = self.pages[number]
         if page is None:
             raise OSError(f"page {number} is missing")
         return np.asarray(page.asarray())
 
 
 @dataclass(frozen=True)
-class _Joined:
-    """Arrays of one shape, taken as one array with an axis more, which is the first."""
+class _NewSeries:
+    """New series of one shape, taken as one array whose first axis counts them."""
 
-    parts: Sequence[Any]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.parts), *self.parts[0].shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.parts[0].dtype)
-
-    def __getitem__(self, key: Key) -> Array:
-        if isinstance(key[0], int):
-            return np.asarray(self.parts[key[0]][key[1:]])
-        return np.stack([part[key[1:]] for part in self.parts[key[0]]])
+    series: Sequence[FilePixels]
 
     def __setitem__(self, key: Key, values: Array) -> None:
         if isinstance(key[0], int):
-            self.parts[key[0]][key[1:]] = values
+            self.series[key[0]][key[1:]] = values
         else:
-            for part, value in zip(self.parts[key[0]], values, strict=True):
-                part[key[1:]] = value
+            for series, value in zip(self.series, values, strict=True):
+                series[key[1:]] = value
 
 
 @contextmanager
@@ -97,13 +82,12 @@ def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
             chosen = [file.series[number] for number in _numbers(file, dataset)]
         for series in {series.keyframe.compression: series for series in chosen}.values():
             _check_decoder(series.keyframe)
-        parts = [_pixels(path, series) for series in chosen]
         letters = _letters(chosen[0])
-        if len(parts) == 1:
-            yield StoredArray(parts[0], letters, dataset or "0")
+        if len(chosen) == 1:
+            yield StoredArray(_pixels(path, chosen), letters, dataset or "0")
         else:
             unused = next(letter for letter in FRAME_LETTERS if letter not in letters)
-            yield StoredArray(_Joined(parts), letters and unused + letters)
+            yield StoredArray(_pixels(path, chosen), letters and unused + letters)
 
 
 @contextmanager
@@ -130,13 +114,13 @@ def _numbers(file: tifffile.TiffFile, dataset: str) -> list[int]:
     kinds: dict[Any, int] = {}
     for number in numbers:
         series = file.series[number]
-        _interpretation(file, series.keyframe)
         kinds.setdefault((series.shape, series.dtype, series.axes, series.keyframe.photometric), number)
     if len(kinds) > 1:
         found = ", ".join(f"{number} of shape {shape}" for (shape, *_), number in kinds.items())
         raise SettingsError(
             f"it holds {count} series that are not alike ({found}): say which by its number, as dataset"
         )
+    _interpretation(file, file.series[numbers[0]].keyframe)
     return numbers
 
 
@@ -164,11 +148,16 @@ def _check_decoder(page: tifffile.TiffPage) -> None:
         ) from None
 
 
-def _pixels(path: Path, series: tifffile.TiffPageSeries) -> Pixels:
-    if series.dataoffset is None:
-        return _Pages(series)
-    dtype = np.dtype(series.dtype).newbyteorder(series.keyframe.parent.byteorder)
-    return FilePixels(path, series.dataoffset, dtype, tuple(series.shape))
+def _pixels(path: Path, chosen: Sequence[tifffile.TiffPageSeries]) -> Pixels:
+    first = chosen[0]
+    shape, dtype = tuple(first.shape), np.dtype(first.dtype)
+    if len(chosen) > 1:
+        shape = (len(chosen), *shape)
+    elif first.dataoffset is not None:
+        order = first.keyframe.parent.byteorder
+        return FilePixels(path, first.dataoffset, dtype.newbyteorder(order), shape)
+    pages = [page for series in chosen for page in series.pages]
+    return _Pages(pages, first.keyframe.ndim, shape, dtype)
 
 
 def _letters(series: tifffile.TiffPageSeries) -> str:
@@ -194,8 +183,8 @@ def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterato
         places = [
             writer.write(None, shape=shape, dtype=FLOAT, returnoffset=True, **each) for each in described
         ]
-    parts = [FilePixels(path, place[0], FLOAT.newbyteorder("<"), shape) for place in places if place]
-    yield parts[0] if len(parts) == 1 else _Joined(parts)
+    new = [FilePixels(path, place[0], FLOAT.newbyteorder("<"), shape) for place in places if place]
+    yield new[0] if len(new) == 1 else _NewSeries(new)
 
 
 def _description(file: tifffile.TiffFile, number: int, imagej: bool) -> dict[str, Any]:
