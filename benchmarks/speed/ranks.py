@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,6 @@ from benchmarks.speed.measure import cores
 from benchmarks.speed.training import job_of, prepare
 from skydenoise.config import TrainSettings
 from skydenoise.train.job import TrainJob
-
-SCRIPT = Path(__file__).parents[2] / "workflow/scripts/train.py"
 
 EPOCHS, EPOCH_STEPS = 4, 8
 """The first epoch is not timed."""
@@ -95,7 +92,8 @@ def patches_per_second(job: TrainJob, cards: list[str], number: int, processes: 
     """
     shutil.rmtree(job.model, ignore_errors=True)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
-    command = [sys.executable, *launcher, str(SCRIPT), job.to_json(), str(job.log.with_suffix(".txt"))]
+    training = ["-m", "skydenoise.train", job.to_json(), str(job.log.with_suffix(".txt"))]
+    command = [sys.executable, *launcher, *training]
     threads = max(1, cores() // processes) if cards else 1
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ",".join(cards)}
     subprocess.run(command, env=environment, check=True, capture_output=True)

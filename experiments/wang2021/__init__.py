@@ -1,5 +1,6 @@
-"""The experiments of Wang et al. (2021), run again with the package's own network, training and prediction.
+"""The experiments of Wang et al. (2021), run with the package's own network, training and prediction.
 
-`settings` says what can be set and what an experiment draws (light: Snakemake imports it while it parses);
-`experiment` is the contract between an experiment and the workflow, `catalogue` lists the experiments.
+On frames: `settings` and `configuration` say what can be set, `frames` holds the data, `denoise` works on them,
+`outcome` is what came out; `catalogue` lists the experiments, each with a module that simulates (`glyphs`, `stem`,
+`lattice`, `tribolium`) and one that reports. `baselines` learn beside them. On bricks of the sky: `dr8`.
 """

@@ -150,7 +150,7 @@ def _mean_curve(epochs: Array, values: Array) -> Series:
 
 
 def panel(outcome: Outcome, white: float, path: Path) -> None:
-    """The middle of the last frame, and how each variant restores it early and late."""
+    """The middle of the last frame, and how each variant denoises it early and late."""
     images = {"noisy": outcome.images["noisy"][-1], "clean": outcome.clean[-1]}
     rows: dict[str, dict[str, Array]] = {"data": images}
     for name, variant in outcome.variants.items():

@@ -58,7 +58,7 @@ MEASURES = Measures(
 def report(outcome: Outcome, folder: Path) -> None:
     """Write measures.ecsv, summary.txt and three figures to `folder`.
 
-    figure-panel.png : eight glyphs, noisy, as each method restores them, and clean
+    figure-panel.png : eight glyphs, noisy, as each method denoises them, and clean
     figure-convergence.png : loss and error against the truth by epoch
     figure-contrast.png : what black and white pixels become
     """

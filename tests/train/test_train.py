@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from astropy.table import Table
@@ -324,3 +325,46 @@ def test_one_process_needs_no_launcher(environment: dict[str, str], expected: tu
     with join_ranks(environment) as ranks:
         assert (ranks.rank, ranks.world) == expected
         assert ranks.mean(torch.tensor(3.0)) == 3
+
+
+def run_module(job: TrainJob, log: Path, *launcher: str) -> subprocess.Popen[str]:
+    """The workflow's command, in a process of its own."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM")}
+    command = [sys.executable, *launcher, "-m", "skydenoise.train", job.to_json(), str(log)]
+    return subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def wait_for(text: str, log: Path, process: subprocess.Popen[str]) -> None:
+    while not (log.exists() and text in log.read_text()):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+
+
+def test_who_waited_for_the_orphan_of_a_killed_run_keeps_its_model(job: TrainJob, tmp_path: Path) -> None:
+    long = replace(job, settings=replace(SHORT, epochs=60, checkpoint_minutes=10.0))
+    log = tmp_path / "train.log"
+    with run_module(long, log) as orphan:
+        wait_for("training on", log, orphan)
+        orphan.send_signal(signal.SIGSTOP)
+        with run_module(long, log) as successor:
+            wait_for(f"kill {orphan.pid}) still writes the same files: waiting for its end", log, successor)
+            orphan.send_signal(signal.SIGCONT)
+            assert (orphan.wait(60), successor.wait(60)) == (0, 0)
+    said = log.read_text()
+    assert said.count("training on") == 1
+    assert "this very training has ended: its model is kept" in said
+    assert len(rows(long)) == 60
+
+
+def test_a_launcher_that_is_killed_leaves_no_rank_behind(job: TrainJob, tmp_path: Path) -> None:
+    endless, log = replace(job, settings=replace(SHORT, epochs=10**6)), tmp_path / "train.log"
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    with run_module(endless, log, *launcher) as process:
+        wait_for("training on 2 x cpu", log, process)
+        ranks = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        assert len([rank for rank in ranks if "skydenoise.train" in rank.cmdline()]) == 2
+        _, alive = psutil.wait_procs(ranks, timeout=30)
+    assert alive == []

@@ -1,5 +1,6 @@
 """What the rules share: the run's checked configuration, names of files, memory and time that grow."""
 
+import os
 from pathlib import Path
 
 try:
@@ -16,6 +17,12 @@ except ModuleNotFoundError as error:
 
 CPU = "../envs/cpu.yaml"
 GPU = "../envs/gpu.yaml"
+# for --sdm conda: where the environments find the package (envs/cpu.post-deploy.sh)
+os.environ.update(
+    SKYDENOISE_CHECKOUT=str(
+        Path(workflow.source_path("../../pyproject.toml")).resolve().parent
+    )
+)
 # Threads of what uses all cores; Snakemake cuts them to --cores, and a cluster's profile sets its own number.
 WHOLE_MACHINE = 1024
 
@@ -80,6 +87,20 @@ def shards():
         kind=["image", "invvar"],
         shard=range(count),
     )
+
+
+def launcher(wildcards, threads, resources):
+    """How a training starts: as one process, as `ranks` of them here, or, if the profile sets `mpi`, as `tasks`.
+
+    Without the number of tasks srun starts one rank, without that of cores each has one. A rank that dies ends
+    the others.
+    """
+    if "mpi" in resources.keys():
+        step = f"-n {resources.tasks} --cpus-per-task={threads}"
+        return f"{resources.mpi} --kill-on-bad-exit=1 {step} python"
+    if resources.get("ranks", 1) == 1:
+        return "python"
+    return f"torchrun --standalone --nproc-per-node={resources.ranks}"
 
 
 def growing(amount):

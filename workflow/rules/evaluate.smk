@@ -37,7 +37,6 @@ rule evaluate_residual:
     params:
         bricks=RUN.evaluated,
         cache=CACHE,
-        root=RESULTS,
         version=VERSION,
     script:
         "../scripts/evaluate_residual.py"
@@ -80,7 +79,6 @@ rule evaluate_denoiser:
     params:
         bricks=RUN.evaluated,
         cache=CACHE,
-        root=RESULTS,
         predict=plain(RUN.predict),
         settings=plain(RUN.evaluate),
         version=VERSION,
@@ -113,7 +111,6 @@ rule pictures:
         bricks=RUN.evaluated,
         bands=RUN.bands,
         cache=CACHE,
-        root=RESULTS,
         credit=RUN.credit,
         version=VERSION,
     script:

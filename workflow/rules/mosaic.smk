@@ -33,7 +33,6 @@ rule mosaic:
         bricks=lambda wildcards: RUN.mosaics[wildcards.mosaic].bricks,
         settings=lambda wildcards: plain(RUN.mosaics[wildcards.mosaic].settings),
         cache=CACHE,
-        root=RESULTS,
         version=VERSION,
     script:
         "../scripts/mosaic.py"

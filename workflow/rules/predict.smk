@@ -54,7 +54,6 @@ rule predict:
         runtime=growing(480),
     params:
         cache=CACHE,
-        root=RESULTS,
         settings=plain(RUN.predict),
         output=plain(RUN.output),
         version=VERSION,
@@ -89,6 +88,8 @@ rule retry_skipped:
     """On demand: forget chunks with a skipped brick, and its files, so that the next run tries it again."""
     log:
         f"{RESULTS}/logs/retry_skipped.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/retry_skipped.tsv"
     localrule: True
     conda:
         CPU
@@ -106,6 +107,8 @@ if RUN.source == "survey":
         """On demand: forget bricks that the survey has replaced, so that the next run does them again."""
         log:
             f"{RESULTS}/logs/refresh.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/refresh.tsv"
         localrule: True
         conda:
             CPU

@@ -23,7 +23,6 @@ rule simulate_tables:
         runtime=growing(30),
     params:
         settings=plain(RUN.simulation),
-        mirror=RUN.survey.url,
         version=VERSION,
     script:
         "../scripts/simulate_tables.py"
@@ -47,8 +46,6 @@ rule simulate_brick:
         runtime=growing(30),
     params:
         settings=plain(RUN.simulation),
-        mirror=RUN.survey.url,
-        root=RESULTS,
         version=VERSION,
     script:
         "../scripts/simulate_brick.py"
@@ -100,7 +97,6 @@ rule evaluate_truth:
     params:
         bricks=RUN.evaluated,
         cache=CACHE,
-        root=RESULTS,
         version=VERSION,
     script:
         "../scripts/evaluate_truth.py"

@@ -26,16 +26,10 @@ wildcard_constraints:
     ),
 
 
-def stack_file(wildcards):
-    """File of a stack."""
-    return str(RUN.stacks[wildcards.stack].path)
-
-
-def denoised_stack(name):
-    """File of a denoised stack."""
-    return f"{RESULTS}/frames/{name}{output_suffix(RUN.stacks[name].path)}"
-
-
+DENOISED = {
+    name: f"{RESULTS}/frames/{name}{output_suffix(RUN.stacks[name].path)}"
+    for name in RUN.bricks["predict"]
+}
 TRAINING = {name: plain(RUN.stacks[name]) for name in RUN.bricks["train"]}
 
 
@@ -94,7 +88,7 @@ rule denoise_stack:
     """One stack, frame by frame."""
     input:
         **MODEL,
-        stack=stack_file,
+        stack=lambda wildcards: str(RUN.stacks[wildcards.stack].path),
     output:
         denoised=f"{RESULTS}/frames/{{stack}}{{suffix}}",
     log:
@@ -118,8 +112,8 @@ rule denoise_stack:
 rule stack_picture:
     """The middle frame before and after, on one grey scale."""
     input:
-        stack=stack_file,
-        denoised=lambda wildcards: denoised_stack(wildcards.stack),
+        stack=lambda wildcards: str(RUN.stacks[wildcards.stack].path),
+        denoised=lambda wildcards: DENOISED[wildcards.stack],
     output:
         picture=report(
             f"{RESULTS}/frames/{{stack}}.png",
@@ -144,5 +138,7 @@ rule stack_picture:
         "../scripts/stack_picture.py"
 
 
-for name in RUN.bricks["predict"]:
-    PRODUCTS += [denoised_stack(name), f"{RESULTS}/frames/{name}.png"]
+PRODUCTS += [
+    *DENOISED.values(),
+    expand(rules.stack_picture.output.picture, stack=DENOISED),
+]

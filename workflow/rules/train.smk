@@ -8,21 +8,6 @@ out  <results>/model/model.safetensors, model.json     weights; architecture, ba
 
 from skydenoise.train.job import TrainJob
 
-
-def launcher(wildcards, threads, resources):
-    """How a training starts: as one process, as `ranks` of them here, or, if the profile sets `mpi`, as `tasks`.
-
-    Without the number of tasks srun starts one rank, without that of cores each has one. A rank that dies ends
-    the others.
-    """
-    if "mpi" in resources.keys():
-        step = f"-n {resources.tasks} --cpus-per-task={threads}"
-        return f"{resources.mpi} --kill-on-bad-exit=1 {step} python"
-    if resources.get("ranks", 1) == 1:
-        return "python"
-    return f"torchrun --standalone --nproc-per-node={resources.ranks}"
-
-
 if RUN.pretrained:
 
     rule adopt:

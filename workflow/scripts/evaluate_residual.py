@@ -13,5 +13,5 @@ with job_log(snakemake.log[0]):
     names = [name for name in finished(snakemake.input.manifests) if name in set(params.bricks)]
     noise = read_description(Path(snakemake.input.description)).noise
     table = Path(snakemake.output.table)
-    evaluate_residual(names, Path(params.cache), Path(params.root), noise, table.parent)
+    evaluate_residual(names, Path(params.cache), table.parents[1], noise, table.parent)
     residual_plot(Table.read(table), Path(snakemake.output.plot))

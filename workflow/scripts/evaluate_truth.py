@@ -15,7 +15,7 @@ with job_log(snakemake.log[0]):
     names = [name for name in finished(snakemake.input.manifests) if name in set(params.bricks)]
     noise = read_description(Path(snakemake.input.description)).noise
     folder = Path(snakemake.output.summary).parent
-    evaluate_truth(names, Path(params.cache), Path(params.root), noise, folder)
+    evaluate_truth(names, Path(params.cache), folder.parent, noise, folder)
     tables = {Path(file).stem: Table.read(file) for file in snakemake.output.tables}
     write_text(Path(snakemake.output.summary), summary(tables["quality"], tables["photometry"]))
     bias_plot(tables["photometry"], Path(snakemake.output.plot))

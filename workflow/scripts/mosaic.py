@@ -9,7 +9,7 @@ from skydenoise.paths import coadd_file, raw_file
 
 with job_log(snakemake.log[0]):
     params, band = snakemake.params, snakemake.wildcards.band
-    cache, root = Path(params.cache), Path(params.root)
+    cache, root = Path(params.cache), Path(snakemake.output.image).parents[2]
     done = set(finished(snakemake.input.manifests))
     inputs = [
         MosaicInput(name, band, coadd_file(root, name, "image", band), raw_file(cache, name, "invvar", band))

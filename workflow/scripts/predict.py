@@ -14,8 +14,9 @@ if __name__ == "__main__":
         inputs, params = snakemake.input, snakemake.params
         cache, settings = Path(params.cache), rebuild(PredictSettings, params.settings)
         load = partial(load_denoiser, Path(inputs.weights).parent, settings)
-        chunk = Chunk(cache, Path(params.root), load, rebuild(OutputSettings, params.output))
+        manifest = Path(snakemake.output.manifest)
+        chunk = Chunk(cache, manifest.parents[1], load, rebuild(OutputSettings, params.output))
         names = finished([inputs.fetched])
         pixels = pixels_of_largest(cache, names, read_description(Path(inputs.description)).bands)
         crew = crew_for(snakemake.threads, snakemake.resources.mem_mb, pixels)
-        predict_bricks(names, chunk, Path(snakemake.output.manifest), crew)
+        predict_bricks(names, chunk, manifest, crew)

@@ -6,6 +6,6 @@ from skydenoise.simulate import SimulationSettings
 from skydenoise.simulate.survey import simulate_brick
 
 with job_log(snakemake.log[0]):
-    params = snakemake.params
-    settings = rebuild(SimulationSettings, params.settings)
-    simulate_brick(snakemake.wildcards.brick, settings, Path(params.mirror), Path(params.root))
+    settings = rebuild(SimulationSettings, snakemake.params.settings)
+    mirror, root = Path(snakemake.output.checksums).parents[5], Path(snakemake.output.catalogue).parents[3]
+    simulate_brick(snakemake.wildcards.brick, settings, mirror, root)

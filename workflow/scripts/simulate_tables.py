@@ -6,5 +6,5 @@ from skydenoise.simulate import SimulationSettings
 from skydenoise.simulate.survey import write_survey_tables
 
 with job_log(snakemake.log[0]):
-    params = snakemake.params
-    write_survey_tables(Path(params.mirror), rebuild(SimulationSettings, params.settings))
+    settings = rebuild(SimulationSettings, snakemake.params.settings)
+    write_survey_tables(Path(snakemake.output[0]).parents[1], settings)

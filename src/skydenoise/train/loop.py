@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from skydenoise.config import TrainSettings
 from skydenoise.errors import StepError
-from skydenoise.network import Network, read_description, save_model
+from skydenoise.network import Network, load_model, read_description, save_model
 from skydenoise.network.folder import DESCRIPTION
 from skydenoise.train.checkpoint import CHECKPOINT, TrainState, sigterm_noted
 from skydenoise.train.curve import Curve
@@ -124,6 +125,13 @@ def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.settings.seed)
         network = Network(job.architecture)
+    if job.settings.initial:
+        start, description = load_model(Path(job.settings.initial))
+        if description.architecture != job.architecture:
+            raise StepError(
+                f"train.initial: {job.settings.initial} has another architecture than `model` says"
+            )
+        network.load_state_dict(start.state_dict())
     network.to(ranks.device)
     on_gpu = ranks.device.type == "cuda"
     if on_gpu:

@@ -29,7 +29,8 @@ from skydenoise.train.checkpoint import TrainState
 from skydenoise.train.job import TrainJob
 from skydenoise.train.loader import Feed
 from skydenoise.train.loss import Criterion
-from skydenoise.train.pairs import NoiseSource, Pair, identity_pair, patch_seeds, recorrupted_pair
+from skydenoise.train.noise_family import NoiseFamily, NoiseSource
+from skydenoise.train.pairs import Pair, identity_pair, patch_seeds, random_bands, recorrupted_pair
 from skydenoise.train.ranks import Ranks
 
 Array = NDArray[Any]
@@ -58,7 +59,8 @@ class Course:
         self.stretch = Stretch(job.softening)
         self.criterion = Criterion(settings.loss, self.stretch)
         self.feed = Feed(patches, noise, ranks.device)
-        self.noise_source = NoiseSource(noise, patches.shape[1:], ranks.device)
+        self.family = NoiseFamily(settings.extra_noise, settings.extra_width)
+        self.noise_source = NoiseSource(noise, self.family, patches.shape[1:], ranks.device)
         order = np.random.default_rng(settings.seed).permutation(len(patches))
         self.held_out, self.training = np.split(order, [held_out_count(len(patches), settings.validation)])
         self.epoch_steps = len(self.training) // settings.batch_size
@@ -98,8 +100,10 @@ class Course:
         seeds, orientations = patch_seeds(settings.seed, epoch, patches.tolist())
         if settings.objective == "identity":
             return identity_pair(image, counts).oriented(orientations)
-        unit_noise = self.noise_source.draw(seeds)  # (n, band, y, x)
-        return recorrupted_pair(image, counts, unit_noise, settings.recorruption).oriented(orientations)
+        noise = self.noise_source.draw(seeds)
+        pair = recorrupted_pair(image, counts, noise, settings.recorruption).oriented(orientations)
+        kept = random_bands(seeds, image.shape[1], settings.band_dropout)
+        return pair.of_bands(torch.from_numpy(kept)[..., None, None].to(image.device))
 
     def loss(self, network: Callable[[Tensor], tuple[Tensor, ...]], pair: Pair) -> Tensor:
         """Loss of a network, (), in the precision of the settings."""
@@ -164,7 +168,12 @@ class Course:
             if (value := last[key]) is not None:
                 made[key] = value
         return ModelDescription(
-            self.job.architecture, self.noise.bands, self.stretch, self.noise, made | self.job.provenance
+            self.job.architecture,
+            self.noise.bands,
+            self.stretch,
+            self.noise,
+            made | self.job.provenance,
+            noise_range=self.family.holds_for(self.noise),
         )
 
 
