@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skydenoise.predict.allocator import reuse_freed_memory
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -22,7 +23,6 @@ from skydenoise.io.atomic import write_json
 from skydenoise.network import Network, read_description
 from skydenoise.noise import NoiseModel
 from skydenoise.patches import PatchSet, cut_patches
-from skydenoise.predict.allocator import reuse_freed_memory
 from skydenoise.simulate import BANDS
 from skydenoise.stretch import Stretch
 from skydenoise.train.job import TrainJob
@@ -30,7 +30,7 @@ from skydenoise.train.loop import LARGEST_GRADIENT, initial_state, train
 from skydenoise.train.loss import Criterion
 from skydenoise.train.pairs import Pair, recorrupted_pair
 from skydenoise.train.ranks import Ranks
-from skydenoise.train.training import Course
+from skydenoise.train.training import Training
 
 PAPER_PIXELS = 12_288 * 256**2 * 136 / (16 * 3600)
 """Pixels (of three bands) per second of the paper's training: 12,288 patches, 136 epochs, 16 hours."""
@@ -120,12 +120,12 @@ def ours(inputs: Inputs, device: str, settings: TrainSettings) -> Run:
     reuse_freed_memory()
     job = job_of(inputs, replace(settings, epochs=10**6, validation=0))
     ranks = Ranks(0, 1, torch.device(device))
-    course, state = Course(job, ranks), initial_state(job, ranks)
-    loss_of, coming = course.loss_of(state.network), course.batches(0)
+    training, state = Training(job, ranks), initial_state(job, ranks)
+    loss_of, coming = training.loss_of(state.network), training.batches(0)
 
     def run() -> None:
         for patches, image, sigma in itertools.islice(coming, inputs.scale.steps):
-            loss = loss_of(course.pair(patches, image, sigma, 0))
+            loss = loss_of(training.pair(patches, image, sigma, 0))
             state.optimizer.zero_grad()
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), LARGEST_GRADIENT)

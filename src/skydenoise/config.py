@@ -231,7 +231,7 @@ class TrainSettings(Settings):
     ema_decay: float = default("train.ema_decay")
     validation: float = default("train.validation")
     precision: str = default("train.precision")
-    fuse: bool = default("train.fuse")
+    compile: bool = default("train.compile")
     checkpoint_minutes: float = default("train.checkpoint_minutes")
     snapshots: int = default("train.snapshots")
     seed: int = default("train.seed")

@@ -17,7 +17,6 @@ from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.io.cards import as_product, with_provenance
 from skydenoise.io.fitsfile import (
-    image_pixels,
     intact_header,
     read_survey_image,
     write_survey_image,
@@ -119,12 +118,6 @@ def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = T
         headers.append(header)
     masked = _read_masked(cache, name, bands, images[0].shape)
     return Brick(name, tuple(bands), np.stack(images), np.stack(invvars), masked, tuple(headers))
-
-
-def pixels_of_largest(cache: Path, names: Sequence[str], bands: Sequence[str]) -> int:
-    """Pixels of the largest of these bricks, in all bands together, by the headers of its first band."""
-    files = (paths.raw_file(cache, name, "image", bands[0]) for name in names)
-    return len(bands) * max(map(image_pixels, files), default=0)
 
 
 T = TypeVar("T")

@@ -1,7 +1,6 @@
 """One image in one compressed FITS file, as the survey stores it: cards, compression, checksums."""
 
 import io
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import fitsio
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.hdu import compressed
 
 from skydenoise.config import OutputSettings
 from skydenoise.io.atomic import atomic_path
@@ -90,47 +88,30 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
 
 
 def _packed(data: np.ndarray, output: OutputSettings) -> bytes:
-    """A file with compressed `data` and structural cards only.
-
-    astropy packs pixels in three quarters of cfitsio's time (docs/performance.md). But it writes the time of
-    day into what it packs by gzip: lossless images, and tiles that cannot be quantised.
-    """
-    if data.dtype.kind == "i":
-        return _packed_by_astropy(data)
-    if output.compression == "lossless":
-        return _packed_by_cfitsio(data, compress="GZIP_2", qlevel=0)
-    content = _packed_by_astropy(
-        data,
-        quantize_level=-output.step,  # negative: absolute, in units of the pixels
-        quantize_method=compressed.SUBTRACTIVE_DITHER_2,  # keeps exact zeros
-        dither_seed=compressed.DITHER_SEED_CHECKSUM,  # of the first tile
-    )
-    with fits.open(io.BytesIO(content), disable_image_compression=True) as hdus:
-        longest = hdus[1].columns["GZIP_COMPRESSED_DATA"].format  # such as 1PB(0): bytes of the longest tile
-    if longest.endswith("(0)"):
-        return content
-    dithered = {"qmethod": "SUBTRACTIVE_DITHER_2", "dither_seed": "checksum"}
-    return _packed_by_cfitsio(data, compress="RICE", qlevel=-output.step, **dithered)
-
-
-def _tile(data: np.ndarray) -> tuple[int, ...]:
-    return tuple(min(TILE, length) for length in data.shape)
-
-
-def _packed_by_astropy(data: np.ndarray, **how: Any) -> bytes:
-    hdu = fits.CompImageHDU(
-        np.ascontiguousarray(data), compression_type="RICE_1", tile_shape=_tile(data), **how
-    )
-    stream = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(stream)
-    return stream.getvalue()
-
-
-def _packed_by_cfitsio(data: np.ndarray, **how: Any) -> bytes:
+    """A file with compressed `data` and structural cards only."""
+    how: dict[str, Any] = {"compress": "RICE"}
+    if data.dtype.kind == "f" and output.compression == "lossless":
+        how = {"compress": "GZIP_2", "qlevel": 0}
+    elif data.dtype.kind == "f":
+        how |= {
+            "qlevel": -output.step,  # negative: absolute, in units of the pixels
+            "qmethod": "SUBTRACTIVE_DITHER_2",  # keeps exact zeros
+            "dither_seed": _dither_seed(data),
+        }
+    tile = tuple(min(TILE, length) for length in data.shape)
     with fitsio.FITS("mem://", "rw") as file:
         file.write(None)
-        file.write(np.ascontiguousarray(data), tile_dims=_tile(data), **how)
+        file.write(np.ascontiguousarray(data), tile_dims=tile, **how)
         return bytes(file.read_raw())
+
+
+def _dither_seed(data: np.ndarray) -> int:
+    """Checksum of the first tile, 1 to 10000, so that the same pixels give the same bytes.
+
+    What cfitsio makes of a tile with a NaN is another number than other writers'.
+    """
+    first = np.ascontiguousarray(data[:TILE, :TILE])
+    return int(first.view(np.uint8).sum(dtype=np.uint64)) % 10_000 + 1
 
 
 def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
@@ -157,16 +138,12 @@ def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.nda
         raise OSError("the file is empty")
     try:
         with fitsio.FITS(str(path)) as file:
-            number = min(1, len(file) - 1)
-            hdu = file[number]
+            hdu = file[min(1, len(file) - 1)]
             offsets = hdu.get_offsets()
             has_image = hdu.get_exttype() == "IMAGE_HDU" and hdu.has_data()
-            packed = has_image and hdu.is_compressed() and hdu.get_info()["img_type"] < 0
-            data = hdu.read() if has_image and not packed else None
+            data = hdu.read() if has_image else None
     except (OSError, ValueError) as error:
         raise OSError("truncated, damaged or no FITS file") from error
-    if packed:
-        data = _unpacked(path, number, offsets["data_end"])
     if data is None:
         raise OSError("there is no image in HDU 1; the file may be truncated")
     if data.ndim != 2:
@@ -189,33 +166,6 @@ def _without_blanks(data: np.ndarray, stored: fits.Header) -> np.ndarray:
         return data
     missing = np.abs(data.astype(np.float64) - (blank * step + stored.get("BZERO", 0))) < abs(step) / 2
     return np.where(missing, np.float32(np.nan), data.astype(np.float32))
-
-
-def _unpacked(path: Path, number: int, end: int) -> np.ndarray:
-    """Pixels of a compressed floating image that ends at byte `end`, in two thirds of cfitsio's time.
-
-    Integers are cfitsio's, which leaves them integers where a card names one that stands for no data.
-
-    Raises OSError : the file ends before, cannot be read, or its content makes no sense
-    """
-    if path.stat().st_size < end:
-        raise OSError("truncated, damaged or no FITS file")
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            return np.asarray(hdus[number].data)
-    except Exception as error:  # of many kinds, by what is damaged
-        if isinstance(error, MemoryError) or getattr(error, "errno", None):
-            raise
-        raise OSError(f"damaged: {error}") from error
-
-
-def image_pixels(path: Path) -> int:
-    """Pixels of the image that `read_survey_image` would read, by its header; 0 if there is none."""
-    try:
-        with fitsio.FITS(str(path)) as file:
-            return math.prod(file[min(1, len(file) - 1)].get_info().get("dims", [0]))
-    except OSError:
-        return 0
 
 
 def _bytes(path: Path, start: int, end: int) -> bytes:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from skydenoise.processes import Crew, each
 
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.processes import Crew, each
 
 log = logging.getLogger("skydenoise.tests")
 PAIR = Crew(2, 4)

@@ -11,6 +11,8 @@ import psutil
 import pytest
 import torch
 from astropy.io import fits
+from skydenoise.predict.pool import MOST_PROCESSES
+from skydenoise.processes import Crew
 
 from skydenoise.config import Architecture, OutputSettings, PredictSettings, RecoverSettings
 from skydenoise.errors import SettingsError, StepError
@@ -23,8 +25,6 @@ from skydenoise.noise.levels import noise_levels
 from skydenoise.paths import coadd_file, raw_file
 from skydenoise.predict import Chunk, Denoiser, crew_for, load_denoiser, pipeline, predict_bricks
 from skydenoise.predict.calibrate import calibrate_model
-from skydenoise.predict.pool import MOST_PROCESSES
-from skydenoise.processes import Crew
 from skydenoise.stretch import Stretch
 
 BANDS = ("g", "r")
