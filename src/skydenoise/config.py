@@ -367,7 +367,7 @@ def check_precision(architecture: Architecture, predict: PredictSettings) -> Non
     _require(
         predict.precision != "bfloat16" or architecture.skips,
         "predict.precision: bfloat16 would round bright fluxes by percents in a model without skips; "
-        "set auto",
+        "set float32",
     )
 
 
