@@ -95,7 +95,7 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
                 saved = time.monotonic()
             if stop:
                 raise StepError(
-                    f"train: stopped by SIGTERM at step {state.step} of {training.steps}; run it again to go on"
+                    f"train: stopped by SIGTERM at step {state.step} of {training.steps}; run again to go on"
                 )
         bar.close()
         if curve is not None:
