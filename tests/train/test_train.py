@@ -274,10 +274,6 @@ def test_the_loss_is_one_graph_that_can_be_fused(job: TrainJob, loss: str) -> No
     torch.testing.assert_close(as_one_graph(network, pair), training.loss(network, pair))
 
 
-def test_nothing_is_fused_on_a_cpu(job: TrainJob) -> None:
-    assert not Training(job, Ranks(0, 1, torch.device("cpu"))).fuses
-
-
 def test_learning_rate_rises_then_falls() -> None:
     settings = replace(SHORT, learning_rate=1.0, warmup=0.1)
     rates = [learning_rate(step, 100, settings) for step in range(100)]
