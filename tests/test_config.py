@@ -135,7 +135,7 @@ def test_settings_that_do_not_go_together_are_refused(part: int, change: dict[st
 
 def test_identity_goes_with_a_network_without_skips() -> None:
     _, patches, _, predict = TOGETHER
-    predict = replace(predict, precision="auto")
+    predict = replace(predict, precision=default("predict.precision"))
     check_together(Architecture(skips=False), patches, TrainSettings(objective="identity"), predict)
 
 

@@ -25,19 +25,19 @@ from skydenoise.network import read_description
 from skydenoise.patches import POSITIONS, PatchSet
 from skydenoise.simulate import BANDS
 from skydenoise.train.job import TrainJob
-from skydenoise.train.loader import Feed
+from skydenoise.train.loader import PatchLoader
 from skydenoise.train.loop import train
 from skydenoise.train.pairs import Pair, patch_seeds
 from skydenoise.train.ranks import Ranks
-from skydenoise.train.training import Course
+from skydenoise.train.training import Training
 
 
-class OracleCourse(Course):
-    """A course whose targets are the truth, and whose inputs are the noisy patches as they are."""
+class OracleTraining(Training):
+    """A training whose targets are the truth, and whose inputs are the noisy patches as they are."""
 
     def __init__(self, job: TrainJob, ranks: Ranks, run: Path) -> None:
         super().__init__(job, ranks)
-        self.truth = Feed(with_truth(self.feed.patches, run, job.patches), self.noise, ranks.device)
+        self.truth = PatchLoader(with_truth(self.loader.patches, run, job.patches), self.noise, ranks.device)
 
     def pair(self, patches: NDArray[np.int64], image: Tensor, counts: Tensor, epoch: int) -> Pair:
         """Noisy patches and their truth, in a random orientation."""
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="folder for the model")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    train(job_like(arguments.run, arguments.model), partial(OracleCourse, run=arguments.run))
+    train(job_like(arguments.run, arguments.model), partial(OracleTraining, run=arguments.run))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from skydenoise.train.loop import LARGEST_GRADIENT, initial_state
 from skydenoise.train.loss import Criterion
 from skydenoise.train.pairs import Pair
 from skydenoise.train.ranks import Ranks
-from skydenoise.train.training import Course
+from skydenoise.train.training import Training
 
 RATE = 1e-4
 
@@ -66,12 +66,12 @@ def ours(inputs: Inputs, precision: str) -> Run:
         TrainJob(*paths, Architecture(), settings, softening=10),
         Ranks(0, 1, torch.device(inputs.device)),
     )
-    course, state = Course(job, ranks), initial_state(job, ranks)
-    loss_of, coming = course.loss_of(state.network), course.batches(0)
+    training, state = Training(job, ranks), initial_state(job, ranks)
+    loss_of, coming = training.loss_of(state.network), training.batches(0)
 
     def run() -> None:
         for patches, image, counts in itertools.islice(coming, inputs.scale.steps):
-            loss = loss_of(course.pair(patches, image, counts, 0))
+            loss = loss_of(training.pair(patches, image, counts, 0))
             state.optimizer.zero_grad()
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), LARGEST_GRADIENT)

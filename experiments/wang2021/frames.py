@@ -100,10 +100,11 @@ def brick_reader(folder: Path) -> Callable[[str], Brick]:
     """Function that gives a noisy frame of `folder` as a brick of one band by its `frame_name`."""
     noisy = np.load(folder / "noisy.npy", mmap_mode="r")
     noise = NoiseModel.read(folder / "noise.json")
+    weight = np.asarray(noise.sigma_sky, dtype=np.float32) ** -2
 
     def read(name: str) -> Brick:
         image = np.array(noisy[int(name.rpartition("#")[2])][None])
-        invvar = np.full_like(image, noise.sigma_sky[0] ** -2)
+        invvar = np.full_like(image, weight[0])
         return Brick(name, noise.bands, image, invvar, np.zeros(image.shape, dtype=bool), (fits.Header(),))
 
     return read

@@ -231,7 +231,7 @@ class TrainSettings(Settings):
     ema_decay: float = default("train.ema_decay")
     validation: float = default("train.validation")
     precision: str = default("train.precision")
-    fuse: bool = default("train.fuse")
+    compile: bool = default("train.compile")
     checkpoint_minutes: float = default("train.checkpoint_minutes")
     snapshots: int = default("train.snapshots")
     seed: int = default("train.seed")
@@ -367,7 +367,7 @@ def check_precision(architecture: Architecture, predict: PredictSettings) -> Non
     _require(
         predict.precision != "bfloat16" or architecture.skips,
         "predict.precision: bfloat16 would round bright fluxes by percents in a model without skips; "
-        "set auto",
+        "set float32",
     )
 
 
@@ -394,3 +394,24 @@ def check_together(
         not (architecture.skips and train.objective == "identity"),
         "model.skips: with train.objective 'identity' a network with skips copies its input, noise and all",
     )
+
+
+@dataclass(frozen=True)
+class MosaicSettings:
+    """On which pixels a mosaic is made.
+
+    wcs : FITS header as text with the output's WCS, NAXIS1 and NAXIS2; None finds the best common one
+    pixel_scale : arcsec per pixel of the common WCS; None takes the finest of the inputs
+    """
+
+    wcs: Path | None = None
+    pixel_scale: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.wcs is not None:
+            object.__setattr__(self, "wcs", Path(self.wcs))
+        if self.pixel_scale is not None:
+            _require(self.pixel_scale > 0, f"mosaics: pixel_scale {self.pixel_scale} is not above 0")
+            _require(
+                self.wcs is None, "mosaics: wcs already fixes the pixels; give it or pixel_scale, not both"
+            )

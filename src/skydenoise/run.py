@@ -11,6 +11,7 @@ from skydenoise.config import (
     Architecture,
     EvaluationSettings,
     FetchSettings,
+    MosaicSettings,
     NoiseSettings,
     OutputSettings,
     PatchSettings,
@@ -25,12 +26,11 @@ from skydenoise.config import (
     with_defaults,
 )
 from skydenoise.errors import SettingsError
-from skydenoise.mosaic.settings import MosaicSettings
+from skydenoise.image_table import ListedImage, read_table
 from skydenoise.paths import Survey
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.table import check_names, stacks_of
 from skydenoise.survey.bricks_table import chunks, read_bricks_table, sample
-from skydenoise.survey.external.rows import read_table
 from skydenoise.survey.region import region_of
 
 Config = Mapping[str, Any]
@@ -65,6 +65,7 @@ class Run:
     simulation : a SimulationSettings; None but for the source "simulation"
     bricks : names by purpose, "train" and "predict"
     chunks : by purpose, names of the bricks of each chunk
+    images : rows of `files`, for the source "files"
     stacks : stacks of frames by name; none if the bricks are of the sky
     evaluated : bricks that are measured and drawn
     credit : whose pixels the pictures show
@@ -90,6 +91,7 @@ class Run:
     mosaics: Mapping[str, Mosaic]
     bricks: Mapping[str, list[str]]
     chunks: Mapping[str, Mapping[str, list[str]]]
+    images: list[ListedImage]
     stacks: Mapping[str, StackFile]
     evaluated: list[str]
     credit: str
@@ -116,6 +118,7 @@ def read_run(config: Config) -> Run:
     check_bands(bands)
     region_of(config["choose"])
     bricks = read_bricks(config)
+    images = read_table(Path(survey["files"])) if survey["source"] == "files" else []
     evaluate = EvaluationSettings(config["evaluate"]["injections"], config["evaluate"]["fwhm"])
     check_evaluation(evaluate, bands)
     run = Run(
@@ -138,7 +141,8 @@ def read_run(config: Config) -> Run:
         mosaics=read_mosaics(config["mosaics"], bricks["predict"]),
         bricks=bricks,
         chunks={purpose: chunks(names, config["bricks_per_job"]) for purpose, names in bricks.items()},
-        stacks=read_stacks(survey["files"]) if survey["source"] == "files" else {},
+        images=images,
+        stacks=stacks_of(Path(survey["files"]), images),
         evaluated=sample(bricks["predict"], config["evaluate"]["bricks"]),
         credit=config["evaluate"]["credit"] or CREDITS[survey["source"]].format(survey["release"].upper()),
     )
@@ -204,14 +208,6 @@ def read_mosaics(section: Config, denoised: list[str]) -> dict[str, Mosaic]:
                 raise SettingsError(f"mosaics.{name}: {brick} is not a brick that is denoised")
         found[name] = Mosaic(bricks, settings)
     return found
-
-
-def read_stacks(table: str) -> dict[str, StackFile]:
-    """Stacks of frames by name, if these are what the table lists."""
-    path = Path(table)
-    if not path.exists():
-        raise SettingsError(f"survey.files: {path}: there is no such table")
-    return stacks_of(path, read_table(path))
 
 
 def check_stacks(run: Run) -> None:

@@ -221,6 +221,12 @@ def other_invvar_shape(cache: Path) -> None:
     replace_band(cache, "invvar", "r", np.ones((109, 125), np.float32), wcs_header())
 
 
+def another_sky(cache: Path) -> None:
+    header = wcs_header()
+    header["CRVAL1"] = 141.5
+    replace_band(cache, "image", "r", brick().image[1], header)
+
+
 def no_wcs(cache: Path) -> None:
     replace_band(cache, "image", "r", brick().image[1], fits.Header({"BUNIT": "nanomaggy"}))
 
@@ -258,6 +264,7 @@ def no_sky(cache: Path) -> None:
         (other_invvar_shape, "different shapes"),
         (no_wcs, "no usable WCS: CTYPE1"),
         (no_pixel_scale, "no usable WCS: CD1_1"),
+        (another_sky, "pixels off band g on the sky"),
         (no_sky, "not celestial"),
     ],
 )

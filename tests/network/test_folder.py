@@ -29,7 +29,7 @@ def description(architecture: Architecture) -> ModelDescription:
 
 @settings(max_examples=20, deadline=None)
 @given(
-    layout=st.sampled_from(["lean", "paper"]),
+    layout=st.sampled_from(["residual_unet", "paper"]),
     levels=st.integers(1, 3),
     width=st.integers(1, 5),
     bottleneck=st.integers(1, 4),
@@ -41,7 +41,7 @@ def test_any_architecture_takes_any_multiple_of_its_stride(
     layout: str, levels: int, width: int, bottleneck: int, skips: bool, cells: tuple[int, int], bands: int
 ) -> None:
     architecture = Architecture(
-        bands, layout, levels, width, bottleneck, 1, skips and layout == "lean", outputs=levels
+        bands, layout, levels, width, bottleneck, 1, skips and layout == "residual_unet", outputs=levels
     )
     y, x = (cell * architecture.stride for cell in cells)
     outputs = Network(architecture)(torch.randn(2, bands, y, x))
@@ -58,7 +58,7 @@ def test_the_paper_s_layout_has_the_published_size() -> None:
 
 
 def test_without_skips_all_goes_through_the_bottleneck() -> None:
-    for layout in ("lean", "paper"):
+    for layout in ("residual_unet", "paper"):
         network = Network(replace(SMALL, layout=layout))
         bottleneck = network.layout.bottleneck[0]
         seen = []

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import ndimage
 
 from skydenoise.config import Architecture, PredictSettings, RecoverSettings
 from skydenoise.errors import BrickError, SettingsError
@@ -16,8 +15,7 @@ from skydenoise.network import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
 from skydenoise.predict import Denoiser, denoise_brick
-from skydenoise.predict.denoise import choose_precision
-from skydenoise.predict.flags import low_coverage, within_reach
+from skydenoise.predict.flags import low_coverage
 from skydenoise.predict.uncertainty import Curve, UncertaintyModel
 from skydenoise.stretch import Stretch
 
@@ -58,33 +56,11 @@ def denoiser_of(network, **settings):
     return Denoiser(network, description, PredictSettings(**settings))
 
 
-@pytest.mark.parametrize(
-    ("wanted", "skips", "device", "able", "chosen"),
-    [
-        ("auto", True, "cpu", True, "bfloat16"),
-        ("auto", True, "cpu", False, "float32"),
-        ("auto", True, "cuda", True, "float16"),
-        ("auto", True, "cuda", False, "float32"),
-        ("auto", False, "cuda", True, "float32"),
-        ("auto", False, "cpu", True, "float32"),
-        ("float32", True, "cpu", True, "float32"),
-        ("bfloat16", True, "cuda", False, "bfloat16"),
-    ],
-)
-def test_precision_suits_machine_and_network(wanted, skips, device, able, chosen, monkeypatch):
-    monkeypatch.setattr("skydenoise.predict.denoise.multiplies_bfloat16", lambda: able)
-    monkeypatch.setattr("skydenoise.predict.denoise.fuses", lambda device: able)
-    settings = PredictSettings(precision=wanted)
-    assert choose_precision(settings, Architecture(skips=skips), device) == chosen
-
-
 def test_as_many_tiles_go_through_at_once_as_suit_the_device():
     automatic = denoiser_of(Identity(), batch_tiles="auto")
     assert 1 <= automatic.batch_tiles < replace(automatic, device="cuda:1").batch_tiles
     large = denoiser_of(Identity(), batch_tiles="auto", tile=512)
     assert large.batch_tiles == 1 < replace(large, device="cuda").batch_tiles
-    on_gpu = replace(automatic, device="cuda")
-    assert on_gpu.batch_tiles < replace(on_gpu, precision="float16").batch_tiles
     assert denoiser_of(Identity(), batch_tiles=7).batch_tiles == 7
 
 
@@ -167,15 +143,6 @@ def test_masked_pixels_without_coverage_are_inpainted_near_measured_ones_only():
     assert not has(denoised, "INPAINTED", 1)[:, 60 + reach :].any()
     assert (denoised.image[1, :, 60 + reach :] == 0).all()
     assert np.isnan(denoised.sigma[1, :, 60:]).all()
-
-
-@given(seed=st.integers(0, 2**32 - 1), reach=st.integers(1, 40), size=st.tuples(*[st.integers(1, 70)] * 2))
-def test_pixels_within_reach_are_those_that_a_filter_finds(seed, reach, size):
-    generator = np.random.default_rng(seed)
-    usable = generator.random(size) < generator.choice([0.0, 1e-3, 1e-2, 0.5])
-    chosen = generator.random(size) < 0.3
-    reached = ndimage.maximum_filter(usable.astype(np.uint8), 2 * reach + 1, mode="constant") > 0
-    np.testing.assert_array_equal(within_reach(chosen, usable, reach), chosen & reached)
 
 
 @given(st.lists(st.floats(0.0, 1e3, width=32, exclude_min=True), min_size=1, max_size=30))

@@ -7,10 +7,10 @@ import pytest
 
 from skydenoise.config import PatchSettings, PredictSettings
 from skydenoise.errors import SettingsError, StepError
+from skydenoise.image_table import STACK_SUFFIXES, ListedImage
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.stack import MODULES
 from skydenoise.stacks.table import check_files, check_names, stacks_of
-from skydenoise.survey.external.rows import STACK_SUFFIXES, ForeignImage
 from tests.stacks.builders import make_stack
 
 TABLE = Path("t.tsv")
@@ -18,10 +18,10 @@ TABLE = Path("t.tsv")
 
 def test_rows_of_stacks_are_known_by_their_files_or_by_their_axes() -> None:
     rows = [
-        ForeignImage("a", "", Path("a.TIF")),
-        ForeignImage("b", "", Path("b.h5"), dataset="scan/data", axes="nyx"),
-        ForeignImage("c", "", Path("c.fits"), hdu=1, axes="nyx"),
-        ForeignImage("d", "", Path("d.mrc")),
+        ListedImage("a", "", Path("a.TIF")),
+        ListedImage("b", "", Path("b.h5"), dataset="scan/data", axes="nyx"),
+        ListedImage("c", "", Path("c.fits"), hdu=1, axes="nyx"),
+        ListedImage("d", "", Path("d.mrc")),
     ]
     assert stacks_of(TABLE, rows) == {
         "a": StackFile(Path("a.TIF")),
@@ -29,7 +29,7 @@ def test_rows_of_stacks_are_known_by_their_files_or_by_their_axes() -> None:
         "c": StackFile(Path("c.fits"), "1", "nyx"),
         "d": StackFile(Path("d.mrc")),
     }
-    assert stacks_of(TABLE, [ForeignImage("a", "g", Path("a.fits"), plane=3)]) == {}
+    assert stacks_of(TABLE, [ListedImage("a", "g", Path("a.fits"), plane=3)]) == {}
 
 
 def test_every_file_that_the_table_takes_for_a_stack_can_be_one() -> None:
@@ -47,13 +47,13 @@ def test_every_file_that_the_table_takes_for_a_stack_can_be_one() -> None:
     ],
 )
 def test_a_row_that_is_half_a_stack_is_refused(row: dict[str, object], message: str) -> None:
-    half = ForeignImage(**{"brick": "a", "band": "", "image": Path("a.tif")} | row)
+    half = ListedImage(**{"brick": "a", "band": "", "image": Path("a.tif")} | row)
     with pytest.raises(SettingsError, match=message):
         stacks_of(TABLE, [half])
 
 
 def test_stacks_and_skies_in_one_table_are_refused() -> None:
-    rows = [ForeignImage("a", "", Path("a.tif")), ForeignImage("sky", "g", Path("sky.fits"))]
+    rows = [ListedImage("a", "", Path("a.tif")), ListedImage("sky", "g", Path("sky.fits"))]
     with pytest.raises(SettingsError, match=r"t.tsv: a is a stack of frames, sky is an image of the sky"):
         stacks_of(TABLE, rows)
 

@@ -25,7 +25,7 @@ from skydenoise.train.checkpoint import CHECKPOINT, TrainState
 from skydenoise.train.loop import TrainJob, initial_state, learning_rate, train
 from skydenoise.train.ranks import Ranks, join_ranks
 from skydenoise.train.snapshots import snapshots
-from skydenoise.train.training import Course
+from skydenoise.train.training import Training
 
 TINY = Architecture(bands=2, levels=1, width=4, bottleneck=2, residual_blocks=1, outputs=1, skips=False)
 SHORT = TrainSettings(epochs=3, batch_size=4, learning_rate=1e-2, validation=0.2, checkpoint_minutes=1e-9)
@@ -266,16 +266,12 @@ def test_a_job_survives_the_command_line(job: TrainJob) -> None:
 
 @pytest.mark.parametrize("loss", ["l1", "l2", "flux"])
 def test_the_loss_is_one_graph_that_can_be_fused(job: TrainJob, loss: str) -> None:
-    course = Course(replace(job, settings=replace(SHORT, loss=loss)), Ranks(0, 1, torch.device("cpu")))
+    training = Training(replace(job, settings=replace(SHORT, loss=loss)), Ranks(0, 1, torch.device("cpu")))
     network = Network(TINY)
-    patches, image, sigma = next(course.batches(0))
-    pair = course.pair(patches, image, sigma, 0)
-    as_one_graph = torch.compile(course.loss, backend="eager", fullgraph=True)  # raises at a break
-    torch.testing.assert_close(as_one_graph(network, pair), course.loss(network, pair))
-
-
-def test_nothing_is_fused_on_a_cpu(job: TrainJob) -> None:
-    assert not Course(job, Ranks(0, 1, torch.device("cpu"))).fuses
+    patches, image, sigma = next(training.batches(0))
+    pair = training.pair(patches, image, sigma, 0)
+    as_one_graph = torch.compile(training.loss, backend="eager", fullgraph=True)  # raises at a break
+    torch.testing.assert_close(as_one_graph(network, pair), training.loss(network, pair))
 
 
 def test_learning_rate_rises_then_falls() -> None:

@@ -20,14 +20,14 @@ from skydenoise.train.loop import train
 
 from .conftest import FONT, configured
 
-NETWORK = {"layout": "lean", "levels": 3, "width": 4, "residual_blocks": 1, "outputs": 3}
+NETWORK = {"layout": "residual_unet", "levels": 3, "width": 4, "residual_blocks": 1, "outputs": 3}
 PREDICT = {"tile": 64, "overlap": 16}
 TOYS = {
     "glyphs": {
         "frames": {"font": str(FONT), "characters": "ABCDEFGHKLMNOPQRSTUVWXYZ", "size": 32},
         "variants": {"l2": None, "l2_single": None},
         "patches": {"size": 32, "count": 24},
-        "model": {"layout": "lean", "width": 2, "residual_blocks": 0},
+        "model": {"layout": "residual_unet", "width": 2, "residual_blocks": 0},
         "train": {"epochs": 2, "snapshots": 2, "batch_size": 8},
         "predict": {"tile": 32},
     },

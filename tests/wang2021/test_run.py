@@ -21,7 +21,7 @@ GLYPHS = {
     "frames": {"font": str(FONT), "characters": "ABCDEFGHKLMNOPQRSTUVWXYZ", "size": 32},
     "variants": {"l2": None, "l2_single": None},
     "patches": {"size": 32, "count": 24},
-    "model": {"layout": "lean", "width": 2, "residual_blocks": 0},
+    "model": {"layout": "residual_unet", "width": 2, "residual_blocks": 0},
     "train": {"epochs": 2, "snapshots": 2, "batch_size": 8},
     "predict": {"tile": 32},
 }

@@ -5,7 +5,7 @@ import runpy
 from dataclasses import fields
 from pathlib import Path
 
-from skydenoise.survey.external.rows import ForeignImage
+from skydenoise.image_table import ListedImage
 
 CONFIG = Path(__file__).parents[2] / "config"
 README = (CONFIG / "README.md").read_text()
@@ -18,4 +18,4 @@ def test_the_tables_are_made_from_the_schema_as_it_is() -> None:
 def test_every_column_of_the_table_of_images_is_explained() -> None:
     text = README[README.index("## Images of other surveys") : README.index("## Every key")]
     explained = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
-    assert explained == [field.name for field in fields(ForeignImage)]
+    assert explained == [field.name for field in fields(ListedImage)]

@@ -43,7 +43,7 @@ rule evaluate_residual:
 
 
 rule evaluate_denoiser:
-    """Sources put in and recovered, steps at tiles and bricks, Stein's error: the denoiser runs again."""
+    """Sources put in and measured, steps at tiles and bricks, Stein's error: the denoiser runs again."""
     input:
         **MODEL,
         manifests=predicted(RUN.evaluated),
@@ -64,7 +64,7 @@ rule evaluate_denoiser:
             f"{EVALUATION}/injection.png",
             caption="../report/injection.rst",
             category="Quality",
-            labels={"what": "injected sources recovered"},
+            labels={"what": "injected sources measured"},
         ),
     log:
         f"{RESULTS}/logs/evaluate_denoiser.log",

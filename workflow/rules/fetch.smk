@@ -18,6 +18,9 @@ if RUN.source == "files":
         """One chunk of bricks out of images of other surveys, in the survey's layout."""
         input:
             table=str(RUN.files),
+            listed=lambda wildcards: files_of(
+                RUN.images, RUN.chunks[wildcards.purpose][wildcards.chunk]
+            ),
         output:
             manifest=f"{RESULTS}/fetch/{{purpose}}-{{chunk}}.tsv",
         log:

@@ -1,9 +1,9 @@
 from pathlib import Path
 
+from skydenoise.image_table import read_table
 from skydenoise.io.manifest import write_manifest
 from skydenoise.joblog import job_log
-from skydenoise.survey.external.images import import_bricks
-from skydenoise.survey.external.rows import read_table
+from skydenoise.survey.external.bricks import import_bricks
 
 with job_log(snakemake.log[0]):
     params = snakemake.params

@@ -1,13 +1,11 @@
 from functools import partial
 from pathlib import Path
 
-from skydenoise.io import pixels_of_largest, read_brick
+from skydenoise.io import read_brick
 from skydenoise.io.atomic import write_json
 from skydenoise.io.manifest import needed
 from skydenoise.joblog import job_log
 from skydenoise.noise import SkyOf, measure_survey_noise
-from skydenoise.noise.measure import NEED
-from skydenoise.processes import crew_within
 
 # the processes that share the bricks import this file anew
 if __name__ == "__main__":
@@ -15,7 +13,5 @@ if __name__ == "__main__":
         params, cache = snakemake.params, Path(snakemake.params.cache)
         sky = SkyOf(partial(read_brick, cache, bands=params.bands), params.max_lag)
         names = needed(snakemake.input.manifests, "noise")
-        need = NEED.mib(pixels_of_largest(cache, names, params.bands))
-        crew = crew_within(snakemake.threads, snakemake.resources.mem_mb, need)
-        noise = measure_survey_noise(names, sky, crew, scales=params.scales)
+        noise = measure_survey_noise(names, sky, snakemake.threads, scales=params.scales)
         write_json(Path(snakemake.output.noise), noise.to_json())

@@ -1,29 +1,34 @@
 """Bricks of several bands: the survey's files in, ours out."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.io.cards import as_product, with_provenance
 from skydenoise.io.fitsfile import (
-    image_pixels,
     intact_header,
     read_survey_image,
-    wcs_fault,
     write_survey_image,
 )
 from skydenoise.io.maskbits import mask_value
 from skydenoise.io.verified import read_record, verified_digest, verify_fits
+from skydenoise.io.wcs import celestial_wcs, grid_distance
 
 log = logging.getLogger(__name__)
+
+SAME_SKY = 1.0
+"""Pixels that the bands of a brick may lie apart: no more than their headers' digits."""
 
 FETCH_AGAIN = "snakemake retry_skipped, then the same command fetches it again"
 DENOISE_AGAIN = "snakemake --forcerun predict makes it again and keeps the others"
@@ -86,13 +91,14 @@ def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = T
     Raises
     ------
     BrickError : a file is missing, empty, truncated or damaged, or has changed since it was fetched; a band
-        has no valid pixel, no usable WCS, or another shape than the first band
+        has no valid pixel, no usable WCS, another shape than the first band, or lies on another piece of sky
     """
     if verify:
         raw_digests(cache, name, bands)
     images: list[np.ndarray] = []
     invvars: list[np.ndarray] = []
     headers: list[fits.Header] = []
+    first: WCS | None = None
     for band in bands:
         image, invvar, header = _read_band(cache, name, band)
         if images and image.shape != images[0].shape:
@@ -102,17 +108,16 @@ def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = T
                 band=band,
                 file=paths.raw_file(cache, name, "image", band),
             )
+        wcs = _usable_wcs(header, cache, name, band)
+        first = wcs if first is None else first
+        if (distance := grid_distance(first, wcs, image.shape)) > SAME_SKY:
+            cause = f"lies {distance:.3g} pixels off band {bands[0]} on the sky"
+            raise BrickError(cause, brick=name, band=band, file=paths.raw_file(cache, name, "image", band))
         images.append(image)
         invvars.append(invvar)
         headers.append(header)
     masked = _read_masked(cache, name, bands, images[0].shape)
     return Brick(name, tuple(bands), np.stack(images), np.stack(invvars), masked, tuple(headers))
-
-
-def pixels_of_largest(cache: Path, names: Sequence[str], bands: Sequence[str]) -> int:
-    """Pixels of the largest of these bricks, in all bands together, by the headers of its first band."""
-    files = (paths.raw_file(cache, name, "image", bands[0]) for name in names)
-    return len(bands) * max(map(image_pixels, files), default=0)
 
 
 T = TypeVar("T")
@@ -134,13 +139,11 @@ def _read(path: Path, name: str, band: str | None) -> tuple[np.ndarray, fits.Hea
 
 def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarray, fits.Header]:
     path = paths.raw_file(cache, name, "image", band)
-    image, header = _read(path, name, band)
+    image, header = _checked(partial(read_survey_image, blank_as_nan=True), path, name, band, FETCH_AGAIN)
     invvar, _ = _read(paths.raw_file(cache, name, "invvar", band), name, band)
     if image.shape != invvar.shape:
         cause = f"image {image.shape} and invvar {invvar.shape} have different shapes (y, x)"
         raise BrickError(cause, brick=name, band=band, file=path)
-    if reason := wcs_fault(header):
-        raise BrickError(f"no usable WCS: {reason}", brick=name, band=band, file=path)
     image, invvar = image.astype(np.float32, copy=False), invvar.astype(np.float32, copy=False)
     broken = ~np.isfinite(image) | ~np.isfinite(invvar) | (invvar < 0)
     if count := np.count_nonzero(broken):
@@ -157,6 +160,14 @@ def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarra
             "no valid pixel (nowhere a finite value with invvar above 0)", brick=name, band=band, file=path
         )
     return image, invvar, header
+
+
+def _usable_wcs(header: fits.Header, cache: Path, name: str, band: str) -> WCS:
+    try:
+        return celestial_wcs(header)
+    except ValueError as error:
+        file = paths.raw_file(cache, name, "image", band)
+        raise BrickError(f"no usable WCS: {error}", brick=name, band=band, file=file) from error
 
 
 def _read_masked(cache: Path, name: str, bands: Sequence[str], shape: tuple[int, ...]) -> np.ndarray:
@@ -237,6 +248,9 @@ class Denoised:
 SIGMA_STEP = 0.1
 """Quantisation step of sigma in units of the image's: a denoised image is surer than a noisy one."""
 
+LARGEST_STEP = 0.1
+"""Quantisation step of an image in units of the input's noise: pixels in small units must not drown in it."""
+
 
 def write_brick(
     root: Path,
@@ -258,7 +272,7 @@ def write_brick(
     denoised
         what to write
     output
-        `step` holds for the image; sigma is kept to a tenth of it
+        `step` holds for the image where it is below a tenth of the input's noise; sigma has a tenth of it
     provenance
         what was done: entry -> value. Those in cards.CARDS have a card of that name, others one named SD and
         their first six letters; all stand in a HISTORY too. "key" is what `is_complete` asks for.
@@ -273,11 +287,12 @@ def write_brick(
     SettingsError : too many bands for the flags
     """
     _check_shapes(brick, denoised)
-    fine = replace(output, step=SIGMA_STEP * output.step)
     files: list[BrickFile] = []
     for index, (band, header) in enumerate(zip(brick.bands, brick.headers, strict=True)):
-        for kind, data, how in (("image", denoised.image, output), ("sigma", denoised.sigma, fine)):
-            product = header if kind == "image" else as_product(header, kind, "nanomaggy")
+        coarse = replace(output, step=min(output.step, LARGEST_STEP * _noise(brick.invvar[index])))
+        fine = replace(output, step=SIGMA_STEP * coarse.step)
+        for kind, data, how in (("image", denoised.image, coarse), ("sigma", denoised.sigma, fine)):
+            product = header if kind == "image" else as_product(header, kind, header.get("BUNIT", ""))
             path = paths.coadd_file(root, brick.name, kind, band)
             files.append(BrickFile(path, data[index], with_provenance(product, kind, provenance), how))
     header = with_provenance(as_product(brick.headers[0], "flags", None), "flags", provenance)
@@ -286,6 +301,12 @@ def write_brick(
             header.append((f"BITNM{flag_bit(flag, index)}", f"{flag}_{band.upper()}"), bottom=True)
     files.append(BrickFile(paths.coadd_file(root, brick.name, "flags"), denoised.flags, header, output))
     return write_files(brick.name, files)
+
+
+def _noise(invvar: np.ndarray) -> float:
+    """Noise of a pixel of median depth; infinite where no pixel is valid."""
+    valid = invvar[invvar > 0]
+    return float(np.median(valid)) ** -0.5 if valid.size else math.inf
 
 
 def _check_shapes(brick: Brick, denoised: Denoised) -> None:

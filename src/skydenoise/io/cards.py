@@ -38,6 +38,11 @@ def as_product(header: fits.Header, kind: str, unit: str | None) -> fits.Header:
     return product
 
 
+def inverse_square(unit: str) -> str:
+    """Unit of the inverse variance of pixels in `unit`, as the survey writes it: 1/nanomaggy^2."""
+    return f"1/{unit}^2" if unit.isalnum() else f"1/({unit})^2" if unit else ""
+
+
 def with_provenance(
     header: fits.Header, kind: str, provenance: Mapping[str, str | int | float]
 ) -> fits.Header:

@@ -1,7 +1,6 @@
 """One image in one compressed FITS file, as the survey stores it: cards, compression, checksums."""
 
 import io
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import fitsio
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.hdu import compressed
 
 from skydenoise.config import OutputSettings
 from skydenoise.io.atomic import atomic_path
@@ -37,6 +35,17 @@ def kept_cards(header: fits.Header) -> list[fits.Card]:
         if not STRUCTURAL.fullmatch(card.keyword)
         and not (card.keyword == "EXTNAME" and card.value == "COMPRESSED_IMAGE")
     ]
+
+
+def check_cards(header: fits.Header) -> None:
+    """Raise OSError that names the first card that is damaged: every later use of it would fail."""
+    for number, card in enumerate(header.cards, 1):
+        name = ""
+        try:
+            name = card.keyword
+            _ = card.value
+        except Exception as error:  # of many kinds, by what is damaged
+            raise OSError(f"damaged header: card {number}, {name or 'without a name'}") from error
 
 
 def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, output: OutputSettings) -> None:
@@ -79,47 +88,30 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
 
 
 def _packed(data: np.ndarray, output: OutputSettings) -> bytes:
-    """A file with compressed `data` and structural cards only.
-
-    astropy packs pixels in three quarters of cfitsio's time (docs/performance.md). But it writes the time of
-    day into what it packs by gzip: lossless images, and tiles that cannot be quantised.
-    """
-    if data.dtype.kind == "i":
-        return _packed_by_astropy(data)
-    if output.compression == "lossless":
-        return _packed_by_cfitsio(data, compress="GZIP_2", qlevel=0)
-    content = _packed_by_astropy(
-        data,
-        quantize_level=-output.step,  # negative: absolute, in units of the pixels
-        quantize_method=compressed.SUBTRACTIVE_DITHER_2,  # keeps exact zeros
-        dither_seed=compressed.DITHER_SEED_CHECKSUM,  # of the first tile
-    )
-    with fits.open(io.BytesIO(content), disable_image_compression=True) as hdus:
-        longest = hdus[1].columns["GZIP_COMPRESSED_DATA"].format  # such as 1PB(0): bytes of the longest tile
-    if longest.endswith("(0)"):
-        return content
-    dithered = {"qmethod": "SUBTRACTIVE_DITHER_2", "dither_seed": "checksum"}
-    return _packed_by_cfitsio(data, compress="RICE", qlevel=-output.step, **dithered)
-
-
-def _tile(data: np.ndarray) -> tuple[int, ...]:
-    return tuple(min(TILE, length) for length in data.shape)
-
-
-def _packed_by_astropy(data: np.ndarray, **how: Any) -> bytes:
-    hdu = fits.CompImageHDU(
-        np.ascontiguousarray(data), compression_type="RICE_1", tile_shape=_tile(data), **how
-    )
-    stream = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(stream)
-    return stream.getvalue()
-
-
-def _packed_by_cfitsio(data: np.ndarray, **how: Any) -> bytes:
+    """A file with compressed `data` and structural cards only."""
+    how: dict[str, Any] = {"compress": "RICE"}
+    if data.dtype.kind == "f" and output.compression == "lossless":
+        how = {"compress": "GZIP_2", "qlevel": 0}
+    elif data.dtype.kind == "f":
+        how |= {
+            "qlevel": -output.step,  # negative: absolute, in units of the pixels
+            "qmethod": "SUBTRACTIVE_DITHER_2",  # keeps exact zeros
+            "dither_seed": _dither_seed(data),
+        }
+    tile = tuple(min(TILE, length) for length in data.shape)
     with fitsio.FITS("mem://", "rw") as file:
         file.write(None)
-        file.write(np.ascontiguousarray(data), tile_dims=_tile(data), **how)
+        file.write(np.ascontiguousarray(data), tile_dims=tile, **how)
         return bytes(file.read_raw())
+
+
+def _dither_seed(data: np.ndarray) -> int:
+    """Checksum of the first tile, 1 to 10000, so that the same pixels give the same bytes.
+
+    What cfitsio makes of a tile with a NaN is another number than other writers'.
+    """
+    first = np.ascontiguousarray(data[:TILE, :TILE])
+    return int(first.view(np.uint8).sum(dtype=np.uint64)) % 10_000 + 1
 
 
 def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
@@ -132,10 +124,11 @@ def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
         header.append(card, bottom=True)
 
 
-def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
+def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.ndarray, fits.Header]:
     """Pixels (y, x) and header of the image in HDU 1, or in HDU 0 if there is no other.
 
     The header has NAXIS, NAXIS1 and NAXIS2 of the image first, then every kept card in its order.
+    `blank_as_nan` makes integers that a BLANK card names, for pixels without data, NaN; masks want them kept.
 
     Raises
     ------
@@ -145,16 +138,12 @@ def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
         raise OSError("the file is empty")
     try:
         with fitsio.FITS(str(path)) as file:
-            number = min(1, len(file) - 1)
-            hdu = file[number]
+            hdu = file[min(1, len(file) - 1)]
             offsets = hdu.get_offsets()
             has_image = hdu.get_exttype() == "IMAGE_HDU" and hdu.has_data()
-            packed = has_image and hdu.is_compressed() and hdu.get_info()["img_type"] < 0
-            data = hdu.read() if has_image and not packed else None
+            data = hdu.read() if has_image else None
     except (OSError, ValueError) as error:
         raise OSError("truncated, damaged or no FITS file") from error
-    if packed:
-        data = _unpacked(path, number, offsets["data_end"])
     if data is None:
         raise OSError("there is no image in HDU 1; the file may be truncated")
     if data.ndim != 2:
@@ -163,36 +152,20 @@ def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
     for keyword, value in (("NAXIS", 2), ("NAXIS1", data.shape[1]), ("NAXIS2", data.shape[0])):
         header.append((keyword, value), bottom=True)
     stored = fits.Header.fromstring(_bytes(path, offsets["header_start"], offsets["data_start"]))
+    check_cards(stored)
     for card in kept_cards(stored):
         header.append(card, bottom=True)
-    return np.asarray(data, data.dtype.newbyteorder("=")), header
+    data = np.asarray(data, data.dtype.newbyteorder("="))
+    return _without_blanks(data, stored) if blank_as_nan else data, header
 
 
-def _unpacked(path: Path, number: int, end: int) -> np.ndarray:
-    """Pixels of a compressed floating image that ends at byte `end`, in two thirds of cfitsio's time.
-
-    Integers are cfitsio's, which leaves them integers where a card names one that stands for no data.
-
-    Raises OSError : the file ends before, cannot be read, or its content makes no sense
-    """
-    if path.stat().st_size < end:
-        raise OSError("truncated, damaged or no FITS file")
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            return np.asarray(hdus[number].data)
-    except Exception as error:  # of many kinds, by what is damaged
-        if isinstance(error, MemoryError) or getattr(error, "errno", None):
-            raise
-        raise OSError(f"damaged: {error}") from error
-
-
-def image_pixels(path: Path) -> int:
-    """Pixels of the image that `read_survey_image` would read, by its header; 0 if there is none."""
-    try:
-        with fitsio.FITS(str(path)) as file:
-            return math.prod(file[min(1, len(file) - 1)].get_info().get("dims", [0]))
-    except OSError:
-        return 0
+def _without_blanks(data: np.ndarray, stored: fits.Header) -> np.ndarray:
+    """The same pixels, NaN where the integer in the file is BLANK (FITS 4.0, sections 4.4.2.5 and 10.1.2)."""
+    blank, step = stored.get("ZBLANK", stored.get("BLANK")), stored.get("BSCALE", 1)
+    if not isinstance(blank, int) or stored.get("ZBITPIX", stored["BITPIX"]) < 0:
+        return data
+    missing = np.abs(data.astype(np.float64) - (blank * step + stored.get("BZERO", 0))) < abs(step) / 2
+    return np.where(missing, np.float32(np.nan), data.astype(np.float32))
 
 
 def _bytes(path: Path, start: int, end: int) -> bytes:
@@ -220,18 +193,3 @@ def intact_header(path: Path) -> fits.Header | None:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     header = fits.Header.fromstring(content[: offsets["data_start"] - offsets["header_start"]])
     return header if total == 0xFFFFFFFF and "CHECKSUM" in header else None
-
-
-def wcs_fault(header: fits.Header) -> str:
-    """What is missing for a celestial WCS, or an empty string."""
-    needed = ("CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
-    if missing := [key for key in needed if key not in header]:
-        return f"{', '.join(missing)} missing"
-    if not {"CD1_1", "CD1_2", "PC1_1", "PC1_2", "CDELT1"} & set(header):
-        return "CD1_1, PC1_1 and CDELT1 missing"
-    axes = f"{header['CTYPE1']} {header['CTYPE2']}"
-    if not ("RA--" in axes and "DEC-" in axes) and not ("LON" in axes and "LAT" in axes):
-        return f"axes {axes} are not celestial"
-    numbers = [header[key] for key in needed[2:]]
-    finite = all(isinstance(value, int | float) and np.isfinite(value) for value in numbers)
-    return "" if finite else f"{', '.join(needed[2:])} are not all finite numbers"

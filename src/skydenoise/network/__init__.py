@@ -1,18 +1,18 @@
-"""The network and the file that holds it.
+"""The network and the folder that holds a trained one.
 
-`model` puts a layout together with its outputs, saves and loads it; `lean` is our layout, `paper` the
-published one; `inference` makes a network faster where nothing is learnt.
+`network` puts a layout (`residual_unet`, or `published`) together with its outputs; `folder` saves and loads
+it; `inference` makes it faster where nothing is learnt; `device` asks what torch works on.
 """
 
 from skydenoise.network.folder import (
     ModelDescription,
-    Network,
     adopt_model,
     load_model,
     read_description,
     save_model,
 )
 from skydenoise.network.inference import for_inference
+from skydenoise.network.network import Network
 
 __all__ = [
     "ModelDescription",

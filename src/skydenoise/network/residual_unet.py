@@ -1,4 +1,4 @@
-"""Our own layout: fewer, wider steps than the published one, made to learn fast on few cores."""
+"""Our own layout, a residual U-Net: fewer, wider steps than the published one, to learn fast on few cores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ WIDEST = 8
 
 SMALLEST_POWER = 1e-3
 """Mean square of a pixel's channels below which the norm lets it fade: the noise of a sky is above it."""
-
 
 SLOPE = 0.2
 """Of the leaky ReLU below 0."""
@@ -75,8 +74,13 @@ class Merge(nn.Module):
         return functional.conv2d(fine, of_fine, self.bias).add_(risen)
 
 
-class LeanLayout(nn.Module):
-    """Encoder, bottleneck and decoder; `widths` are the channels of the features, fine to coarse."""
+class ResidualUNet(nn.Module):
+    """Encoder, bottleneck and decoder, with skip connections between the two if the architecture has them.
+
+    Attributes
+    ----------
+    widths : channels of the features, fine to coarse
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from skydenoise.noise.correlation import valid_correlation
 from skydenoise.noise.levels import noise_levels
 from skydenoise.noise.model import NoiseModel
 from skydenoise.noise.sky_sums import Tally, tally_sky
-from skydenoise.processes import Crew, Need, each
+from skydenoise.pool import each
 
 if TYPE_CHECKING:
     from skydenoise.io import Brick
@@ -29,9 +29,6 @@ _log = logging.getLogger(__name__)
 
 MINIMUM_SKY = 10_000
 """Fewest sky pixels of a band for a measurement: sigma to 1 %, correlation to 0.01."""
-
-NEED = Need(300, 32)
-"""That is 1.5 GB for 3600 x 3600 pixels in three bands."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +52,11 @@ class SkyOf:
         return brick.bands, tally_sky(brick, self.max_lag)
 
 
-def measure_survey_noise(names: Sequence[str], sky: SkyOf, crew: Crew, *, scales: int) -> NoiseModel:
+def measure_survey_noise(names: Sequence[str], sky: SkyOf, threads: int, *, scales: int) -> NoiseModel:
     """Measure the noise of many bricks, several at a time; one that cannot be read is left out.
 
-    names : bricks; what is found does not depend on the number of processes
+    names : bricks; what is found does not depend on the number of threads
+    threads : of the job, which has memory for as many bricks: 1.5 GB each at 3 x 3600 x 3600 pixels
     scales : starlet scales whose levels are wanted
 
     Raises
@@ -66,7 +64,7 @@ def measure_survey_noise(names: Sequence[str], sky: SkyOf, crew: Crew, *, scales
     SettingsError, BrickError : see measure_noise
     StepError : a process died
     """
-    bar = tqdm(each(sky, names, crew), desc="noise", total=len(names), unit="brick", disable=None)
+    bar = tqdm(each(sky, names, threads), desc="noise", total=len(names), unit="brick", disable=None)
     found = dict(bar)
     read = ((name, found[name]) for name in names)
     return _noise(((name, *its) for name, its in read if its is not None), scales)

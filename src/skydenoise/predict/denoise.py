@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from skydenoise import __version__
-from skydenoise.config import Architecture, PredictSettings, check_precision
+from skydenoise.config import PredictSettings, check_precision
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.fill import fill
 from skydenoise.io import Brick, Denoised, flag_bit
-from skydenoise.network import ModelDescription, Network, for_inference, load_model
-from skydenoise.network.device import cuda_usable, fuses, multiplies_bfloat16, to_numpy
+from skydenoise.network import ModelDescription, for_inference, load_model
+from skydenoise.network.device import cuda_usable, to_numpy
 from skydenoise.noise import NoiseModel, measure_brick_noise, neighbour_correlation
 from skydenoise.predict.background import smooth_residual
 from skydenoise.predict.flags import inpainted_pixels, low_coverage
@@ -38,13 +38,9 @@ UNCERTAINTY_FILE = "uncertainty.json"
 STRIP_ROWS = 256
 """Rows unstretched at a time."""
 
-PIXELS_ON_CPU, PIXELS_ON_GPU, PIXELS_FUSED = 2 * 256**2, 32 * 256**2, 64 * 256**2
+PIXELS_ON_CPU, PIXELS_ON_GPU = 2 * 256**2, 32 * 256**2
 """In one pass through the network: what stays in a CPU's caches, and what keeps a GPU busy between the starts
 of its kernels (docs/performance.md)."""
-
-LARGEST_DIFFERENCE = 0.01
-"""Of what fused kernels give from the network's own result, in stretched values whose rms is 2: twenty times
-what was measured, a tenth of a sky's noise."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,6 @@ class Denoiser:
     settings : tiles and recovery
     uncertainty : measured ratios; None (while they are being measured) stands for the noise of the input
     device : "cpu", "cuda", "cuda:1", ...
-    precision : of the factors in the 3x3 convolutions of blocks, "float32" or "bfloat16", or in all
-        convolutions, "float16"
 
     Raises
     ------
@@ -70,7 +64,6 @@ class Denoiser:
     settings: PredictSettings
     uncertainty: UncertaintyModel | None = None
     device: str = "cpu"
-    precision: str = "float32"
 
     def __post_init__(self) -> None:
         stride = self.description.architecture.stride
@@ -102,8 +95,7 @@ class Denoiser:
         """Tiles in one pass through the network."""
         if isinstance(self.settings.batch_tiles, int):
             return self.settings.batch_tiles
-        on_gpu = PIXELS_FUSED if self.precision == "float16" else PIXELS_ON_GPU
-        pixels = PIXELS_ON_CPU if self.device == "cpu" else on_gpu
+        pixels = PIXELS_ON_CPU if self.device == "cpu" else PIXELS_ON_GPU
         return max(1, pixels // self.settings.tile**2)
 
     @property
@@ -121,64 +113,21 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
 
     Raises
     ------
-    SettingsError : see Denoiser and choose_precision
+    SettingsError : see Denoiser; or the network does not bear bfloat16 (`check_precision`)
     """
     if device == "auto":
         device = "cuda" if cuda_usable() else "cpu"
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on every device
     network, description = load_model(folder, device)
+    check_precision(description.architecture, settings)
     file = folder / UNCERTAINTY_FILE
     uncertainty = (
         UncertaintyModel.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
     )
-    precision = choose_precision(settings, description.architecture, device)
-    fast = fused(network, settings.tile, device) if precision == "float16" else None
-    if fast is None:
-        precision = "float32" if precision == "float16" else precision
-        fast = for_inference(network, getattr(torch, precision))
+    fast = for_inference(network, getattr(torch, settings.precision))
     sha256, bands = description.sha256[:12], " ".join(description.bands)
-    logger.info("model %s on %s in %s, bands %s", sha256, device, precision, bands)
-    return Denoiser(fast, description, settings, uncertainty, device, precision)
-
-
-def fused(network: Network, tile: int, device: str) -> torch.nn.Module | None:
-    """The `FusedNetwork` if it works, which one tile tells; else None, and the log says why.
-
-    Kernels are compiled now. A compiler that fails, a home folder that cannot be written and a GPU that the
-    kernels do not suit come to light only so.
-    """
-    generator = torch.Generator().manual_seed(0)
-    u = 2 * torch.randn(1, network.architecture.bands, tile, tile, generator=generator)
-    try:
-        result = for_inference(network, torch.float16)
-        with torch.inference_mode():
-            difference = float((result(u.to(device))[0] - network(u.to(device))[0]).abs().max())
-        if not difference < LARGEST_DIFFERENCE:
-            raise ArithmeticError(f"their result is wrong by {difference:.3g}")
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        logger.warning("fused kernels do not work on %s, so the network works in float32: %s", device, reason)
-        return None
-    return result
-
-
-def choose_precision(settings: PredictSettings, architecture: Architecture, device: str) -> str:
-    """What `predict.precision` comes to on this machine: "float32", "bfloat16" or "float16".
-
-    "auto" is bfloat16 where a CPU multiplies it, and float16 on a GPU that kernels are fused for
-    (`model.fused`), if the network has skips. Else it is float32, which on CUDA is TF32 in convolutions.
-
-    Raises
-    ------
-    SettingsError : the network does not bear the bfloat16 that is asked for (`check_precision`)
-    """
-    check_precision(architecture, settings)
-    if settings.precision != "auto":
-        return settings.precision
-    if not architecture.skips:
-        return "float32"
-    if device == "cpu":
-        return "bfloat16" if multiplies_bfloat16() else "float32"
-    return "float16" if fuses(device) else "float32"
+    logger.info("model %s on %s in %s, bands %s", sha256, device, settings.precision, bands)
+    return Denoiser(fast, description, settings, uncertainty, device)
 
 
 def denoise_brick(brick: Brick, denoiser: Denoiser, noise: NoiseModel | None = None) -> Denoised:
@@ -306,7 +255,7 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
 
     What goes in and out of the network, what its blocks add up, and the blend are float32 on every device:
     with the 8 bits of bfloat16 a stretched value of 5 would be known to 0.016, the flux of a bright pixel to
-    1.6 %. Factors in its convolutions may have fewer bits: `predict.precision`, and TF32 or float16 on CUDA.
+    1.6 %. Factors in its convolutions have fewer bits where `predict.precision` is bfloat16.
 
     Raises
     ------

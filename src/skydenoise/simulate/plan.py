@@ -9,6 +9,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import ArrayLike
 
+from skydenoise.config import default
 from skydenoise.errors import SettingsError
 
 BANDS = ("g", "r", "z")
@@ -73,30 +74,30 @@ class SimulationSettings:
     release, region : names of the mirror's folders
     """
 
-    seed: int = 1
-    bricks: int = 6
-    size: int = 800
+    seed: int = default("simulation.seed")
+    bricks: int = default("simulation.bricks")
+    size: int = default("simulation.size")
     ra: float = 150.05
     dec: float = 60.0
     step: int = 1
     depth: tuple[float, float, float] = (24.7, 23.9, 23.0)
     fwhm: tuple[float, float, float] = (1.5, 1.4, 1.3)
-    noise: str = "decam"
+    noise: str = default("simulation.noise")
     sky_brightness: tuple[float, float, float] = (22.04, 20.91, 18.46)
     saturation: tuple[float, float, float] = (16.0, 16.0, 15.3)
     wings: float = 0.02
-    galaxies: float = 1.0
-    stars: float = 1.0
+    galaxies: float = default("simulation.galaxies")
+    stars: float = default("simulation.stars")
     bright_limit: float = 12.5
     faint_limit: float = 27.0
     passes: tuple[int, ...] = (NOMINAL_EXPOSURES,)
     pass_cell: int = 1024
     missing: float = 0.25
     cosmics: float = 60.0
-    stripes: float = 0.01
+    stripes: float = default("simulation.stripes")
     gradient: float = 0.01
-    release: str = "dr9"
-    region: str = "south"
+    release: str = default("survey.release")
+    region: str = default("survey.region")
 
     def __post_init__(self) -> None:
         for key in ("depth", "fwhm", "sky_brightness", "saturation"):

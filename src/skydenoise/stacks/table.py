@@ -6,15 +6,15 @@ from pathlib import Path
 
 from skydenoise.config import PatchSettings, PredictSettings, check_frames
 from skydenoise.errors import SettingsError, StepError
+from skydenoise.image_table import ListedImage
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.stack import check_channels, open_stack, suffix_of
-from skydenoise.survey.external.rows import ForeignImage
 
 OF_STACKS = ("brick", "image", "hdu", "axes", "dataset")
 """Columns that have a meaning for a stack."""
 
 
-def stacks_of(table: Path, images: Sequence[ForeignImage]) -> dict[str, StackFile]:
+def stacks_of(table: Path, images: Sequence[ListedImage]) -> dict[str, StackFile]:
     """Stacks by their names; empty if the rows are images of the sky.
 
     table : file that the rows come from, for messages
@@ -37,7 +37,7 @@ def stacks_of(table: Path, images: Sequence[ForeignImage]) -> dict[str, StackFil
         raise SettingsError(f"{table}: {error}") from None
 
 
-def _stack_file(row: ForeignImage) -> StackFile:
+def _stack_file(row: ListedImage) -> StackFile:
     for column in (field.name for field in fields(row) if field.name not in OF_STACKS):
         if getattr(row, column) not in ("", None):
             raise SettingsError(

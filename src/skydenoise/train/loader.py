@@ -21,7 +21,7 @@ RESIDENT = 0.5
 """Largest fraction of a GPU's free memory that the patches may take; else they stay on the disk."""
 
 
-class Feed:
+class PatchLoader:
     """Batches of a PatchSet on `device`.
 
     A batch is image and counts, (n, band, y, x) float32: pixels in units of their own noise, above the level

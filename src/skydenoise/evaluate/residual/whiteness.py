@@ -37,11 +37,7 @@ RESIDUAL_DEFINITIONS = {
 
 def residual_fields(scales: int) -> list[Field]:
     """Columns of the table of residuals for a noise model with that many starlet scales."""
-    fields = [
-        BAND,
-        Field("zone", "sky, source or all", dtype=str),
-        Field("pixels", "pixels measured", "pix", int),
-    ]
+    fields = [BAND, ZONE, Field("pixels", "pixels measured", "pix", int)]
     fields += with_errors(
         JACKKNIFE,
         Field("mean", "mean residual", "nmgy"),

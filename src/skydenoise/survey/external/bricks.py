@@ -7,36 +7,32 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, StepError, disk_full
+from skydenoise.image_table import ListedImage
 from skydenoise.io import Brick
 from skydenoise.io.digest import file_digest, joint_digest
-from skydenoise.io.fitsfile import intact_header, wcs_fault
+from skydenoise.io.fitsfile import intact_header
 from skydenoise.io.manifest import Entry
 from skydenoise.io.rawbrick import write_raw
-from skydenoise.survey.external.align import (
-    SAME_GRID,
-    align,
-    align_mask,
-    celestial_wcs,
-    grid_distance,
-    with_wcs_of,
-)
-from skydenoise.survey.external.rows import ForeignImage
-from skydenoise.survey.external.source_image import SourceError, constant_invvar, read_plane, to_nanomaggies
+from skydenoise.io.wcs import celestial_wcs, grid_distance
+from skydenoise.survey.external.align import SAME_GRID, align, align_mask, with_wcs_of
+from skydenoise.survey.external.band import Band, blaming, read_band
+from skydenoise.survey.external.plane import ImageError
 
 log = logging.getLogger(__name__)
 
+VERSION = 2
+"""Of the import: what an older one made is imported again."""
+
 
 def import_bricks(
-    images: Sequence[ForeignImage], names: Sequence[str], bands: Sequence[str], cache: Path
+    images: Sequence[ListedImage], names: Sequence[str], bands: Sequence[str], cache: Path
 ) -> list[Entry]:
     """Import the bricks `names`; those that fail are listed as skipped, with the reason.
 
@@ -60,7 +56,7 @@ def import_bricks(
     return entries
 
 
-def import_brick(images: Sequence[ForeignImage], name: str, bands: Sequence[str], cache: Path) -> Entry:
+def import_brick(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> Entry:
     """Bring one brick into the raw layout under `cache`: lossless, nanomaggies, on the first band's grid.
 
     What is there already, unharmed and made from the same files, is kept. The log says what was assumed:
@@ -87,7 +83,12 @@ def import_brick(images: Sequence[ForeignImage], name: str, bands: Sequence[str]
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold `folder` against other processes: two jobs import a brick that is trained on and denoised."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StepError(
+            f"{folder}: cannot be made: {error.strerror} (survey.cache must be writable)"
+        ) from error
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks: the work is done twice, to the same result
@@ -99,7 +100,7 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _import(images: Sequence[ForeignImage], name: str, bands: Sequence[str], cache: Path) -> str:
+def _import(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> str:
     """Write the brick unless it is there already; "done" or "kept"."""
     key = _key(images)
     headers = [intact_header(paths.raw_file(cache, name, "image", band)) for band in bands]
@@ -110,28 +111,19 @@ def _import(images: Sequence[ForeignImage], name: str, bands: Sequence[str], cac
     return "done"
 
 
-def _key(images: Sequence[ForeignImage]) -> str:
-    digest = hashlib.sha256()
+def _key(images: Sequence[ListedImage]) -> str:
+    digest = hashlib.sha256(str(VERSION).encode())
     for image in images:
         hdus = (image.hdu, image.plane, image.invvar_hdu, image.mask_hdu)
         digest.update(repr((image.band, image.units, hdus)).encode())
         for path in (image.image, image.invvar, image.mask):
-            digest.update(file_digest(path).encode() if path is not None and path.is_file() else b"none")
+            with suppress(OSError):  # reading it will say why
+                digest.update(file_digest(path).encode() if path is not None else b"none")
     return digest.hexdigest()[:32]
 
 
-@dataclass(frozen=True, eq=False)
-class _Band:
-    """One band in nanomaggies: image and invvar (y, x) float32, masked (y, x) bool."""
-
-    image: np.ndarray
-    invvar: np.ndarray
-    masked: np.ndarray
-    header: fits.Header
-
-
-def _brick(images: Sequence[ForeignImage], key: str) -> Brick:
-    bands = [_read_band(image) for image in images]
+def _brick(images: Sequence[ListedImage], key: str) -> Brick:
+    bands = [read_band(image) for image in images]
     bands = [bands[0], *(_aligned(*pair, bands[0]) for pair in zip(images[1:], bands[1:], strict=True))]
     for band in bands:
         band.header.append(("SDIMPORT", key, "digest of the imported files"), bottom=True)
@@ -145,58 +137,17 @@ def _brick(images: Sequence[ForeignImage], key: str) -> Brick:
     )
 
 
-def _read_band(source: ForeignImage) -> _Band:
-    file = source.image
-    try:
-        plane = read_plane(file, source.hdu, source.plane)
-        if fault := wcs_fault(plane.header):
-            raise SourceError(f"no usable WCS: {fault}")
-        plane, factor = to_nanomaggies(plane, source.units)
-        if factor != 1:
-            log.info("brick %s, band %s: one unit is %g nanomaggies", source.brick, source.band, factor)
-        if source.invvar is None:
-            invvar = constant_invvar(plane.pixels)
-            log.info(
-                "brick %s, band %s: no invvar given: constant noise of %.4g per pixel, measured in the image",
-                *(source.brick, source.band, invvar.max() ** -0.5),
-            )
-        else:
-            file = source.invvar
-            invvar = read_plane(file, source.invvar_hdu, source.plane).pixels / factor**2
-        masked = np.zeros(plane.pixels.shape, bool)
-        if source.mask is not None:
-            file = source.mask
-            masked = read_plane(file, source.mask_hdu, None).pixels != 0
-        for pixels in (invvar, masked):
-            if pixels.shape != plane.pixels.shape:
-                raise SourceError(f"shape {pixels.shape} (y, x) is not the image's, {plane.pixels.shape}")
-        valid = np.isfinite(plane.pixels) & np.isfinite(invvar) & (invvar > 0)
-        if not valid.any():
-            raise SourceError("no valid pixel (nowhere a finite value with invvar above 0)")
-    except (SourceError, OSError) as error:
-        remedy = getattr(error, "remedy", None)
-        raise BrickError(
-            str(error), brick=source.brick, band=source.band, file=file, remedy=remedy
-        ) from error
-    return _Band(
-        np.where(valid, plane.pixels, 0).astype(np.float32),
-        np.where(valid, invvar, 0).astype(np.float32),
-        masked,
-        plane.header,
-    )
-
-
-def _aligned(source: ForeignImage, band: _Band, first: _Band) -> _Band:
+def _aligned(source: ListedImage, band: Band, first: Band) -> Band:
     """`band` on the grid of `first`; itself if it lies there already."""
     wcs, target = celestial_wcs(band.header), celestial_wcs(first.header)
     shape = (first.image.shape[0], first.image.shape[1])
-    distance = grid_distance(target, wcs, shape)
-    if band.image.shape == shape and distance <= SAME_GRID:
-        return band
-    image, invvar = align(band.image, band.invvar, wcs, target, shape)
-    if not invvar.any():
-        cause = "does not overlap the first band"
-        raise BrickError(cause, brick=source.brick, band=source.band, file=source.image)
+    with blaming(source, source.image):
+        distance = grid_distance(target, wcs, shape)
+        if band.image.shape == shape and distance <= SAME_GRID:
+            return band
+        image, invvar = align(band.image, band.invvar, wcs, target, shape)
+        if not invvar.any():
+            raise ImageError("does not overlap the first band")
     log.info(
         "brick %s, band %s: resampled onto the first band's grid (up to %.2f pixels off), %.1f %% covered",
         *(source.brick, source.band, distance, 100 * np.mean(invvar > 0)),
@@ -204,4 +155,4 @@ def _aligned(source: ForeignImage, band: _Band, first: _Band) -> _Band:
     masked = align_mask(band.masked, wcs, target, shape)
     header = with_wcs_of(band.header, first.header)
     header.append(("HISTORY", "skydenoise: resampled onto the grid of the first band"), bottom=True)
-    return _Band(image, invvar, masked, header)
+    return Band(image, invvar, masked, header)

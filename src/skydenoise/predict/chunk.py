@@ -20,46 +20,22 @@ from skydenoise.io.cards import CARDS
 from skydenoise.io.digest import file_digest, joint_digest
 from skydenoise.io.fitsfile import intact_header
 from skydenoise.io.manifest import Entry, write_manifest
-from skydenoise.network.device import cuda_usable
 from skydenoise.noise import NoiseModel, neighbour_correlation
 from skydenoise.paths import coadd_file, raw_file, raw_kinds
-from skydenoise.predict.allocator import reuse_freed_memory
+from skydenoise.pool import each
 from skydenoise.predict.denoise import Denoiser, denoise_brick, noise_of
-from skydenoise.processes import Crew, Need, crew_within, each
 
 logger = logging.getLogger(__name__)
 
-MOST_PROCESSES = 16
-"""Of one job."""
 
-NEED, BESIDE_GPU_NEED, GPU_NEED = Need(500, 50), Need(1300, 50), Need(1500, 66)
-"""For 3600 x 3600 pixels in three bands NEED is 2,353 MiB: 1,920 were measured, 2,430 where a model that
-misses 0.7 of each source leaves much to recover; 165 of them are shared. Beside a GPU 2,930 were measured,
-shared libraries too, before freed memory of images was kept (up to 8 % more on a CPU) and processes shared
-their imports, and BESIDE_GPU_NEED is 3,153; of the GPU's memory 1,876 beside CUDA's own, and GPU_NEED is
-3,947 (docs/performance.md)."""
-
-
-def crew_for(threads: int, memory_mib: int, pixels: int) -> Crew:
-    """As many processes as threads, if memory is enough for a brick in each, on a GPU too.
-
-    threads, memory_mib : that the job may use
-    pixels : of the largest brick, in all bands together
-    """
-    on_gpu, most = cuda_usable(), MOST_PROCESSES
-    crew = crew_within(threads, memory_mib, (BESIDE_GPU_NEED if on_gpu else NEED).mib(pixels))
-    if on_gpu:
-        most = min(most, max(1, (torch.cuda.mem_get_info()[0] >> 20) // GPU_NEED.mib(pixels)))
-    return Crew(min(crew.processes, most), threads)
-
-
-def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, crew: Crew) -> list[Entry]:
-    """Denoise bricks, as many side by side as the crew has processes; write `manifest`: what became of each.
+def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, threads: int) -> list[Entry]:
+    """Denoise bricks, as many side by side as there are threads; write `manifest`: what became of each.
 
     A brick that is complete and was made from the same files by the same model, settings and version is kept
     as it is. One that cannot be used (BrickError) is skipped with its reason, and the others go on.
 
     names : bricks; each is done once
+    threads : of the job, which has memory for as many bricks: 2.4 GB each at 3 x 3600 x 3600 pixels
 
     Raises
     ------
@@ -70,7 +46,7 @@ def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, crew: Cre
     names = list(dict.fromkeys(names))
     outcomes: dict[str, Outcome] = {}
     with tqdm(total=len(names), disable=None, unit="brick", desc="predict") as bar:
-        for name, outcome in each(chunk, names, crew, _prepare):
+        for name, outcome in each(chunk, names, threads, torch.set_num_threads):
             outcomes[name] = outcome
             entry = outcome.entry
             if entry.state != "skipped":
@@ -80,11 +56,6 @@ def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, crew: Cre
     write_manifest(manifest, entries)
     _report([outcomes[name] for name in names])
     return entries
-
-
-def _prepare(threads: int) -> None:
-    torch.set_num_threads(threads)
-    reuse_freed_memory()
 
 
 @dataclass(frozen=True)
@@ -118,7 +89,7 @@ class Chunk:
         """What became of brick `name`; raises SettingsError, and StepError on a full disk."""
         denoiser = self.denoiser
         try:
-            return Outcome(self.finish(name, denoiser))
+            return Outcome(self.entry(name, denoiser))
         except BrickError as error:
             self._stop_if_disk_full(error)
             reason, failure = str(error), ""
@@ -129,7 +100,7 @@ class Chunk:
             logger.exception("skipped: %s", reason)
         return Outcome(Entry(name, "skipped", reason=reason), failure)
 
-    def finish(self, name: str, denoiser: Denoiser) -> Entry:
+    def entry(self, name: str, denoiser: Denoiser) -> Entry:
         """Entry of a brick whose files are there: denoised now, or complete already."""
         start = time.perf_counter()
         bands = denoiser.description.bands
@@ -180,7 +151,7 @@ def provenance(denoiser: Denoiser, key: str) -> dict[str, str | int | float]:
         "key": key,
         "tile": settings.tile,
         "overlap": settings.overlap,
-        "precision": denoiser.precision,
+        "precision": settings.precision,
         "recover": thresholds if settings.recover.enabled else "no",
         "background": settings.background,
         "sigma": "calibrated" if denoiser.uncertainty else "noise of the input",

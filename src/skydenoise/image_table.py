@@ -2,7 +2,9 @@
 
 import csv
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
+from io import StringIO
 from pathlib import Path
 
 from skydenoise import paths
@@ -27,7 +29,7 @@ SKIES = re.compile(r".+\.(fits|fit|fts)(\.(fz|gz|bz2|z))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class ForeignImage:
+class ListedImage:
     """One row of the table: one band of one brick, or a stack of frames.
 
     brick, band : names, harmless in a file's name; a stack has no band
@@ -61,7 +63,7 @@ class ForeignImage:
         return bool(self.axes or self.dataset) or not suffix.startswith(".fits")
 
 
-def read_table(path: Path) -> list[ForeignImage]:
+def read_table(path: Path) -> list[ListedImage]:
     """Read a tab-separated table with the columns brick, image, band (but for stacks) and any of the others.
 
     Paths are relative to the table's folder; empty cells are as good as no column; lines that start with #
@@ -69,20 +71,16 @@ def read_table(path: Path) -> list[ForeignImage]:
 
     Raises
     ------
-    SettingsError : an unknown or missing column, a wrong name or number, a file of no known kind, a band
-        listed twice
+    SettingsError : no such table, or no text; an unknown or missing column, a wrong name or number, a file of
+        no known kind, a band listed twice
     """
-    known = {field.name for field in fields(ForeignImage)}
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader((line for line in stream if not line.startswith("#")), delimiter="\t")
-        columns = set(reader.fieldnames or ())
-        if unknown := sorted(columns - known):
-            raise SettingsError(
-                f"{path}: unknown column {', '.join(unknown)}; known: {', '.join(sorted(known))}"
-            )
-        if missing := sorted({"brick", "image"} - columns):
-            raise SettingsError(f"{path}: column {', '.join(missing)} is missing")
-        images = [_row(path, row) for row in reader]
+    known = {field.name for field in fields(ListedImage)}
+    columns, rows = _cells(path)
+    if unknown := sorted(columns - known):
+        raise SettingsError(f"{path}: unknown column {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    if missing := sorted({"brick", "image"} - columns):
+        raise SettingsError(f"{path}: column {', '.join(missing)} is missing")
+    images = [_row(path, row) for row in rows]
     seen: set[tuple[str, str]] = set()
     for image in images:
         if (image.brick, image.band) in seen:
@@ -96,7 +94,31 @@ def read_table(path: Path) -> list[ForeignImage]:
     return images
 
 
-def _row(table: Path, row: dict[str, str]) -> ForeignImage:
+def files_of(images: Iterable[ListedImage], bricks: Collection[str]) -> list[Path]:
+    """Files that decide on these bricks and are there; a brick with a missing one is skipped in its step."""
+    wanted = set(bricks)
+    files = (path for row in images if row.brick in wanted for path in (row.image, row.invvar, row.mask))
+    return [path for path in dict.fromkeys(files) if path is not None and path.is_file()]
+
+
+def _cells(path: Path) -> tuple[set[str], list[dict[str, str]]]:
+    """Columns and rows of a tab-separated table, with or without a byte-order mark."""
+    try:
+        lines = StringIO(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsError(f"survey.files: {path}: there is no such table") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"survey.files: {path}: this is no text in UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"survey.files: {path}: cannot be read: {error.strerror}") from None
+    reader = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t", strict=True)
+    try:
+        return set(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:
+        raise SettingsError(f"survey.files: {path}: {error}; is a quote not closed?") from None
+
+
+def _row(table: Path, row: dict[str, str]) -> ListedImage:
     cells = {column: (cell or "").strip() for column, cell in row.items() if column is not None}
     brick = paths.check_brick_name(cells["brick"], survey=False)
 
@@ -112,7 +134,7 @@ def _row(table: Path, row: dict[str, str]) -> ForeignImage:
     image = file("image")
     if image is None:
         raise SettingsError(f"{table}: brick {brick}: the image's path is missing")
-    found = ForeignImage(
+    found = ListedImage(
         brick,
         cells.get("band", ""),
         image,
@@ -131,7 +153,7 @@ def _row(table: Path, row: dict[str, str]) -> ForeignImage:
     return found
 
 
-def _check_sky(table: Path, row: ForeignImage) -> None:
+def _check_sky(table: Path, row: ListedImage) -> None:
     """Refuse a row that names neither a stack nor an image of the sky."""
     where = f"{table}: brick {row.brick}: {row.image}"
     if not SKIES.fullmatch(row.image.name):
