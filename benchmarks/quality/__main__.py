@@ -80,7 +80,7 @@ def arguments() -> argparse.Namespace:
     add("--markdown", type=Path, help="print the tables of this JSON file as markdown")
     add("--curves", type=Path, help="draw the curves of this JSON file, as a PNG beside it")
     options = parser.parse_args()
-    options.model = options.model or REPOSITORY / f"models/{options.noise}"
+    options.model = options.model or REPOSITORY / "models/reference"
     options.results = options.results or REPOSITORY / f"results/quality_{options.noise}"
     options.name = options.name or f"quality-{options.noise}" + "-quick" * options.quick
     return options
@@ -110,7 +110,9 @@ def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
         comparison.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
     else:
         add_baselines(comparison, baseline_run(options))
-    add_model(comparison, REPOSITORY / "models/identity", (IDENTITY_BARE, IDENTITY), options.device)
+    add_model(
+        comparison, REPOSITORY / "results/quality_identity/model", (IDENTITY_BARE, IDENTITY), options.device
+    )
     add_model(comparison, options.model, device=options.device)
     if options.bfloat16:
         comparison.add(BFLOAT16, load_product(options.model, precision=torch.bfloat16))
