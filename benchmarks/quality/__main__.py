@@ -105,7 +105,7 @@ def baseline_run(options: argparse.Namespace) -> BaselineRun:
 def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
     """Everything that is compared; the learned baselines unless it has to be quick."""
     comparison = Comparison()
-    add_classical(comparison, sky, quick=options.quick)
+    add_classical(comparison, sky)
     if options.quick:
         comparison.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
     else:
@@ -150,6 +150,10 @@ def measure_all(sky: Sky, comparison: Comparison, scale: Scale) -> Measurements:
             comparison.notes.append(f"{name}: slow, so {len(some)} of {len(trials)} cutouts for injections")
         take(f"injections, {name}", injection_tests.injected_sources(sky, name, method, some, fresh()))
         take(f"pure noise, {name}", injection_tests.pure_noise(sky, name, method, catalogues, some))
+    for name, product in comparison.products.items():
+        take(f"diffuse light, {name}", injection_tests.diffuse_light(sky, name, product, trials))
+        if product.denoiser.settings.recover.enabled:
+            take(f"regions in noise, {name}", injection_tests.noise_regions(sky, name, product, trials))
     found.add(times)
     return found
 

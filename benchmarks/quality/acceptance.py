@@ -161,6 +161,8 @@ CRITERIA = (
     Criterion("colour bias above S/N 10", "< 0.01 mag", within("colour_bias", *_both(0.01))),
     Criterion("flux left in other bands", "< 1 %", within("leak", *_both(1.0))),
     Criterion("background bias", "< 1e-4 nMgy", within("background", *_both(1e-4))),
+    Criterion("diffuse light of 1, 0.3 and 0.2 sigma", "kept to 0.01 sigma",
+              within("diffuse_light", *_both(0.01))),
     Criterion("FWHM of stars", "< 2 % changed", within("fwhm_change", *_both(2.0))),
     Criterion("ellipticity of stars", "< 0.005 changed", within("ellipticity_change", *_both(0.005))),
     Criterion("depth over the single-band matched filter", ">= 0.3 mag",
@@ -169,6 +171,9 @@ CRITERIA = (
               within("depth_gain_combined", 0.0, math.inf)),
     Criterion("false detections in noise over the matched filter's", "<= 0 per arcmin2",
               no_more_than_matched_filter),
+    Criterion("bright regions put back in pure noise", "<= 2 per Mpixel",
+              within("noise_regions", 0.0, 2.0, "positive")),
+    Criterion("dark regions put back in pure noise", "none", within("noise_regions", 0.0, 0.0, "negative")),
     Criterion("linearity", "1 +- 0.01", within("linearity", 0.99, 1.01)),
     Criterion("seams", "< 0.02 sigma", within("seam", -math.inf, 0.02)),  # below 0: less than elsewhere
     *UNCERTAINTY,

@@ -178,7 +178,7 @@ def main(say: Callable[[str], None] = print) -> None:
     for noise in options.noise:
         sky = make_sky(depth_settings(noise, options.bricks, options.size))
         comparison = Comparison()
-        add_classical(comparison, sky, quick=True)
+        add_classical(comparison, sky)
         for folder in options.model:
             comparison.add(shown(folder), load_product(folder, device=options.device))
         images, times = make_images(sky, comparison.methods)

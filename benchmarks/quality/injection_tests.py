@@ -1,22 +1,26 @@
-"""Measurements for which a method has to run again: injected sources, and pure noise."""
+"""Measurements for which a method has to run again: injected sources and diffuse light, and pure noise."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from benchmarks.quality.acceptance import MATCHED_FILTER
 from benchmarks.quality.measure import Catalogues
 from benchmarks.quality.measurements import Measurement
+from benchmarks.quality.product import Product
 from benchmarks.quality.sky import Sky
+from skydenoise.config import RecoverSettings
 from skydenoise.evaluate.detection.completeness import equal_threshold
 from skydenoise.evaluate.detection.detect import noise_brick, search_noise
 from skydenoise.evaluate.detection.matched import matched_filter, moffats, smoothing_filter
 from skydenoise.evaluate.images import Method
 from skydenoise.evaluate.injection.inject import Injection, inject, make_canvas, measure_injected
 from skydenoise.evaluate.injection.tables import injection_table, leak_table
-from skydenoise.evaluate.statistics import joined
+from skydenoise.evaluate.statistics import Array, Blocks, jackknife, joined
 from skydenoise.io import Brick
 from skydenoise.predict.calibrate import random_cutouts
 
@@ -26,6 +30,8 @@ ONE_BAND_EVERY = 3
 """One in so many rounds puts sources into single bands, to see what leaks."""
 LEAK_ABOVE, LINEAR_ABOVE, MEAN_ABOVE = 10.0, 5.0, 20.0
 """Signal-to-noise ratio of the injected aperture from which leak, slope and mean ratio are taken."""
+DIFFUSE_SKY = 0.5
+"""Denoised value, in units of the sky noise, below which a pixel tells what became of diffuse light."""
 FIXED_SCORE = 4.0
 """Score above which false detections are counted, beside the one at which methods are equally deep."""
 
@@ -103,6 +109,57 @@ def injected_sources(
             yield Measurement(
                 name, "leak", pair, "", float(row["leak_percent"]), float(row["leak_percent_err"])
             )
+
+
+def diffuse_light(sky: Sky, name: str, method: Method, trials: Sequence[Trial]) -> Iterator[Measurement]:
+    """What a method adds to levels, a gradient and a cloud of light, in units of the sky noise.
+
+    The difference that the light makes in the image is fitted by the light itself, in the sky of each band.
+    """
+    sums: dict[tuple[str, str], list[Array]] = {}
+    peaks = {}
+    for trial in trials:
+        brick, sigma = trial.brick, np.array(sky.noise.sigma_sky, np.float32)[:, None, None]
+        before = method(brick)
+        for what, light in diffuse_patterns(*brick.shape).items():
+            peaks[what] = np.ptp(light) or light.max()
+            shone = replace(brick, image=np.where(brick.invvar > 0, brick.image + sigma * light, brick.image))
+            change = (method(shone) - before) / sigma - light
+            seen = brick.usable & (before < DIFFUSE_SKY * sigma)
+            for band, where, wrong in zip(brick.bands, seen, change, strict=True):
+                parts = Blocks(brick.shape).sums(where, wrong * light, light**2)
+                sums.setdefault((what, band), []).append(parts)
+    for (what, band), parts in sums.items():
+        peak = float(peaks[what])
+        value, error = jackknife(lambda total, peak=peak: peak * total[1] / total[2], np.hstack(parts))
+        yield Measurement(name, "diffuse_light", band, what, value, error)
+
+
+def diffuse_patterns(height: int, width: int) -> dict[str, NDArray[np.float32]]:
+    """Light by name, (y, x), in units of the sky noise."""
+    y, x = np.indices((height, width), dtype=np.float32)
+    distance = np.hypot(y - height / 2, x - width / 2)
+    return {
+        "level -1": np.full_like(x, -1),
+        "level 1": np.full_like(x, 1),
+        "gradient of 0.3": 0.3 * (x / (width - 1) - np.float32(0.5)),
+        "cloud of 0.2": np.float32(0.2) * np.exp2(-((distance / 100) ** 2)),  # FWHM of 200 px
+    }
+
+
+def noise_regions(sky: Sky, name: str, product: Product, trials: Sequence[Trial]) -> Iterator[Measurement]:
+    """Regions per Mpixel that `recover` puts back into pure noise, brighter and darker ones."""
+    counts: Counter[tuple[str, str]] = Counter()
+    bare = product.with_settings(recover=RecoverSettings(enabled=False))
+    for number, trial in enumerate(trials):
+        drawn = noise_brick(trial.brick, sky.noise, np.random.default_rng([sky.settings.seed, number]))
+        added = product(drawn) - bare(drawn)
+        for band, plane in zip(drawn.bands, added, strict=True):
+            for sign, where in (("positive", plane > 0), ("negative", plane < 0)):
+                counts[band, sign] += ndimage.label(where)[1]
+    area = sum(trial.brick.shape[0] * trial.brick.shape[1] for trial in trials) / 1e6
+    for (band, sign), count in counts.items():
+        yield Measurement(name, "noise_regions", band, sign, count / area, max(1, count) ** 0.5 / area)
 
 
 def pure_noise(

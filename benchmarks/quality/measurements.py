@@ -42,6 +42,8 @@ MEASURES = {
     "false_detections": ("false detections in pure noise", "per arcmin2"),
     "linearity": ("recovered over injected flux", ""),
     "leak": ("flux that leaks into the other bands", "%"),
+    "diffuse_light": ("what is added to diffuse light", "sigma"),
+    "noise_regions": ("regions put back in pure noise", "per Mpixel"),
     "seam": ("step at borders of tiles", "sigma"),
     "coverage_1": ("truth within 1 sigma", "%"),
     "coverage_2": ("truth within 2 sigma", "%"),

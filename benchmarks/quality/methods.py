@@ -40,13 +40,13 @@ class Comparison:
         self.products[name] = self.methods[name] = own
 
 
-def add_classical(comparison: Comparison, sky: Sky, *, quick: bool) -> None:
+def add_classical(comparison: Comparison, sky: Sky) -> None:
     """Add the classical peers, each in the variant that comes closest to the truth of the first brick."""
     for package, peer in (("bm3d", "BM3D"), ("skimage", "NLM")):
         if not classical.installed(package):
             comparison.notes.append(f"{peer} left out: {package} is not installed (pip install .[peers])")
-    for peer, variants in classical.candidates(sky.scenes[:1], sky.noise, quick=quick).items():
-        name, comparison.methods[peer] = classical.best_of(variants, sky.scenes[:1], sky.noise)
+    for peer, variants in classical.candidates(sky).items():
+        name, comparison.methods[peer] = classical.best_of(variants, sky)
         if name:
             comparison.notes.append(f"{peer}: {name}; best of {len(variants)}")
 
@@ -56,6 +56,9 @@ def add_baselines(comparison: Comparison, run: BaselineRun) -> None:
     if not has_model(run.model):
         missing = f"no model in {shown(run.model)}, beside which they learn"
         comparison.notes.append(f"{', '.join(BASELINES)} left out: {missing}")
+        return
+    if not run.has_patches():
+        comparison.notes.append(f"{', '.join(BASELINES)} left out: no patches in {shown(run.results)}")
         return
     training = run.training()
     for name in BASELINES:
@@ -77,8 +80,9 @@ def add_model(
     if not has_model(folder):
         comparison.notes.append(f"{names[1]} left out: no model in {shown(folder)}")
         return
-    for name, settings in zip(names, (product.BARE, None), strict=True):
-        comparison.add(name, load_product(folder, settings, device))
+    own = load_product(folder, device)
+    comparison.add(names[0], own.with_settings(**product.BARE))
+    comparison.add(names[1], own)
 
 
 def make_images(sky: Sky, methods: dict[str, Method]) -> tuple[dict[str, list[Image]], list[Measurement]]:

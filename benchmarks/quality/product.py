@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from skydenoise.network.folder import DESCRIPTION, WEIGHTS
 from skydenoise.predict.calibrate import CUTOUTS, calibrate
 from skydenoise.predict.denoise import Denoiser, denoise_brick, estimate_sky, noise_of
 
-BARE = PredictSettings(recover=RecoverSettings(enabled=False), background="remove")
+BARE = {"recover": RecoverSettings(enabled=False), "background": "remove"}
+"""Settings of the network alone."""
 SEED = 1
 """Of the cutouts and noise by which the uncertainty is measured."""
 
@@ -30,6 +32,11 @@ class Product:
         """(band, y, x) float32, nanomaggies."""
         return estimate_sky(brick, noise_of(brick, self.denoiser), self.denoiser)[0]
 
+    def with_settings(self, **changed: Any) -> "Product":
+        """The same with some other settings."""
+        settings = replace(self.denoiser.settings, **changed)
+        return Product(replace(self.denoiser, settings=settings))
+
     def with_uncertainty(self, bricks: Sequence[Brick]) -> list[Denoised]:
         """The whole product of bricks, with the uncertainty that a run would measure, without truth."""
         per_brick = -(-CUTOUTS // len(bricks))
@@ -43,16 +50,10 @@ def has_model(folder: Path) -> bool:
     return (folder / WEIGHTS).exists() and (folder / DESCRIPTION).exists()
 
 
-def load_product(
-    folder: Path,
-    settings: PredictSettings | None = None,
-    device: str = "cpu",
-    precision: torch.dtype = torch.float32,
-) -> Product:
-    """The model of a folder, by default with the default settings of the workflow.
+def load_product(folder: Path, device: str = "cpu", precision: torch.dtype = torch.float32) -> Product:
+    """The model of a folder with the default settings of the workflow.
 
     precision : of the factors in its convolutions
     """
     network, description = load_model(folder, device)
-    fast = for_inference(network, precision)
-    return Product(Denoiser(fast, description, settings or PredictSettings(), None, device))
+    return Product(Denoiser(for_inference(network, precision), description, PredictSettings(), None, device))

@@ -1,4 +1,4 @@
-"""The table for a terminal, for a page, and the file."""
+"""The tables, as markdown."""
 
 import json
 import math
@@ -8,9 +8,6 @@ from pathlib import Path
 
 from benchmarks.quality.acceptance import Verdict
 from benchmarks.quality.measurements import MEASURES, Measurement, Measurements
-
-WIDTH = 150
-"""Columns of a terminal."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,8 @@ BLOCKS = (
     Block("False detections in pure noise, per square arcmin", ("false_detections",), 2),
     Block("Injected sources: recovered over injected flux; step at borders of tiles in sigma",
           ("linearity", "seam"), 4),
+    Block("Diffuse light: what is added to it, sigma", ("diffuse_light",), 4),
+    Block("Regions put back in pure noise, per Mpixel", ("noise_regions",), 1),
     Block("Uncertainty: truth within 1 and within 2 sigma, %", ("coverage_1", "coverage_2"), 1),
     Block("Seconds per Mpixel of three bands", ("seconds",), 1),
 )  # fmt: skip
@@ -135,23 +134,6 @@ def verdict_rows(verdicts: Iterable[Verdict]) -> Rows:
     return rows
 
 
-def as_text(rows: Rows) -> str:
-    """Columns aligned, words left and numbers right, split into parts of at most WIDTH columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines, first = [], 1
-    while first < len(widths) or first == 1:
-        last, used = first, widths[0]
-        while last < len(widths) and (last == first or used + 2 + widths[last] <= WIDTH):
-            used += 2 + widths[last]
-            last += 1
-        for row in rows:
-            parts = [row[0].ljust(widths[0])] + [row[k].rjust(widths[k]) for k in range(first, last)]
-            lines.append("  ".join(parts).rstrip())
-        lines.append("")
-        first = max(last, 2)
-    return "\n".join(lines)
-
-
 def as_markdown(rows: Rows) -> str:
     """A table of a page."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -167,16 +149,15 @@ def tables(found: Measurements, verdicts: dict[str, list[Verdict]]) -> list[tupl
 
 
 def text(found: Measurements, verdicts: dict[str, list[Verdict]]) -> str:
-    """All tables for a terminal."""
-    return "\n".join(f"{title}\n{as_text(rows)}" for title, rows in tables(found, verdicts))
+    """All tables as markdown."""
+    return "\n".join(f"**{title}**\n\n{as_markdown(rows)}" for title, rows in tables(found, verdicts))
 
 
 def markdown(path: Path) -> str:
     """All tables of a file that `python -m benchmarks.quality` wrote, for a page."""
     content = json.loads(path.read_text(encoding="utf-8"))
     verdicts = {name: [Verdict(**line) for line in lines] for name, lines in content["verdicts"].items()}
-    parts = tables(Measurements.from_json(content["measurements"]), verdicts)
     notes = "\n".join(f"* {note}" for note in content["notes"])
     head = f"`{content['command']}`, {content['machine']['date']}, {content['machine']['processor']}, "
     head += f"{content['machine']['cores']} cores\n\n{notes}\n"
-    return "\n".join([head, *(f"**{title}**\n\n{as_markdown(rows)}" for title, rows in parts)])
+    return head + "\n" + text(Measurements.from_json(content["measurements"]), verdicts)

@@ -14,7 +14,6 @@ from skydenoise.io import Brick, read_brick
 from skydenoise.io.atomic import write_json
 from skydenoise.io.rawbrick import write_raw
 from skydenoise.network.folder import DESCRIPTION, WEIGHTS
-from skydenoise.paths import raw_file
 from skydenoise.predict import load_denoiser
 from skydenoise.predict.calibrate import calibrate
 from skydenoise.predict.denoise import UNCERTAINTY_FILE
@@ -54,7 +53,7 @@ class Scale:
 
 
 FULL = Scale(3600, (1, 4), 5, (1, 4), 16, 10)
-FULL_ON_GPU = Scale(3600, (1, 64), 5, (4, 16), 64, 40)
+FULL_ON_GPU = Scale(3600, (1, 32), 5, (4, 16), 64, 40)
 QUICK = Scale(900, (1, 2), 2, (2,), 8, 2)
 
 
@@ -85,10 +84,9 @@ def make_inputs(folder: Path, scale: Scale, device: str = "cpu") -> Inputs:
     cell = simulated_cell(folder / "simulation")
     names = tuple(f"{1410 + number}m032" for number in range(max(scale.bricks)))
     inputs = Inputs(folder / "cache", folder / "model", folder / "results", names, scale, device)
-    first, *others = names
-    write_raw(inputs.cache, replace(enlarged(cell, scale.edge), name=first), OutputSettings())
-    for name in others:
-        copy_brick(inputs.cache, first, name)
+    large = enlarged(cell, scale.edge)
+    for name in names:
+        write_raw(inputs.cache, replace(large, name=name), OutputSettings())
     copy_reference_model(inputs.model, cell, scale.settings)
     return inputs
 
@@ -109,16 +107,6 @@ def enlarged(cell: Brick, edge: int) -> Brick:
         return np.pad(array, ((0, 0), (0, more), (0, more)), mode="symmetric")[:, :edge, :edge]
 
     return replace(cell, image=tiled(cell.image), invvar=tiled(cell.invvar), masked=tiled(cell.masked))
-
-
-def copy_brick(cache: Path, name: str, copy: str) -> None:
-    """The same files under another name."""
-    files = [raw_file(cache, name, kind, band) for kind in ("image", "invvar") for band in BANDS]
-    for file in [*files, raw_file(cache, name, "maskbits")]:
-        if file.exists():
-            to = cache / copy[:3] / copy / file.name.replace(name, copy)
-            to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, to)
 
 
 def copy_reference_model(folder: Path, cell: Brick, settings: PredictSettings) -> None:

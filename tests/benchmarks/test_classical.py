@@ -12,16 +12,8 @@ from benchmarks.quality import classical
 PEERS = {
     "Gaussian": (None, lambda noise: partial(classical.gaussian, widths=(1.5,))),
     "starlet": (None, lambda noise: partial(classical.starlet_threshold, noise=noise)),
-    "BM3D": ("bm3d", lambda noise: partial(classical.bm3d, noise=noise, correlated=True)),
-    "BM3D, white": ("bm3d", lambda noise: partial(classical.bm3d, noise=noise, correlated=False)),
-    "NLM": (
-        "skimage",
-        lambda noise: partial(classical.nonlocal_means, noise=noise, strength=0.6, joint=True),
-    ),
-    "NLM, single": (
-        "skimage",
-        lambda noise: partial(classical.nonlocal_means, noise=noise, strength=0.6, joint=False),
-    ),
+    "BM3D": ("bm3d", lambda noise: partial(classical.bm3d, noise=noise)),
+    "NLM": ("skimage", lambda noise: partial(classical.nonlocal_means, noise=noise, strength=0.6)),
 }
 
 

@@ -1,7 +1,6 @@
 """The quality benchmark as a whole: our own rows, its skies, the shipped models, every measurement."""
 
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from quality_inputs import SIGMA, SMALL, brick_of, noise_model, star
 from benchmarks.machine import REPOSITORY
 from benchmarks.quality import classical, depths
 from benchmarks.quality.__main__ import Scale, judged, measure_all
-from benchmarks.quality.injection_tests import Remembering, Workload
+from benchmarks.quality.injection_tests import Workload, diffuse_light, make_trials, noise_regions
 from benchmarks.quality.measurements import Measurements
 from benchmarks.quality.methods import BARE, PRODUCT, Comparison, add_model, make_images
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
@@ -48,18 +47,41 @@ def test_our_rows_are_the_bare_network_and_the_product(model):
     assert comparison.methods[PRODUCT](brick).shape == brick.image.shape
 
 
-def test_a_method_does_not_work_twice_on_the_same_pixels():
-    calls = []
+def test_diffuse_light_that_is_halved_is_missed_by_half(tmp_path):
+    sky = make_sky(sky_settings("decam", 1, 192), tmp_path)
+    trials = make_trials(sky, Workload(cutouts=1, size=128, rounds=1), np.random.default_rng(1))
 
-    def method(brick):
-        calls.append(brick)
-        return brick.image
+    def half(brick):
+        return brick.image / 2
 
-    remembering, brick = Remembering(method), brick_of(np.ones((3, 8, 8)))
-    for _ in range(2):
-        remembering(brick)
-    remembering(replace(brick, image=2 * brick.image))
-    assert len(calls) == 2
+    found = {each.bin: each for each in diffuse_light(sky, "half", half, trials) if each.band == "r"}
+    wanted = {"level -1": -0.5, "level 1": -0.5, "gradient of 0.3": -0.15, "cloud of 0.2": -0.1}
+    assert {name: each.value for name, each in found.items()} == pytest.approx(wanted, rel=1e-3)
+
+
+def test_what_is_put_back_into_noise_is_counted_by_its_sign(tmp_path):
+    sky = make_sky(sky_settings("decam", 1, 192), tmp_path)
+    trials = make_trials(sky, Workload(cutouts=1, size=128, rounds=1), np.random.default_rng(1))
+
+    class Speckled:
+        speck = 1.0
+
+        def __call__(self, brick):
+            image = np.zeros_like(brick.image)
+            image[0, 3:5, 3:5], image[0, 9, 9], image[2, 5, 5] = self.speck, self.speck, -self.speck
+            return image
+
+        def with_settings(self, **_):
+            bare = Speckled()
+            bare.speck = 0.0
+            return bare
+
+    found = noise_regions(sky, "speckled", Speckled(), trials)
+    counts = {(each.band, each.bin): round(each.value * 0.128**2) for each in found}
+    assert {key: count for key, count in counts.items() if count} == {
+        ("g", "positive"): 2,
+        ("z", "negative"): 1,
+    }
 
 
 @pytest.mark.parametrize("name", ["decam", "bass", "identity"])
@@ -97,7 +119,13 @@ def test_every_measurement_of_a_small_sky_is_taken(tmp_path, model):
     assert found.pick("noisy", "error", "g")[0].value == pytest.approx(0.95, abs=0.05)
     assert found.pick("noisy", "linearity", "r", "mean")[0].value == pytest.approx(1, abs=0.02)
     assert found.pick("starlet", "error", "g")[0].value < 0.3
-    assert {each.measure for each in found} >= {"dual_scatter", "depth_gain_single", "seam", "leak"}
+    assert {each.measure for each in found} >= {
+        "dual_scatter",
+        "depth_gain_single",
+        "seam",
+        "leak",
+        "diffuse_light",
+    }
     assert found.pick(PRODUCT, "coverage_1")
     verdicts = judged(comparison, found)[PRODUCT]
     assert verdicts[0].measure == "rms error over the best classical peer"
