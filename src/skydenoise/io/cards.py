@@ -17,9 +17,9 @@ CARDS = {
     "recover": ("SDRECOV", "thresholds per starlet scale, or no"),
     "background": ("SDBACKG", "keep or remove light on large scales"),
     "sigma": ("SDSIGMA", "what sigma rests on"),
-    "noise": ("SDNOISE", "[nanomaggy] rms noise of a sky pixel, by band"),
+    "noise": ("SDNOISE", "[nanomaggy] noise of the sky, by band"),
     "correlation": ("SDCORR", "of the noise of touching pixels, by band"),
-    "level": ("SDLEVEL", "[nanomaggy] background level, by band"),
+    "level": ("SDLEVEL", "[nanomaggy] background, by band"),
 }
 """Provenance entry -> keyword and comment of its card."""
 
