@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--noise", choices=SEEDS, default="decam", help="of the test sky")
     add("--quick", action="store_true", help="a small sky; nothing is trained")
-    add("--model", type=Path, help="default: models/<noise>")
+    add("--model", type=Path, help="default: models/reference")
     add("--results", type=Path, help="folder of the run whose patches the learned baselines see, and where "
         "they are kept; default: results/quality_<noise>")  # fmt: skip
     add("--train-seconds", type=float, help="of each learned baseline; default: what the model took")

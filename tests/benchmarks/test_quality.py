@@ -14,6 +14,7 @@ from benchmarks.quality.__main__ import Scale, judged, measure_all
 from benchmarks.quality.injection_tests import Workload, diffuse_light, make_trials, noise_regions
 from benchmarks.quality.measurements import Measurements
 from benchmarks.quality.methods import BARE, PRODUCT, Comparison, add_model, make_images
+from benchmarks.quality.product import has_model
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
 from skydenoise.config import PredictSettings
 from skydenoise.network import Network
@@ -22,6 +23,7 @@ from skydenoise.stretch import Stretch
 from skydenoise.survey.bricks_table import read_bricks_table
 
 FOLDER = Path(classical.__file__).parent
+CONFIGURED = ("decam", "bass", "identity")
 
 
 @pytest.fixture(scope="module")
