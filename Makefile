@@ -29,13 +29,17 @@ demo: install  ## simulate a small survey and run the whole workflow on it (6 to
 test: install-test  ## the whole test suite
 	$(RUN) OMP_WAIT_POLICY=passive pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
-test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root; about 20 minutes)
-	$(RUN) tests/cluster/cluster.sh with pytest -m cluster tests/cluster
+# Three at a time: each waits for Slurm and Snakemake more than it works.
+test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root)
+	$(RUN) tests/cluster/cluster.sh with pytest -m cluster --numprocesses 3 --dist load tests/cluster
+
+config/README.md: src/skydenoise/config.schema.yaml config/tables.py | install  ## its tables, from the schema
+	$(RUN) python config/tables.py
 
 lint: install-test  ## style and types
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) snakefmt --check Snakefile workflow
+	$(RUN) snakefmt --check Snakefile workflow experiments
 	$(RUN) snakemake --lint
 	$(RUN) mypy src
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from skydenoise import starlet
-from skydenoise.paper.settings import FONT_REMEDY, GlyphSettings
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # its kernels on the CPU; asked for when Triton is imported
@@ -29,15 +28,6 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real survey pixels: {folder} is no folder (set SKYDENOISE_REAL_DATA)")
     return folder.resolve()
-
-
-@pytest.fixture(scope="session")
-def glyph_font() -> Path:
-    """The font of the paper's glyphs; the test is skipped where it is absent."""
-    font = Path(GlyphSettings().font)
-    if not font.is_file():
-        pytest.skip(f"there is no {font} ({FONT_REMEDY})")
-    return font
 
 
 @pytest.fixture

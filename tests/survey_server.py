@@ -1,10 +1,12 @@
 """A real web server on 127.0.0.1 that serves a folder in the survey's layout, and misbehaves on request."""
 
+import base64
 import hashlib
-import re
+import os
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -40,11 +42,25 @@ class Stall:
 
 
 @dataclass(frozen=True)
+class Drip:
+    """Send the body byte by byte, with so many seconds between two."""
+
+    every_s: float
+
+
+@dataclass(frozen=True)
 class WrongBytes:
     """Send a body of the right length with wrong bytes in it."""
 
 
-Fault = Status | BreakOff | Stall | WrongBytes
+@dataclass(frozen=True)
+class Replaced:
+    """The file is replaced while it is sent: the first half of the old one comes, then that of `new`."""
+
+    new: bytes
+
+
+Fault = Status | BreakOff | Stall | Drip | WrongBytes | Replaced
 
 
 @dataclass(frozen=True)
@@ -52,9 +68,9 @@ class Request:
     """What was asked and answered."""
 
     path: str
-    range: str
     status: int
     body_bytes: int
+    method: str = "GET"
 
 
 class SurveyServer(ThreadingHTTPServer):
@@ -64,7 +80,8 @@ class SurveyServer(ThreadingHTTPServer):
     for_ever : names of files whose last fault stays
     requests : every request so far
     most_at_once : greatest number of requests in progress at one time
-    supports_range : whether Range is honoured
+    login : "name:password" without which nothing is given, if not empty
+    headers : of every answer with a file, beside those that HTTP needs
     """
 
     daemon_threads = True
@@ -75,7 +92,8 @@ class SurveyServer(ThreadingHTTPServer):
         self.faults: dict[str, list[Fault]] = defaultdict(list)
         self.for_ever: set[str] = set()
         self.requests: list[Request] = []
-        self.supports_range = True
+        self.login = ""
+        self.headers: tuple[str, ...] = ("Last-Modified", "ETag")
         self.pause_s = 0.0
         self.most_at_once = 0
         self.stopping = threading.Event()
@@ -131,10 +149,16 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.server.count(-1)
 
+    do_HEAD = do_GET  # noqa: N815
+
     def _answer(self) -> None:
         self.server.stopping.wait(self.server.pause_s)
         path = self.server.root / unquote(urlsplit(self.path).path).lstrip("/")
-        fault = self.server.next_fault(path.name)
+        login = base64.b64encode(self.server.login.encode()).decode()
+        if login and self.headers.get("Authorization") != f"Basic {login}":
+            self._state(401, None)
+            return
+        fault = self.server.next_fault(path.name) if self.command == "GET" else None
         if isinstance(fault, Status):
             self._state(fault.code, fault.retry_after)
             return
@@ -142,80 +166,107 @@ class _Handler(BaseHTTPRequestHandler):
             self._state(404, None)
             return
         body = path.read_bytes()
-        etag = f'"{hashlib.md5(body).hexdigest()}"'
         if isinstance(fault, WrongBytes):
             body = body[:-64] + bytes(64)[::-1].replace(b"\0", b"\x55")
-        start, status = self._start(etag, len(body))
-        if status == 416:
-            self._state(416, None, span=f"bytes */{len(body)}")
-            return
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body) - start))
-        self.send_header("ETag", etag)
-        if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        told = {
+            "Last-Modified": formatdate(path.stat().st_mtime, usegmt=True),
+            "ETag": f'"{hashlib.md5(body).hexdigest()}"',
+        }
+        for name in self.server.headers:
+            self.send_header(name, told[name])
         self.end_headers()
-        self._send(body[start:], status, fault)
+        if self.command == "HEAD":
+            self._note(200, 0)
+        else:
+            self._send(path, body, fault)
 
-    def _start(self, etag: str, length: int) -> tuple[int, int]:
-        """First byte to send, and the state that says so."""
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        current = self.headers.get("If-Range", etag) == etag
-        if not (wanted and current and self.server.supports_range):
-            return 0, 200
-        start = int(wanted[1])
-        return (start, 206) if start < length else (0, 416)
-
-    def _state(self, code: int, retry_after: int | None, span: str = "") -> None:
+    def _state(self, code: int, retry_after: int | None) -> None:
         self._note(code, 0)
         self.send_response(code)
         self.send_header("Content-Length", "0")
-        if span:
-            self.send_header("Content-Range", span)
         if retry_after is not None:
             self.send_header("Retry-After", str(retry_after))
         self.end_headers()
 
-    def _send(self, body: bytes, status: int, fault: Fault | None) -> None:
-        short = isinstance(fault, BreakOff | Stall)
-        body = body[: fault.after] if isinstance(fault, BreakOff | Stall) else body
-        self._note(status, len(body))
+    def _send(self, path: Path, body: bytes, fault: Fault | None) -> None:
+        if isinstance(fault, BreakOff | Stall):
+            body = body[: fault.after]
+            self.close_connection = True
+        if isinstance(fault, Replaced):
+            assert len(fault.new) == len(body)
+            os.utime(replace(path, fault.new), (0, 0))
+            body = body[: len(body) // 2] + fault.new[len(body) // 2 :]
+        self._note(200, len(body))
+        if isinstance(fault, Drip):
+            for index in range(len(body)):
+                self.wfile.write(body[index : index + 1])
+                self.server.stopping.wait(fault.every_s)
+            return
         self.wfile.write(body)
         self.wfile.flush()
         if isinstance(fault, Stall):
             self.server.stopping.wait()
-        self.close_connection = self.close_connection or short
 
     def _note(self, status: int, body_bytes: int) -> None:
-        self.server.requests.append(Request(self.path, self.headers.get("Range", ""), status, body_bytes))
+        self.server.requests.append(Request(self.path, status, body_bytes, self.command))
+
+
+def replace(path: Path, content: bytes) -> Path:
+    """Put another file in the place of `path`, which other tests may hold by a link."""
+    path.unlink()
+    path.write_bytes(content)
+    return path
 
 
 def make_survey(
-    root: Path, bricks: tuple[str, ...], bands: str = "grz", *, relative_sums: bool = False, size: int = 150
+    root: Path,
+    bricks: tuple[str, ...],
+    bands: str = "grz",
+    *,
+    sums: str = "beside",
+    fits_sums: bool = False,
+    size: int = 150,
 ) -> paths.Survey:
     """Write bricks of noise in the survey's layout under `root`; returns the survey as a mirror on disk.
 
-    relative_sums : write lines `hash *relative/path` instead of `hash  basename`
+    sums : "beside" the coadds with lines `hash  basename`, "relative" there with `hash *relative/path`, as
+        "pipeline" writes them in the folder of catalogues, or "none"
+    fits_sums : whether files hold CHECKSUM and DATASUM
     """
     survey = paths.Survey(root.as_uri(), "dr9", "south")
     generator = np.random.default_rng(1)
     for brick in bricks:
-        folder = root / survey.folder(brick).removeprefix(survey.url + "/")
+        folder = place(root, survey, survey.folder(brick))
         folder.mkdir(parents=True)
-        for band in bands:
-            image = generator.normal(0, 0.01, (size, size)).astype(np.float32)
-            _write(folder / paths.raw_file(folder, brick, "image", band).name, image)
-            _write(folder / paths.raw_file(folder, brick, "invvar", band).name, np.full_like(image, 1e4))
-        _write(folder / paths.raw_file(folder, brick, "maskbits").name, np.zeros((size, size), np.int16))
+        for kind, band in paths.raw_kinds(bands):
+            pixels = {
+                "image": generator.normal(0, 0.01, (size, size)).astype(np.float32),
+                "invvar": np.full((size, size), 1e4, np.float32),
+                "maskbits": np.zeros((size, size), np.int16),
+            }[kind]
+            _write(folder / paths.raw_file(folder, brick, kind, band).name, pixels, fits_sums)
         lines = []
         for path in sorted(folder.iterdir()):
-            name = f" *south/coadd/{brick[:3]}/{brick}/{path.name}" if relative_sums else f"  {path.name}"
+            relative = f" *{path.relative_to(root / 'dr9/south')}"
+            name = f"  {path.name}" if sums == "beside" else relative
             lines.append(hashlib.sha256(path.read_bytes()).hexdigest() + name + "\n")
-        (folder / survey.checksums(brick).rsplit("/", 1)[-1]).write_text("".join(lines))
+        url = survey.pipeline_checksums(brick) if sums == "pipeline" else survey.checksums(brick)
+        if sums != "none":
+            place(root, survey, url).parent.mkdir(parents=True, exist_ok=True)
+            place(root, survey, url).write_text("".join(lines))
     return survey
 
 
-def _write(path: Path, data: np.ndarray) -> None:
+def place(root: Path, survey: paths.Survey, url: str) -> Path:
+    """Where a file of the survey lies under `root`."""
+    return root / url.removeprefix(survey.url + "/")
+
+
+def _write(path: Path, data: np.ndarray, fits_sums: bool) -> None:
     with fitsio.FITS(str(path), "rw") as file:
         file.write(None)
         file.write(data, compress="RICE", tile_dims=(50, 50), qlevel=-1e-4, qmethod="SUBTRACTIVE_DITHER_2")
+        for hdu in file if fits_sums else ():
+            hdu.write_checksum()

@@ -119,3 +119,11 @@ def test_an_interrupt_is_no_error_of_ours(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_an_error_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), job_log(tmp_path / "nowhere" / "job.log"):
         pytest.fail("the block ran")
+
+
+def test_the_job_holds_a_lock_beside_its_log_unless_another_process_does(tmp_path: Path) -> None:
+    with job_log(tmp_path / "job.log"):
+        assert (tmp_path / "job.lock").exists()
+        with job_log(tmp_path / "job.log", lock=False):
+            pass
+    assert not (tmp_path / "job.lock").exists()

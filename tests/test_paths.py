@@ -29,6 +29,7 @@ def test_addresses_of_a_release() -> None:
     folder = f"{root}/south/coadd/141/1410m032"
     assert survey.file("1410m032", "invvar", "r") == f"{folder}/legacysurvey-1410m032-invvar-r.fits.fz"
     assert survey.checksums("1410m032") == f"{folder}/legacysurvey_dr9_south_coadd_141_1410m032.sha256sum"
+    assert survey.pipeline_checksums("1410m032") == f"{root}/south/tractor/141/brick-1410m032.sha256sum"
     assert survey.all_bricks == f"{root}/survey-bricks.fits.gz"
     assert survey.region_bricks == f"{root}/south/survey-bricks-dr9-south.fits.gz"
 
@@ -62,3 +63,49 @@ def test_band_names_are_harmless(name: str) -> None:
     with pytest.raises(SettingsError, match="is not of the form"):
         paths.check_band_name(name)
     assert paths.check_band_name("N708") == "N708"
+
+
+@pytest.mark.parametrize(
+    "login", ["me:s3cret@", "s3cret@", "me:s3c/ret@", "me:s3c@ret@", "me:s3c#ret@", "me:s3c?ret@"]
+)
+def test_a_login_is_refused_and_never_written(login: str) -> None:
+    url = f"https://{login}example.org:8080/~survey"
+    assert paths.public_url(url) == "https://example.org:8080/~survey"
+    with pytest.raises(
+        SettingsError, match=r"survey.url: write https://example.org:8080/~survey, without"
+    ) as caught:
+        paths.Survey(url, "dr9", "south")
+    assert "s3c" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/a@b",
+        "http://127.0.0.1:80/a@b",
+        "file:///mirror/a%23b",
+        "/mirror/a#b",
+        "https://h:/x@y",
+    ],
+)
+def test_other_addresses_stay_as_they_are(url: str) -> None:
+    assert paths.Survey(url, "dr9", "south").url == url
+    assert paths.public_url(url) == url or not url.startswith(("http", "file"))
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/x", "file://host/x", "https://", "https:///x", "ftp://me:s3cret@host"]
+)
+def test_addresses_of_other_kinds_are_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"survey\.url: .* is not https://") as caught:
+        paths.Survey(url, "dr9", "south")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_token_is_cut_off() -> None:
+    assert paths.public_url("https://example.org/a.fits?X-Token=s3cret") == "https://example.org/a.fits"
+
+
+def test_raw_files_of_a_brick() -> None:
+    kinds = [("image", "g"), ("image", "z"), ("invvar", "g"), ("invvar", "z"), ("maskbits", None)]
+    assert paths.raw_kinds("gz") == kinds

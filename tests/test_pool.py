@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.processes import Crew, each
+from skydenoise.pool import each
 
 log = logging.getLogger("skydenoise.tests")
-PAIR = Crew(2, 4)
+PAIR = 2
 IMPORTED_BY = os.getpid()
 threads = 0
 
@@ -64,16 +64,9 @@ def sleep(folder):
     time.sleep(60)
 
 
-@pytest.mark.parametrize(
-    ("items", "threads", "share"), [(8, 4, (2, 2)), (1, 4, (1, 4)), (0, 4, (1, 4)), (2, 1, (2, 1))]
-)
-def test_threads_are_shared_by_as_many_processes_as_there_is_work_for(items, threads, share):
-    assert Crew(2, threads).share(items) == share
-
-
 def test_one_process_is_this_one():
     ((item, (result, process, count)),) = each(square, [4], PAIR, prepare)
-    assert (item, result, process, count) == (4, 16, os.getpid(), 4)
+    assert (item, result, process, count) == (4, 16, os.getpid(), PAIR)
 
 
 def test_results_and_messages_come_back(caplog):
@@ -81,7 +74,7 @@ def test_results_and_messages_come_back(caplog):
         results = dict(each(square, range(6), PAIR, prepare))
     assert {item: result for item, (result, *_) in results.items()} == {n: n**2 for n in range(6)}
     assert os.getpid() not in {process for _, process, _ in results.values()}
-    assert {count for *_, count in results.values()} == {2}
+    assert {count for *_, count in results.values()} == {1}
     assert sorted(r.message for r in caplog.records if "item" in r.message and r.levelname == "INFO") == [
         f"item {n}" for n in range(6)
     ]
@@ -91,7 +84,7 @@ def test_results_and_messages_come_back(caplog):
 
 
 def test_warnings_come_back(caplog):
-    list(each(warn, [1, 2], Crew(2, 1), lambda_free_prepare))
+    list(each(warn, [1, 2], 2, lambda_free_prepare))
     assert sum("beware of" in record.message for record in caplog.records) == 2
 
 
@@ -110,16 +103,6 @@ def test_a_process_that_dies_is_told_in_one_line():
     with pytest.raises(StepError, match="one of 2 processes died, perhaps for lack of memory") as caught:
         list(each(die, [1, 2], PAIR, prepare))
     assert "\n" not in str(caught.value)
-
-
-def test_a_task_is_imported_once_for_all_processes(tmp_path):
-    folders = "[Path(__file__).parent] * 2"
-    code = f"for _, importer in each(who_imported, {folders}, PAIR, prepare): print(importer)"
-    with running(tmp_path, code, stdout=subprocess.PIPE, text=True) as script:
-        told, _ = script.communicate(timeout=40)
-    assert script.returncode == 0
-    one, other = told.split()
-    assert one == other
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
@@ -144,7 +127,7 @@ def running(folder, code, **how):
     root = Path(__file__).parents[1]
     script.write_text(
         f"import sys; sys.path += {[str(root), str(root / 'src')]}\n"
-        "from tests.test_processes import *\n"
+        "from tests.test_pool import *\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
         f"if __name__ == '__main__':\n    {code}\n"
     )

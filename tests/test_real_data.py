@@ -11,10 +11,10 @@ from astropy.io import fits
 from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError
+from skydenoise.image_table import ListedImage
 from skydenoise.io import Denoised, read_brick, write_brick
 from skydenoise.io.fitsfile import kept_cards
-from skydenoise.survey.external.images import import_brick
-from skydenoise.survey.external.rows import ForeignImage
+from skydenoise.survey.external.bricks import import_brick
 
 pytestmark = pytest.mark.real
 
@@ -64,7 +64,7 @@ def test_the_dr6_header_survives_card_by_card(dr6: Path, tmp_path: Path) -> None
 
 def test_sdss_frames_become_one_aligned_brick(real_data: Path, tmp_path: Path) -> None:
     images = [
-        ForeignImage("2010H", band, real_data / f"sdss_2010H/SDSS_{band}.fits") for band in ("r", "i", "z")
+        ListedImage("2010H", band, real_data / f"sdss_2010H/SDSS_{band}.fits") for band in ("r", "i", "z")
     ]
     assert import_brick(images, "2010H", ("r", "i", "z"), tmp_path).state == "done"
     brick = read_brick(tmp_path, "2010H", ("r", "i", "z"))
@@ -79,9 +79,9 @@ def test_sdss_frames_become_one_aligned_brick(real_data: Path, tmp_path: Path) -
 def test_viewer_cutouts_are_cubes_without_units(real_data: Path, tmp_path: Path) -> None:
     file = real_data / "decals_cutouts/temp_small.fits"
     with pytest.raises(BrickError, match=r"units are not given .* \(give the column units"):
-        import_brick([ForeignImage("small", "g", file, plane=0)], "small", ("g",), tmp_path)
+        import_brick([ListedImage("small", "g", file, plane=0)], "small", ("g",), tmp_path)
     images = [
-        ForeignImage("small", band, file, plane=plane, units="nanomaggy") for plane, band in enumerate("grz")
+        ListedImage("small", band, file, plane=plane, units="nanomaggy") for plane, band in enumerate("grz")
     ]
     import_brick(images, "small", ("g", "r", "z"), tmp_path)
     np.testing.assert_array_equal(

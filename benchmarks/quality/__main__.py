@@ -3,38 +3,38 @@
 import argparse
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from benchmarks.machine import RESULTS
-from benchmarks.quality import measure, report, rerun
-from benchmarks.quality.bar import Verdict, judge
+from benchmarks.machine import REPOSITORY, write_results
+from benchmarks.quality import injection_tests, measure, report
+from benchmarks.quality.acceptance import Verdict, judge
 from benchmarks.quality.curves import draw_curves
-from benchmarks.quality.figures import Figure, Figures
-from benchmarks.quality.learned import LEARNERS
+from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import (
+    BFLOAT16,
+    IDENTITY,
+    IDENTITY_BARE,
     PRODUCT,
-    REPOSITORY,
-    Entrants,
-    Training,
+    BaselineRun,
+    Comparison,
+    add_baselines,
     add_classical,
-    add_learned,
-    add_ours,
+    add_model,
+    make_images,
 )
+from benchmarks.quality.product import load_product
 from benchmarks.quality.sky import SEEDS, Sky, make_sky, sky_settings
-from skydenoise.evaluate.scene import Image, Method
-from skydenoise.predict.denoise import denoise_brick
-
-HERE = Path(__file__).parent
-
+from skydenoise.network.device import cuda_usable
+from skydenoise.network.folder import ModelDescription
 
 _log = logging.getLogger("benchmarks.quality")
-
 
 SLOW = 60.0
 """Seconds per Mpixel of three bands."""
@@ -42,19 +42,19 @@ SLOW = 60.0
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured: bricks and their edge (pixels) of the test sky, and what is run again.
+    """How much is measured: bricks and their edge (pixels) of the test sky, and the injection tests.
 
     slow_cutouts : of them for methods that take more than SLOW seconds per Mpixel
     """
 
     bricks: int
     size: int
-    workload: rerun.Workload
+    workload: injection_tests.Workload
     slow_cutouts: int
 
 
-QUICK = Scale(bricks=1, size=512, workload=rerun.Workload(cutouts=1, size=512, rounds=3), slow_cutouts=0)
-FULL = Scale(bricks=6, size=1000, workload=rerun.Workload(cutouts=6, size=512, rounds=6), slow_cutouts=1)
+QUICK = Scale(1, 512, injection_tests.Workload(cutouts=1, size=512, rounds=3), slow_cutouts=0)
+FULL = Scale(6, 1000, injection_tests.Workload(cutouts=6, size=512, rounds=6), slow_cutouts=1)
 
 
 def arguments() -> argparse.Namespace:
@@ -62,58 +62,28 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.quality", description="Compare denoisers on a simulated sky."
     )
-    parser.add_argument("--noise", choices=("decam", "bass"), default="decam", help="of the test sky")
-    parser.add_argument("--quick", action="store_true", help="a small sky; nothing is trained")
-    parser.add_argument("--model", type=Path, help="default: models/<noise>")
-    parser.add_argument(
-        "--identity",
-        type=Path,
-        default=REPOSITORY / "models/identity",
-        help="model of the paper's way",
-    )
-    parser.add_argument(
-        "--train-seconds",
-        type=float,
-        help="of each learned peer; default: what the model took",
-    )
-    parser.add_argument(
-        "--training",
-        type=Path,
-        help="results of the run whose patches the learned peers "
-        "see; default: results/quality_<noise>, else cut anew",
-    )
-    parser.add_argument(
-        "--bricks", type=int, help=f"of the test sky; default {FULL.bricks}, quick: {QUICK.bricks}"
-    )
-    parser.add_argument(
-        "--size", type=int, help=f"edge of a brick, pixels; default {FULL.size}, quick: {QUICK.size}"
-    )
-    parser.add_argument(
-        "--cutouts",
-        type=int,
-        help=f"run again; default {FULL.workload.cutouts}, quick: {QUICK.workload.cutouts}",
-    )
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=REPOSITORY / "results/quality_cache",
-        help="simulated bricks are kept here",
-    )
-    parser.add_argument(
-        "--peers",
-        type=Path,
-        default=REPOSITORY / "results/quality_peers",
-        help="learned peers are kept in a folder <noise> of this one, and not trained again",
-    )
-    parser.add_argument(
-        "--train-peers", nargs="*", choices=LEARNERS, help="train these learned peers, or all, and stop"
-    )
-    parser.add_argument("--device", default="auto", help="of networks: auto, cpu, cuda")
-    parser.add_argument("--name", help="of the JSON file; default: quality-<noise>, quick: -quick after it")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
-    parser.add_argument("--markdown", type=Path, help="print the tables of this JSON file as markdown")
-    parser.add_argument("--curves", type=Path, help="draw the curves of this JSON file, as a PNG beside it")
-    return parser.parse_args()  # fmt: skip
+    add = parser.add_argument
+    add("--noise", choices=SEEDS, default="decam", help="of the test sky")
+    add("--quick", action="store_true", help="a small sky; nothing is trained")
+    add("--model", type=Path, help="default: models/<noise>")
+    add("--results", type=Path, help="folder of the run whose patches the learned baselines see, and where "
+        "they are kept; default: results/quality_<noise>")  # fmt: skip
+    add("--train-seconds", type=float, help="of each learned baseline; default: what the model took")
+    add("--train-only", action="store_true", help="train the learned baselines, and stop")
+    add("--bfloat16", action="store_true", help="a row of the model with convolutions in bfloat16 on the CPU")
+    add("--bricks", type=int, help=f"of the test sky; default {FULL.bricks}, quick: {QUICK.bricks}")
+    add("--size", type=int, help=f"edge of a brick, pixels; default {FULL.size}, quick: {QUICK.size}")
+    add("--cutouts", type=int, help="of the injection tests; default "
+        f"{FULL.workload.cutouts}, quick: {QUICK.workload.cutouts}")  # fmt: skip
+    add("--device", default="cuda" if cuda_usable() else "cpu", help="of networks: cpu, cuda")
+    add("--name", help="of the file in benchmarks/results; default: quality-<noise>, quick: -quick after it")
+    add("--markdown", type=Path, help="print the tables of this JSON file as markdown")
+    add("--curves", type=Path, help="draw the curves of this JSON file, as a PNG beside it")
+    options = parser.parse_args()
+    options.model = options.model or REPOSITORY / f"models/{options.noise}"
+    options.results = options.results or REPOSITORY / f"results/quality_{options.noise}"
+    options.name = options.name or f"quality-{options.noise}" + "-quick" * options.quick
+    return options
 
 
 def scale_of(options: argparse.Namespace) -> Scale:
@@ -127,97 +97,70 @@ def scale_of(options: argparse.Namespace) -> Scale:
     )
 
 
-def enter(options: argparse.Namespace, sky: Sky) -> Entrants:
-    """Everything that is compared; the learned peers unless it has to be quick."""
-    entrants = Entrants()
-    add_classical(entrants, sky, quick=options.quick)
+def baseline_run(options: argparse.Namespace) -> BaselineRun:
+    """How the learned baselines are trained."""
+    return BaselineRun(options.noise, options.results, options.model, options.train_seconds, options.device)
+
+
+def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
+    """Everything that is compared; the learned baselines unless it has to be quick."""
+    comparison = Comparison()
+    add_classical(comparison, sky)
     if options.quick:
-        entrants.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
+        comparison.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
     else:
-        add_learned(entrants, training_of(options))
-    add_ours(entrants, model_of(options), options.identity, options.device)
-    return entrants
+        add_baselines(comparison, baseline_run(options))
+    add_model(comparison, REPOSITORY / "models/identity", (IDENTITY_BARE, IDENTITY), options.device)
+    add_model(comparison, options.model, device=options.device)
+    if options.bfloat16:
+        comparison.add(BFLOAT16, load_product(options.model, precision=torch.bfloat16))
+    return comparison
 
 
-def model_of(options: argparse.Namespace) -> Path:
-    """Folder of the model that is judged."""
-    model: Path = options.model or REPOSITORY / f"models/{options.noise}"
-    return model
-
-
-def training_of(options: argparse.Namespace) -> Training:
-    """How the learned peers are trained."""
-    return Training(
-        config=HERE / f"{options.noise}.yaml",
-        results=options.training or REPOSITORY / f"results/quality_{options.noise}",
-        model=model_of(options),
-        cache=options.cache,
-        peers=options.peers / options.noise,
-        seed=SEEDS[options.noise],
-        seconds=options.train_seconds,
-        device=options.device,
-    )
-
-
-def restore_all(sky: Sky, methods: dict[str, Method]) -> tuple[dict[str, list[Image]], list[Figure]]:
-    """Images by method, one per scene, and the seconds that they took."""
-    images, figures = {}, []
-    for name, method in methods.items():
-        _log.info("%s", name)
-        seconds = []
-        images[name] = []
-        for scene in sky.scenes:
-            start = time.perf_counter()
-            images[name].append(method(scene.brick))
-            seconds.append((time.perf_counter() - start) / (sky.pixels / len(sky.scenes)) * 1e6)
-        error = float(np.std(seconds, ddof=1) / np.sqrt(len(seconds))) if len(seconds) > 1 else np.nan
-        figures.append(Figure(name, "seconds", "", "", float(np.mean(seconds)), error))
-    return images, figures
-
-
-def measure_all(sky: Sky, entrants: Entrants, scale: Scale) -> Figures:
-    """Every figure of every method."""
-    seed = sky.settings.seed
+def measure_all(sky: Sky, comparison: Comparison, scale: Scale) -> Measurements:
+    """Every measurement of every method."""
+    bands = sky.noise.bands
 
     def fresh() -> np.random.Generator:
-        return np.random.default_rng(seed)  # each measure gives the same errors, whatever runs before it
+        return np.random.default_rng(sky.settings.seed)  # the same errors, whatever is measured before
 
-    images, seconds = restore_all(sky, entrants.methods)
-    figures = Figures()
-
-    def take(what: str, found: Iterator[Figure]) -> None:
+    def take(what: str, measured: Iterator[Measurement]) -> None:
         start = time.perf_counter()
-        figures.add(found)
+        found.add(measured)
         _log.info("%s: %.0f s", what, time.perf_counter() - start)
 
-    take("pixels", measure.pixel_figures(sky, images))
+    images, times = make_images(sky, comparison.methods)
+    found = Measurements()
+    take("pixels", measure.pixels(sky, images))
     catalogues = measure.make_catalogues(sky, images)
-    take("fluxes", measure.flux_figures(sky, catalogues, fresh()))
-    take("scatter", measure.scatter_figures(sky, catalogues, fresh()))
-    take("depth", measure.depth_figures(sky, catalogues, fresh()))
-    take("stars", measure.star_figures(sky, images, fresh()))
-    for name, restorer in entrants.restorers.items():
-        take(f"seams, {name}", measure.seam_figures(sky, name, images[name], restorer.denoiser.settings))
-        if restorer.denoiser.uncertainty is not None:
-            products = [denoise_brick(scene.brick, restorer.denoiser) for scene in sky.scenes]
-            take(f"coverage, {name}", measure.coverage_figures(sky, name, products))
-    slow = {figure.method for figure in seconds if figure.value > SLOW}
-    trials = rerun.make_trials(sky, scale.workload, fresh())
-    for name, method in entrants.methods.items():
+    take("fluxes", measure.fluxes(bands, catalogues.apertures, fresh(), catalogues.detected))
+    take("scatter", measure.scatter(bands, catalogues, fresh()))
+    take("depth", measure.depth(bands, catalogues, fresh()))
+    take("stars", measure.stars(sky, images, fresh()))
+    for name, product in comparison.products.items():
+        take(f"seams, {name}", measure.seams(sky, name, images[name], product.denoiser.settings))
+    if PRODUCT in comparison.products:
+        denoised = comparison.products[PRODUCT].with_uncertainty([scene.brick for scene in sky.scenes])
+        take("coverage", measure.coverage(sky, PRODUCT, denoised))
+    slow = {each.method for each in times if each.value > SLOW} - comparison.products.keys()
+    trials = injection_tests.make_trials(sky, scale.workload, fresh())
+    for name, method in comparison.methods.items():
         some = trials[: scale.slow_cutouts] if name in slow else trials
         if len(some) < len(trials):
-            entrants.notes.append(
-                f"{name}: slow, so injections and pure noise in {len(some)} of {len(trials)} cutouts"
-            )
-        take(f"injections, {name}", rerun.injection_figures(sky, name, method, some, fresh()))
-        take(f"pure noise, {name}", rerun.noise_figures(sky, name, method, catalogues, some))
-    figures.add(seconds)
-    return figures
+            comparison.notes.append(f"{name}: slow, so {len(some)} of {len(trials)} cutouts for injections")
+        take(f"injections, {name}", injection_tests.injected_sources(sky, name, method, some, fresh()))
+        take(f"pure noise, {name}", injection_tests.pure_noise(sky, name, method, catalogues, some))
+    for name, product in comparison.products.items():
+        take(f"diffuse light, {name}", injection_tests.diffuse_light(sky, name, product, trials))
+        if product.denoiser.settings.recover.enabled:
+            take(f"regions in noise, {name}", injection_tests.noise_regions(sky, name, product, trials))
+    found.add(times)
+    return found
 
 
-def judged(entrants: Entrants, figures: Figures) -> dict[str, list[Verdict]]:
-    """The bar for each model of ours, the product last."""
-    return {name: judge(figures, name) for name in entrants.restorers}
+def judged(comparison: Comparison, found: Measurements) -> dict[str, list[Verdict]]:
+    """The verdicts on each model of ours, the product last."""
+    return {name: judge(found, name) for name in comparison.products}
 
 
 def main(say: Callable[[str], None] = print) -> None:
@@ -230,44 +173,37 @@ def main(say: Callable[[str], None] = print) -> None:
         draw_curves(options.curves, options.curves.with_suffix(".png"))
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    if options.train_peers is not None:
-        peers = Entrants()
-        add_learned(peers, training_of(options), options.train_peers or LEARNERS)
-        say("\n".join(peers.notes))
+    if options.train_only:
+        baselines = Comparison()
+        add_baselines(baselines, baseline_run(options))
+        say("\n".join(baselines.notes))
         return
     scale = scale_of(options)
-    sky = make_sky(sky_settings(options.noise, scale.bricks, scale.size), options.cache)
-    entrants = enter(options, sky)
-    figures = measure_all(sky, entrants, scale)
-    verdicts = judged(entrants, figures)
-    say("\n".join(entrants.notes) + "\n")
-    say(report.text(figures, verdicts))
-    if PRODUCT not in entrants.restorers:
-        say("The bar is not judged: there is no reference model")
-    about = {
-        "command": " ".join(["python -m benchmarks.quality", *sys.argv[1:]]),
+    sky = make_sky(sky_settings(options.noise, scale.bricks, scale.size))
+    comparison = compared(options, sky)
+    found = measure_all(sky, comparison, scale)
+    verdicts = judged(comparison, found)
+    say("\n".join(comparison.notes) + "\n")
+    say(report.text(found, verdicts))
+    if PRODUCT not in comparison.products:
+        say("Nothing is accepted or not: there is no reference model")
+    content = {
         "noise": options.noise,
-        "quick": options.quick,
-        "seed": sky.settings.seed,
-        "sky": {"bricks": len(sky.scenes), "size": sky.settings.size, "pixels": sky.pixels},
-        "noise_model": {key: value for key, value in sky.noise.to_json().items() if key != "correlation"},
-        "variants": entrants.variants,
-        "models": {
-            name: {"sha256": each.denoiser.description.sha256, **_provenance(each.denoiser.description)}
-            for name, each in entrants.restorers.items()
-        },
+        "sky": {"bricks": len(sky.scenes), "size": sky.settings.size, "seed": sky.settings.seed},
+        "models": {name: provenance(each.denoiser.description) for name, each in comparison.products.items()},
+        "notes": comparison.notes,
+        "measurements": found.to_json(),
+        "verdicts": {name: [verdict.to_json() for verdict in each] for name, each in verdicts.items()},
     }
-    name = options.name or f"quality-{options.noise}" + ("-quick" if options.quick else "")
-    path = report.write(name, about, entrants.notes, figures, verdicts, options.output)
-    say(f"written to {path}")
+    say(f"written to {write_results(options.name, 'benchmarks.quality', content)}")
 
 
-def _provenance(description: object) -> dict[str, object]:
-    """How a model was made."""
-    made = dict(description.provenance)  # type: ignore[attr-defined]
-    if isinstance(made.get("settings"), str):
-        made["settings"] = json.loads(made["settings"])
-    return made
+def provenance(description: ModelDescription) -> dict[str, Any]:
+    """What says which model it was."""
+    made = description.provenance
+    settings = json.loads(str(made.get("settings", "{}")))
+    kept = {key: made[key] for key in ("steps", "seconds", "device", "created") if key in made}
+    return {"sha256": description.sha256, **kept, "objective": settings.get("objective")}
 
 
 if __name__ == "__main__":

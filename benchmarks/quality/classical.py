@@ -6,8 +6,10 @@ the noise of each pixel; faint noise has unit variance there. Unusable pixels ar
 all of them, as for our network.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 
@@ -15,10 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.quality.measure import pixels
+from benchmarks.quality.sky import Sky
 from skydenoise import starlet
-from skydenoise.evaluate.pixels import SOFTENING, stretched_error
-from skydenoise.evaluate.scene import Image, Method, Scene
-from skydenoise.evaluate.smoothing import best_widths, smooth
+from skydenoise.evaluate.images import Image, Method
+from skydenoise.evaluate.truth.pixels import SOFTENING
+from skydenoise.evaluate.truth.smoothing import best_widths, smooth
 from skydenoise.fill import fill
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
@@ -26,8 +30,8 @@ from skydenoise.noise.correlation import power_spectrum
 
 STARLET_THRESHOLDS = (4.0, 3.5, 3.0, 3.0, 3.0)
 """Sigma per scale, fine to coarse."""
-NLM_TOGETHER, NLM_SINGLE = (0.2, 0.3, 0.4, 0.5), (0.5, 0.6, 0.8)
-"""h of non-local means that are tried, in units of the noise, for all bands together and band by band."""
+NLM_STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6)
+"""h of non-local means that are tried, in units of the noise."""
 NLM_PATCH, NLM_REACH = 5, 9
 """Edge of a patch, and distance to which similar ones are looked for, pixels."""
 
@@ -104,93 +108,63 @@ def old_numpy_names() -> Iterator[None]:
         del np.trapz
 
 
-def bm3d(brick: Brick, noise: NoiseModel, *, correlated: bool) -> Image:
-    """BM3D (Makinen, Azzari & Foi 2020) band by band, told that noise is white or how it is correlated."""
+def bm3d(brick: Brick, noise: NoiseModel) -> Image:
+    """BM3D (Makinen, Azzari & Foi 2020) band by band, told how the noise is correlated."""
     from bm3d import bm3d as filter_band
 
-    height, width = brick.shape
-    power = noise_power(noise, height, width)
+    power = noise_power(noise, *brick.shape)
 
     def denoise(stretched: NDArray[np.float32]) -> NDArray[np.float32]:
         with old_numpy_names():
-            planes = [
-                filter_band(plane, power[band] if correlated else 1.0)
-                for band, plane in enumerate(stretched.astype(np.float64))
-            ]
+            planes = [filter_band(*each) for each in zip(stretched.astype(np.float64), power, strict=True)]
         return np.stack(planes).astype(np.float32)
 
     return in_sigmas(brick, noise, denoise)
 
 
-def nonlocal_means(brick: Brick, noise: NoiseModel, strength: float, *, joint: bool) -> Image:
-    """Non-local means (Buades, Coll & Morel 2005; scikit-image), of all bands together or one by one."""
+def nonlocal_means(brick: Brick, noise: NoiseModel, strength: float) -> Image:
+    """Non-local means (Buades, Coll & Morel 2005; scikit-image) of all bands together."""
     from skimage.restoration import denoise_nl_means
 
-    search = partial(
-        denoise_nl_means,
-        patch_size=NLM_PATCH,
-        patch_distance=NLM_REACH,
-        h=strength,
-        sigma=1.0,
-        fast_mode=True,
-    )
-
     def denoise(stretched: NDArray[np.float32]) -> NDArray[np.float32]:
-        if joint:
-            return np.moveaxis(search(np.moveaxis(stretched, 0, -1), channel_axis=-1), -1, 0)
-        return np.stack([search(plane) for plane in stretched])
+        bands_last = np.moveaxis(stretched, 0, -1)
+        found = denoise_nl_means(
+            bands_last, NLM_PATCH, NLM_REACH, h=strength, sigma=1.0, fast_mode=True, channel_axis=-1
+        )
+        return np.moveaxis(found, -1, 0)
 
     return in_sigmas(brick, noise, denoise)
 
 
-def total_error(scenes: Iterable[Scene], method: Method, noise: NoiseModel) -> float:
-    """Mean over bands of the rms stretched error: what the choice of a peer's parameters goes by."""
-    squares, count = np.zeros(len(noise.bands)), np.zeros(len(noise.bands))
-    for scene in scenes:
-        image = method(scene.brick)
-        for band, sigma in enumerate(noise.sigma_sky):
-            where = scene.measured[band]
-            squares[band] += np.sum(stretched_error(image[band][where], scene.truth[band][where], sigma) ** 2)
-            count[band] += np.count_nonzero(where)
-    return float(np.sqrt(squares / count).mean())
-
-
-def best_of(
-    candidates: Mapping[str, Method], scenes: Sequence[Scene], noise: NoiseModel
-) -> tuple[str, Method]:
-    """The candidate with the least error, and its name."""
+def best_of(candidates: Mapping[str, Method], sky: Sky) -> tuple[str, Method]:
+    """The candidate with the least error on the first brick, mean over its bands, and its name."""
     if len(candidates) == 1:
         return next(iter(candidates.items()))
-    errors = {name: total_error(scenes, method, noise) for name, method in candidates.items()}
+    first = replace(sky, scenes=sky.scenes[:1])
+    images = {name: [method(first.scenes[0].brick)] for name, method in candidates.items()}
+    errors: Counter[str] = Counter()
+    for each in pixels(first, images):
+        if each.measure == "error":
+            errors[each.method] += each.value
     best = min(errors, key=errors.__getitem__)
     return best, candidates[best]
 
 
-def candidates(scenes: Sequence[Scene], noise: NoiseModel, *, quick: bool) -> dict[str, dict[str, Method]]:
-    """Variants of each classical peer that is installed, by peer and by what sets them apart.
-
-    quick : BM3D in the one variant that knows the correlation
-    """
-    widths = best_widths(scenes, noise)
+def candidates(sky: Sky) -> dict[str, dict[str, Method]]:
+    """Variants of each classical peer that is installed, by peer and by what sets them apart."""
+    noise = sky.noise
+    widths = best_widths(sky.scenes[:1], noise)
+    thresholds = ", ".join(map(str, STARLET_THRESHOLDS))
     peers: dict[str, dict[str, Method]] = {
         "noisy": {"": noisy},
         "Gaussian": {f"sigma {', '.join(map(str, widths))} px": partial(gaussian, widths=widths)},
-        "starlet": {
-            f"{', '.join(map(str, STARLET_THRESHOLDS))} sigma": partial(starlet_threshold, noise=noise)
-        },
+        "starlet": {f"{thresholds} sigma": partial(starlet_threshold, noise=noise)},
     }
     if installed("bm3d"):
-        peers["BM3D"] = {
-            name: partial(bm3d, noise=noise, correlated=correlated)
-            for name, correlated in (("measured spectrum", True), ("white", False))
-            if correlated or not quick
-        }
+        peers["BM3D"] = {"measured spectrum": partial(bm3d, noise=noise)}
     if installed("skimage"):
         peers["NLM"] = {
-            f"h {strength}, {'bands together' if joint else 'band by band'}": partial(
-                nonlocal_means, noise=noise, strength=strength, joint=joint
-            )
-            for joint, strengths in ((True, NLM_TOGETHER), (False, NLM_SINGLE))
-            for strength in strengths
+            f"h {strength}": partial(nonlocal_means, noise=noise, strength=strength)
+            for strength in NLM_STRENGTHS
         }
     return peers

@@ -1,17 +1,17 @@
 """Curves of the table, from its JSON file: flux bias by S/N, and dual-image photometry by magnitude."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 
-from benchmarks.quality.figures import Figure
+from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import BARE, IDENTITY_BARE, PRODUCT
-from skydenoise.evaluate.pictures.draw import save_figure
-from skydenoise.evaluate.plots import PALETTE, style
+from skydenoise.evaluate.figures.panels import PALETTE, save_figure, style
 
 SMEAR = 0.03
 """Methods lie side by side, by this share of the distance of two bins."""
@@ -23,21 +23,19 @@ OURS = {"linewidth": 2.0, "zorder": 3, **style(len(PALETTE) - 1)}
 
 
 def draw_curves(source: Path, path: Path) -> None:
-    """Draw the curves of a file that `report.write` wrote.
+    """Draw the curves of a file that `python -m benchmarks.quality` wrote.
 
     source : JSON file of a run
     path : PNG to write
     """
     content = json.loads(source.read_text(encoding="utf-8"))
-    figures = [
-        Figure(**each) for each in content["figures"] if None not in each.values()
-    ]  # None: not measured
-    bands = in_order_of(figures, "flux_bias", lambda each: each.band)
-    canvas = Canvas(figsize=(4 * len(bands), 7), layout="constrained")
+    found = [each for each in Measurements.from_json(content["measurements"]) if math.isfinite(each.value)]
+    bands = in_order_of(found, "flux_bias", lambda each: each.band)
+    canvas = Figure(figsize=(4 * len(bands), 7), layout="constrained")
     axes = canvas.subplots(2, len(bands), squeeze=False, sharey="row")
     for column, band in enumerate(bands):
-        draw(axes[0, column], figures, "flux_bias", band)
-        draw(axes[1, column], figures, "dual_bias", band)
+        draw(axes[0, column], found, "flux_bias", band)
+        draw(axes[1, column], found, "dual_bias", band)
         axes[0, column].set_title(band)
         axes[0, column].set_xlabel("true signal-to-noise ratio of the aperture, from")
         axes[1, column].set_xlabel("magnitude, from")
@@ -48,14 +46,14 @@ def draw_curves(source: Path, path: Path) -> None:
     save_figure(canvas, path)
 
 
-def lower_border(figure: Figure) -> float:
+def lower_border(measurement: Measurement) -> float:
     """Of the bin, such as "10-20", "> 20" or "21-21.5 mag"."""
-    return float(figure.bin.removeprefix("> ").split("-")[0])
+    return float(measurement.bin.removeprefix("> ").split("-")[0])
 
 
-def draw(axes: Axes, figures: Sequence[Figure], measure: str, band: str) -> None:
+def draw(axes: Axes, found: Sequence[Measurement], measure: str, band: str) -> None:
     """One panel: a series per method, bins at equal distances in the order of their lower borders."""
-    here = [each for each in figures if (each.measure, each.band) == (measure, band)]
+    here = [each for each in found if (each.measure, each.band) == (measure, band)]
     places = sorted({lower_border(each) for each in here})
     methods = [each for each in in_order_of(here, measure, lambda each: each.method) if each not in LEFT_OUT]
     peers = [method for method in methods if method != PRODUCT]
@@ -77,10 +75,10 @@ def draw(axes: Axes, figures: Sequence[Figure], measure: str, band: str) -> None
 def peer_style(number: int) -> dict[str, Any]:
     """Line and marker of a peer; black is ours, and from the second round of colours on lines are dashed."""
     colours = len(PALETTE) - 1
-    again = {"linestyle": "--", "markerfacecolor": "none"} if number >= colours else {}
-    return {"linewidth": 0.8, **style(number % colours), **again}
+    dashed = {"linestyle": "--", "markerfacecolor": "none"} if number >= colours else {}
+    return {"linewidth": 0.8, **style(number % colours), **dashed}
 
 
-def in_order_of(figures: Sequence[Figure], measure: str, key: Callable[[Figure], str]) -> list[str]:
-    """Different values of a property of this measure's figures, in the order of their first appearance."""
-    return list(dict.fromkeys(key(each) for each in figures if each.measure == measure))
+def in_order_of(found: Sequence[Measurement], measure: str, key: Callable[[Measurement], str]) -> list[str]:
+    """Different values of a property of this measure's numbers, in the order of their first appearance."""
+    return list(dict.fromkeys(key(each) for each in found if each.measure == measure))

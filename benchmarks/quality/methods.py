@@ -1,115 +1,106 @@
 """All rows of the table: the peers that are installed, and our models that are there."""
 
-from collections.abc import Iterable, Sequence
+import logging
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.quality import classical, ours
-from benchmarks.quality.learned import LEARNERS, learn
-from benchmarks.quality.lesson import Lesson, sky_lesson, training_patches
-from benchmarks.quality.sky import Sky
-from skydenoise.evaluate.scene import Method
-from skydenoise.network.folder import DESCRIPTION, read_description
+import numpy as np
 
-REPOSITORY = Path(__file__).parents[2]
-BARE, PRODUCT = "bare network", "denoised"
+from benchmarks.machine import REPOSITORY
+from benchmarks.quality import classical, product
+from benchmarks.quality.baselines import BaselineRun, trained
+from benchmarks.quality.measurements import Measurement
+from benchmarks.quality.product import Product, has_model, load_product
+from benchmarks.quality.sky import Sky
+from experiments.wang2021.baselines import BASELINES
+from skydenoise.evaluate.images import Image, Method
+
+_log = logging.getLogger(__name__)
+
+BARE, PRODUCT, BFLOAT16 = "bare network", "denoised", "denoised, bfloat16"
 IDENTITY_BARE, IDENTITY = "identity, bare", "identity + recover"
 
 
 @dataclass
-class Entrants:
+class Comparison:
     """What is compared.
 
     methods : in the order of the table
-    restorers : those of them that are models of ours
-    variants : which variant of a peer was the best
+    products : those of them that are models of ours
     notes : what was chosen and what was left out, in words
     """
 
     methods: dict[str, Method] = field(default_factory=dict)
-    restorers: dict[str, ours.Restorer] = field(default_factory=dict)
-    variants: dict[str, str] = field(default_factory=dict)
+    products: dict[str, Product] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    def add(self, name: str, own: Product) -> None:
+        """Add a model of ours."""
+        self.products[name] = self.methods[name] = own
 
-def add_classical(entrants: Entrants, sky: Sky, *, quick: bool) -> None:
+
+def add_classical(comparison: Comparison, sky: Sky) -> None:
     """Add the classical peers, each in the variant that comes closest to the truth of the first brick."""
     for package, peer in (("bm3d", "BM3D"), ("skimage", "NLM")):
         if not classical.installed(package):
-            entrants.notes.append(f"{peer} left out: {package} is not installed (pip install .[peers])")
-    for peer, variants in classical.candidates(sky.scenes[:1], sky.noise, quick=quick).items():
-        name, entrants.methods[peer] = classical.best_of(variants, sky.scenes[:1], sky.noise)
-        entrants.variants[peer] = name
+            comparison.notes.append(f"{peer} left out: {package} is not installed (pip install .[peers])")
+    for peer, variants in classical.candidates(sky).items():
+        name, comparison.methods[peer] = classical.best_of(variants, sky)
         if name:
-            entrants.notes.append(f"{peer}: {name}; best of {len(variants)}")
+            comparison.notes.append(f"{peer}: {name}; best of {len(variants)}")
 
 
-@dataclass(frozen=True)
-class Training:
-    """How the learned peers are trained.
-
-    config : of the run whose patches they see
-    results : folder of that run; the patches are cut anew if it has none
-    model : folder of the model that it made, beside which they learn
-    cache : folder for what is made
-    peers : folder that keeps them
-    seed : of all that is random
-    seconds : of each training; None: as long as the model took
-    device : auto, cpu, cuda
-    """
-
-    config: Path
-    results: Path
-    model: Path
-    cache: Path
-    peers: Path
-    seed: int
-    seconds: float | None = None
-    device: str = "auto"
-
-    def lesson(self) -> Lesson:
-        """What all of them learn from."""
-        patches = training_patches(self.config, self.results, self.cache)
-        model = read_description(self.model / DESCRIPTION)
-        return sky_lesson(patches, model, self.seconds, self.seed, self.device)
-
-
-def add_learned(entrants: Entrants, training: Training, peers: Iterable[str] = LEARNERS) -> None:
-    """Add the learned peers, trained now unless they are kept."""
-    if not ours.has_model(training.model):
-        missing = f"no model in {_shown(training.model)}, beside which they learn"
-        entrants.notes.append(f"{', '.join(LEARNERS)} left out: {missing}")
+def add_baselines(comparison: Comparison, run: BaselineRun) -> None:
+    """Add the learned baselines, trained now unless they are kept."""
+    if not has_model(run.model):
+        missing = f"no model in {shown(run.model)}, beside which they learn"
+        comparison.notes.append(f"{', '.join(BASELINES)} left out: {missing}")
         return
-    lesson = training.lesson()
-    for peer in peers:
+    if not run.has_patches():
+        comparison.notes.append(f"{', '.join(BASELINES)} left out: no patches in {shown(run.results)}")
+        return
+    training = run.training()
+    for name in BASELINES:
         try:
-            entrants.methods[peer], how = learn(peer, lesson, training.peers / peer)
+            comparison.methods[name], how = trained(name, training, run.results / "baselines" / name)
         except ImportError as error:
-            entrants.notes.append(f"{peer} left out: {error} (see docs/fidelity.md)")
+            comparison.notes.append(f"{name} left out: {error} (see docs/fidelity.md)")
         else:
-            entrants.notes.append(
-                f"{peer}: trained for {how['seconds']:g} s, {how['steps']} steps of {how['batch']} of "
+            comparison.notes.append(
+                f"{name}: trained for {how['seconds']:g} s, {how['steps']} steps of {how['batch']} of "
                 f"{how['patches']} patches, on {how['machine']}"
             )
 
 
-def add_ours(entrants: Entrants, model: Path, identity: Path, device: str = "auto") -> None:
-    """Add our models, and say which are not there."""
-    wanted: Sequence[tuple[Path, str, str]] = (
-        (identity, IDENTITY_BARE, IDENTITY),
-        (model, BARE, PRODUCT),
-    )
-    for folder, bare, recovered in wanted:
-        if not ours.has_model(folder):
-            entrants.notes.append(f"{recovered} left out: no model in {_shown(folder)}")
-            continue
-        restorers = ours.restorers(folder, bare, recovered, device)
-        entrants.restorers |= restorers
-        entrants.methods |= restorers
-        if not any(each.denoiser.uncertainty for each in restorers.values()):
-            entrants.notes.append(f"{recovered}: no coverage, {_shown(folder)} has no uncertainty.json")
+def add_model(
+    comparison: Comparison, folder: Path, names: tuple[str, str] = (BARE, PRODUCT), device: str = "cpu"
+) -> None:
+    """Add a model of ours, the bare network and the whole product, or say that it is not there."""
+    if not has_model(folder):
+        comparison.notes.append(f"{names[1]} left out: no model in {shown(folder)}")
+        return
+    own = load_product(folder, device)
+    comparison.add(names[0], own.with_settings(**product.BARE))
+    comparison.add(names[1], own)
 
 
-def _shown(folder: Path) -> str:
+def make_images(sky: Sky, methods: dict[str, Method]) -> tuple[dict[str, list[Image]], list[Measurement]]:
+    """Images by method, one per scene, and the seconds that they took."""
+    images, times = {}, []
+    for name, method in methods.items():
+        _log.info("%s", name)
+        seconds = []
+        images[name] = []
+        for scene in sky.scenes:
+            start = time.perf_counter()
+            images[name].append(method(scene.brick))
+            seconds.append((time.perf_counter() - start) / (sky.pixels / len(sky.scenes)) * 1e6)
+        error = float(np.std(seconds, ddof=1) / np.sqrt(len(seconds))) if len(seconds) > 1 else np.nan
+        times.append(Measurement(name, "seconds", "", "", float(np.mean(seconds)), error))
+    return images, times
+
+
+def shown(folder: Path) -> str:
     """A folder as a reader on another machine would name it."""
     return str(folder.resolve().relative_to(REPOSITORY)) if folder.is_relative_to(REPOSITORY) else folder.name

@@ -1,20 +1,13 @@
-"""The table for a terminal, for a page, and the file."""
+"""The tables, as markdown."""
 
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.machine import RESULTS, machine
-from benchmarks.quality.bar import Verdict
-from benchmarks.quality.figures import MEASURES, Figure, Figures
-
-PACKAGES = ("skydenoise", "torch", "numpy", "scipy", "galsim", "sep", "bm3d", "scikit-image", "careamics")
-WIDTH = 150
-"""Columns of a terminal."""
+from benchmarks.quality.acceptance import Verdict
+from benchmarks.quality.measurements import MEASURES, Measurement, Measurements
 
 
 @dataclass(frozen=True)
@@ -52,6 +45,8 @@ BLOCKS = (
     Block("False detections in pure noise, per square arcmin", ("false_detections",), 2),
     Block("Injected sources: recovered over injected flux; step at borders of tiles in sigma",
           ("linearity", "seam"), 4),
+    Block("Diffuse light: what is added to it, sigma", ("diffuse_light",), 4),
+    Block("Regions put back in pure noise, per Mpixel", ("noise_regions",), 1),
     Block("Uncertainty: truth within 1 and within 2 sigma, %", ("coverage_1", "coverage_2"), 1),
     Block("Seconds per Mpixel of three bands", ("seconds",), 1),
 )  # fmt: skip
@@ -85,20 +80,20 @@ SUMMARY = (
 Rows = list[list[str]]
 
 
-def summary_rows(figures: Figures) -> Rows:
+def summary_rows(found: Measurements) -> Rows:
     """Header, and a row per method: what matters most, without errors."""
     header = ["method", *(head for *_, head in SUMMARY)]
     rows = []
-    for method in figures.methods:
+    for method in found.methods:
         row = [method]
         for measure, bin, digits, _ in SUMMARY:
-            found = [figures.pick(method, measure, band, bin) for band in figures.bands(measure)]
-            row.append(" ".join(f"{each[0].value:z.{digits}f}" for each in found if each) or "-")
+            cells = [found.pick(method, measure, band, bin) for band in found.bands(measure)]
+            row.append(" ".join(f"{each[0].value:z.{digits}f}" for each in cells if each) or "-")
         rows.append(row)
     return [header, *rows] if any(set(row[1:]) != {"-"} for row in rows) else []
 
 
-def cell(found: Sequence[Figure], block: Block) -> str:
+def cell(found: Sequence[Measurement], block: Block) -> str:
     """`0.093 +- 0.001`, or a dash."""
     if not found:
         return "-"
@@ -106,29 +101,29 @@ def cell(found: Sequence[Figure], block: Block) -> str:
     return f"{value:.{block.digits}f}" + (f"±{error:.{block.digits}f}" if math.isfinite(error) else "")
 
 
-def block_rows(figures: Figures, block: Block) -> Rows:
-    """Header, then one row per method that has any of the block's figures; no rows if none has."""
+def block_rows(found: Measurements, block: Block) -> Rows:
+    """Header, then one row per method that has any of the numbers of a block; no rows if none has."""
     columns = [
         (measure, bin, band)
         for measure in block.measures
-        for bin in figures.bins(measure)
-        for band in figures.bands(measure)
-        if any((f.measure, f.bin, f.band) == (measure, bin, band) for f in figures)
+        for bin in found.bins(measure)
+        for band in found.bands(measure)
+        if any((f.measure, f.bin, f.band) == (measure, bin, band) for f in found)
     ]
     header = ["method"]
     for measure, bin, band in columns:
         words = [SHORT[measure] if len(block.measures) > 1 else "", bin, band]
         header.append(" ".join(word for word in words if word) or MEASURES[measure][0])
     rows = [
-        [method, *(cell(figures.pick(method, measure, band, bin), block) for measure, bin, band in columns)]
-        for method in figures.methods
+        [method, *(cell(found.pick(method, measure, band, bin), block) for measure, bin, band in columns)]
+        for method in found.methods
     ]
     rows = [row for row in rows if any(each != "-" for each in row[1:])]
     return [header, *rows] if columns and rows else []
 
 
 def verdict_rows(verdicts: Iterable[Verdict]) -> Rows:
-    """Header and a row per line of the bar."""
+    """Header and a row per criterion."""
     rows = [["measure", "wanted", "got (worst case)", "where", "outside", "holds"]]
     for verdict in verdicts:
         got = "-"
@@ -139,107 +134,30 @@ def verdict_rows(verdicts: Iterable[Verdict]) -> Rows:
     return rows
 
 
-def as_text(rows: Rows) -> str:
-    """Columns aligned, words left and numbers right, split into parts of at most WIDTH columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines, first = [], 1
-    while first < len(widths) or first == 1:
-        last, used = first, widths[0]
-        while last < len(widths) and (last == first or used + 2 + widths[last] <= WIDTH):
-            used += 2 + widths[last]
-            last += 1
-        for row in rows:
-            parts = [row[0].ljust(widths[0])] + [row[k].rjust(widths[k]) for k in range(first, last)]
-            lines.append("  ".join(parts).rstrip())
-        lines.append("")
-        first = max(last, 2)
-    return "\n".join(lines)
-
-
 def as_markdown(rows: Rows) -> str:
     """A table of a page."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:], ""])
 
 
-def tables(figures: Figures, verdicts: dict[str, list[Verdict]]) -> list[tuple[str, Rows]]:
-    """Title and rows of every table, those of the bar last."""
-    parts = [("In short, g r z", summary_rows(figures))]
-    parts += [(block.title, block_rows(figures, block)) for block in BLOCKS]
-    parts += [(f"The bar: {method}", verdict_rows(lines)) for method, lines in verdicts.items()]
+def tables(found: Measurements, verdicts: dict[str, list[Verdict]]) -> list[tuple[str, Rows]]:
+    """Title and rows of every table, the verdicts last."""
+    parts = [("In short, g r z", summary_rows(found))]
+    parts += [(block.title, block_rows(found, block)) for block in BLOCKS]
+    parts += [(f"Accepted: {method}", verdict_rows(lines)) for method, lines in verdicts.items()]
     return [(title, rows) for title, rows in parts if rows]
 
 
-def text(figures: Figures, verdicts: dict[str, list[Verdict]]) -> str:
-    """All tables for a terminal."""
-    return "\n".join(f"{title}\n{as_text(rows)}" for title, rows in tables(figures, verdicts))
+def text(found: Measurements, verdicts: dict[str, list[Verdict]]) -> str:
+    """All tables as markdown."""
+    return "\n".join(f"**{title}**\n\n{as_markdown(rows)}" for title, rows in tables(found, verdicts))
 
 
 def markdown(path: Path) -> str:
-    """All tables of a file that `write` wrote, for a page."""
+    """All tables of a file that `python -m benchmarks.quality` wrote, for a page."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    known = {
-        method: [
-            Verdict(**{key: math.nan if value is None else value for key, value in each.items()})
-            for each in lines
-        ]
-        for method, lines in content["verdict"].items()
-    }
-    parts = tables(Figures.from_json(content["figures"]), known)
+    verdicts = {name: [Verdict(**line) for line in lines] for name, lines in content["verdicts"].items()}
     notes = "\n".join(f"* {note}" for note in content["notes"])
     head = f"`{content['command']}`, {content['machine']['date']}, {content['machine']['processor']}, "
     head += f"{content['machine']['cores']} cores\n\n{notes}\n"
-    return "\n".join([head, *(f"**{title}**\n\n{as_markdown(rows)}" for title, rows in parts)])
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that matter; absent ones are left out."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def write(
-    name: str,
-    about: dict[str, Any],
-    notes: Sequence[str],
-    figures: Figures,
-    verdicts: dict[str, list[Verdict]],
-    folder: Path = RESULTS,
-) -> Path:
-    """Write `<folder>/<name>.json` and return its path.
-
-    about : command, seed, sky and whatever else says what was measured
-    notes : choices that were made, rows that were left out
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
-    judged = {
-        method: [
-            {
-                field.name: None if _unknown(getattr(line, field.name)) else getattr(line, field.name)
-                for field in fields(line)
-            }
-            for line in lines
-        ]
-        for method, lines in verdicts.items()
-    }
-    content = about | {
-        "machine": machine(),
-        "versions": versions(),
-        "notes": list(notes),
-        "measures": {key: {"title": title, "unit": unit} for key, (title, unit) in MEASURES.items()},
-        "blocks": [asdict(block) for block in BLOCKS],
-        "figures": figures.to_json(),
-        "verdict": judged,
-    }
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return path
-
-
-def _unknown(value: object) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    return head + "\n" + text(Measurements.from_json(content["measurements"]), verdicts)

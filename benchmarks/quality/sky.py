@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from skydenoise.evaluate.scene import Scene, read_psf_fwhm, read_truth
+from benchmarks.machine import REPOSITORY
+from skydenoise.evaluate.truth.known import KnownBrick, read_psf_fwhm, read_truth
 from skydenoise.io import Brick, Denoised, read_brick
 from skydenoise.noise import NoiseModel, measure_noise
 from skydenoise.paths import Survey, truth_catalogue
@@ -19,6 +20,8 @@ from skydenoise.simulate.survey import simulate_brick
 
 _log = logging.getLogger(__name__)
 
+CACHE = REPOSITORY / "results/quality_cache"
+"""Simulated bricks are kept here."""
 SEEDS = {"decam": 90001, "bass": 90002}
 """Of the test skies. Training skies have the seeds in decam.yaml, bass.yaml and identity.yaml."""
 INPAINT_REACH = 64
@@ -30,12 +33,12 @@ class Sky:
     """What all methods are measured on.
 
     settings : of the simulation
-    scenes : bricks with truth and catalogue; `methods` of each holds the noisy image alone
+    scenes : bricks with truth and catalogue
     noise : measured on these bricks, as a user would on his
     """
 
     settings: SimulationSettings
-    scenes: tuple[Scene, ...]
+    scenes: tuple[KnownBrick, ...]
     noise: NoiseModel
 
     @property
@@ -77,13 +80,12 @@ def simulated_bricks(settings: SimulationSettings, cache: Path) -> tuple[Path, P
     return Path(survey.root) / "coadd", root
 
 
-def make_scene(brick: Brick, root: Path, noise: NoiseModel) -> Scene:
+def make_scene(brick: Brick, root: Path, noise: NoiseModel) -> KnownBrick:
     """A brick with its truth and nothing denoised: the noisy image with its noise stands for the product."""
     truth, sources = read_truth(root, brick.name, brick.bands)
     flags = np.zeros(brick.shape, np.int32)
-    return Scene(
+    return KnownBrick(
         brick=brick,
-        methods={"noisy": brick.image},
         measured=brick.usable,
         inpainted=inpainted_pixels(brick, INPAINT_REACH),
         denoised=Denoised(brick.image, noise.sigma(brick.invvar), flags),
@@ -93,7 +95,7 @@ def make_scene(brick: Brick, root: Path, noise: NoiseModel) -> Scene:
     )
 
 
-def make_sky(settings: SimulationSettings, cache: Path) -> Sky:
+def make_sky(settings: SimulationSettings, cache: Path = CACHE) -> Sky:
     """Simulate (or find) the bricks, read them and measure their noise."""
     raw, root = simulated_bricks(settings, cache)
     bricks = [read_brick(raw, name, BANDS) for name in brick_names(settings)]

@@ -1,5 +1,8 @@
-"""Speed, side by side with peers: `python -m benchmarks.speed.cpu` and `python -m benchmarks.speed.gpu`.
+"""Speed and memory of bricks and of training, beside peers that do the same with the same network.
 
-`scales` says how large, `measure` how time and memory are taken, `inputs` makes bricks and a model;
-`prediction`, `training`, `kernels`, `overhead` and `limits` measure.
+    python -m benchmarks.speed                  # on the GPU if there is one, else on the CPU
+    python -m benchmarks.speed --quick          # small bricks
+
+`inputs` makes bricks and a model, `timing` says how time and memory are taken; `bricks`, `peers` and
+`training` measure.
 """

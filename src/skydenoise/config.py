@@ -1,10 +1,108 @@
-"""The settings of each step, checked when they are made; light enough to import while Snakemake parses."""
+"""The settings of each step, checked when they are made.
 
-from dataclasses import dataclass
+Their keys, meanings, units, defaults and ranges stand in one place: config.schema.yaml, beside this file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_type_hints
+
+import jsonschema
+import yaml
 
 from skydenoise.errors import SettingsError
+from skydenoise.paths import LOGIN
 
-PRECISIONS = ("float32", "bfloat16")
+T = TypeVar("T")
+Schema = Mapping[str, Any]
+
+SCHEMA: Schema = yaml.load(
+    Path(__file__).with_name("config.schema.yaml").read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+)
+
+
+def schema_of(key: str) -> Schema:
+    """Part of the schema for a dotted key, such as "predict.tile"; "mosaics.*" stands for any mosaic."""
+    part = SCHEMA
+    for name in key.split("."):
+        part = part["additionalProperties"] if name == "*" else part["properties"][name]
+    return part
+
+
+def default(key: str) -> Any:
+    """Default of a setting by its dotted key; a list as a tuple."""
+    value = schema_of(key)["default"]
+    return tuple(value) if isinstance(value, list) else value
+
+
+def with_defaults(content: Mapping[str, Any], part: Schema = SCHEMA) -> dict[str, Any]:
+    """`content`, and the defaults of all that it leaves out."""
+    known = part.get("properties", {})
+    filled = {key: value["default"] for key, value in known.items() if "default" in value} | dict(content)
+    for key, value in filled.items():
+        below = known.get(key, part.get("additionalProperties"))
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            filled[key] = with_defaults(value, below)
+    return filled
+
+
+def check(content: Any, key: str = "") -> None:
+    """Refuse what the schema, or its part for a dotted key, refuses.
+
+    Raises
+    ------
+    SettingsError : in one line with the key and the reason
+    """
+    error = jsonschema.exceptions.best_match(_checker(key).iter_errors(content))
+    if error is not None:
+        raise SettingsError(_refusal(error, key))
+
+
+@cache
+def _checker(key: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema_of(key) if key else SCHEMA)
+
+
+def _refusal(error: jsonschema.ValidationError, above: str) -> str:
+    """An objection in one line; for an unknown key those that are known.
+
+    above : key of the part of the schema that objects
+    """
+    below = error.json_path.removeprefix("$").lstrip(".")
+    key, given = ".".join(filter(None, [above.replace("*", "<name>"), below])), error.instance
+    where = f"{key}: " if key else ""
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = next(name for name in given if name not in known)
+        return f"{key}{'.' if key else ''}{unknown}: there is no such key, only {', '.join(known)}"
+    if error.validator == "type" and isinstance(given, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", given):
+        return f"{where}{given} is text in YAML; write a number with a point, such as 1.0e-4"
+    return f"{where}{LOGIN.sub('', error.message)}"
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """A dataclass as dicts, lists, numbers and text alone: what JSON holds and Snakemake compares."""
+    content: dict[str, Any] = json.loads(json.dumps(asdict(settings), default=str))
+    return content
+
+
+def rebuild(kind: type[T], content: Mapping[str, Any]) -> T:
+    """Make a dataclass of the kind whose `plain` form is given; raises SettingsError if it is impossible."""
+    hints = get_type_hints(kind)
+
+    def value(key: str) -> Any:
+        if is_dataclass(hints[key]):
+            return rebuild(hints[key], content[key])
+        return Path(content[key]) if hints[key] is Path else content[key]
+
+    return kind(**{key: value(key) for key in content})
 
 
 def _require(condition: bool, message: str) -> None:
@@ -12,37 +110,50 @@ def _require(condition: bool, message: str) -> None:
         raise SettingsError(message)
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """Shape of the network.
+class Settings:
+    """Base of the dataclasses below: each field that its section of the schema knows is checked by that.
 
-    layout : "residual_unet" (ours, converges fast) or "paper" (the published layout of Wang et al. 2021)
-    bands : input and output channels
-    levels : stride-2 stages; height and width of an input must be multiples of `stride` = 2**levels
-    width : channels at full resolution
-    bottleneck : channels of the narrowest layer, the paper's one knob
-    residual_blocks : residual blocks inside the bottleneck stage
-    skips : encoder-decoder skip connections; only for the objective "recorrupted"
-    outputs : how many resolutions (1/1, 1/2, 1/4, ...) have an output
+    section : dotted key in the schema
     """
 
-    bands: int = 3
-    layout: str = "residual_unet"
-    levels: int = 4
-    width: int = 16
-    bottleneck: int = 64
-    residual_blocks: int = 2
-    skips: bool = True
-    outputs: int = 4
+    section: ClassVar[str]
 
     def __post_init__(self) -> None:
-        _require(
-            self.layout in ("residual_unet", "paper"),
-            f"model.layout: {self.layout!r} is not 'residual_unet' or 'paper'",
-        )
-        for key in ("bands", "levels", "width", "bottleneck", "outputs"):
-            _require(getattr(self, key) >= 1, f"model.{key}: {getattr(self, key)} is below 1")
-        _require(self.residual_blocks >= 0, f"model.residual_blocks: {self.residual_blocks} is below 0")
+        known = schema_of(self.section)["properties"]
+        for field in fields(self):  # type: ignore[arg-type]
+            value, key = getattr(self, field.name), f"{self.section}.{field.name}"
+            if isinstance(value, float):
+                _require(math.isfinite(value), f"{key}: {value} is not a finite number")
+            if isinstance(value, list | tuple):
+                object.__setattr__(self, field.name, tuple(value))
+                value = list(value)
+            if field.name in known and not is_dataclass(value):
+                check(value, key)
+
+
+@dataclass(frozen=True)
+class Architecture(Settings):
+    """Shape of the network, the section `model`.
+
+    bands : input and output channels
+
+    Height and width of an input must be multiples of `stride`.
+    """
+
+    section = "model"
+
+    bands: int = 3
+    layout: str = default("model.layout")
+    levels: int = default("model.levels")
+    width: int = default("model.width")
+    bottleneck: int = default("model.bottleneck")
+    residual_blocks: int = default("model.residual_blocks")
+    skips: bool = default("model.skips")
+    outputs: int = default("model.outputs")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.bands >= 1, f"model.bands: {self.bands} is below 1")
         _require(
             self.outputs <= self.levels,
             f"model.outputs: {self.outputs} resolutions need at least as many levels, not {self.levels}",
@@ -59,113 +170,94 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class PatchSettings:
-    """How training patches are cut.
+class FetchSettings(Settings):
+    """How the survey's files are fetched, from the section `survey`.
 
-    size : edge in pixels
-    count : patches over all training bricks
-    min_coverage : least fraction of usable pixels (invvar > 0, not masked), in every band
-    shard_patches : patches in one .npy shard
-    seed : of the random positions
+    backoff : seconds before the second try; they double with each further one
     """
 
-    size: int = 128
-    count: int = 8192
-    min_coverage: float = 0.95
-    shard_patches: int = 1024
-    seed: int = 0
+    section = "survey"
 
-    def __post_init__(self) -> None:
-        for key in ("size", "count", "shard_patches"):
-            _require(getattr(self, key) >= 1, f"patches.{key}: {getattr(self, key)} is below 1")
-        _require(
-            0 < self.min_coverage <= 1,
-            f"patches.min_coverage: {self.min_coverage} is not in the range (0, 1]",
-        )
+    connections: int = default("survey.connections")
+    retries: int = default("survey.retries")
+    timeout: float = default("survey.timeout")
+    least_rate: float = default("survey.least_rate")
+    longest_wait: float = default("survey.longest_wait")
+    largest_file: float = default("survey.largest_file")
+    backoff: float = 1.0
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """How the network is trained.
+class PatchSettings(Settings):
+    """How training patches are cut, the section `patches`."""
 
-    objective : "identity" (input = target, the paper's) or "recorrupted" (input x + t z, target x - z/t)
-    loss : "l1" or "l2" of the stretched values; "flux": squared flux error times the slope of the stretch
-    recorruption : t
-    epochs, batch_size : passes over the patches; patches in one step, over all ranks together
-    learning_rate, weight_decay : AdamW's
-    warmup : fraction of all steps in which the rate rises linearly; it falls as a cosine afterwards
-    ema_decay : of the exponential moving average of the weights, which is what is saved
-    validation : fraction of the patches that is held out
-    precision : "float32" or "bfloat16"
-    compile : let torch.compile fuse the operations between convolutions; it needs a C compiler
-    checkpoint_minutes : at most this long between checkpoints
-    snapshots : epochs between models that are kept beside the last one; 0 keeps none
-    seed : of initial weights, order, flips and noise
-    """
+    section = "patches"
 
-    objective: str = "recorrupted"
-    loss: str = "flux"
-    recorruption: float = 0.5
-    epochs: int = 60
-    batch_size: int = 16
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup: float = 0.05
-    ema_decay: float = 0.999
-    validation: float = 0.05
-    precision: str = "float32"
-    compile: bool = False
-    checkpoint_minutes: float = 10.0
-    snapshots: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _require(
-            self.objective in ("identity", "recorrupted"),
-            f"train.objective: {self.objective!r} is not 'identity' or 'recorrupted'",
-        )
-        _require(self.loss in ("l1", "l2", "flux"), f"train.loss: {self.loss!r} is not 'l1', 'l2' or 'flux'")
-        _require(
-            self.precision in PRECISIONS,
-            f"train.precision: {self.precision!r} is not 'float32' or 'bfloat16'",
-        )
-        for key in ("epochs", "batch_size"):
-            _require(getattr(self, key) >= 1, f"train.{key}: {getattr(self, key)} is below 1")
-        for key in ("learning_rate", "recorruption", "checkpoint_minutes"):
-            _require(getattr(self, key) > 0, f"train.{key}: {getattr(self, key)} is not above 0")
-        for key in ("warmup", "ema_decay", "validation"):
-            _require(
-                0 <= getattr(self, key) < 1, f"train.{key}: {getattr(self, key)} is not in the range [0, 1)"
-            )
-        for key in ("weight_decay", "snapshots"):
-            _require(getattr(self, key) >= 0, f"train.{key}: {getattr(self, key)} is below 0")
+    size: int = default("patches.size")
+    count: int = default("patches.count")
+    min_coverage: float = default("patches.min_coverage")
+    shard_patches: int = default("patches.shard_patches")
+    seed: int = default("patches.seed")
 
 
 @dataclass(frozen=True)
-class RecoverSettings:
-    """How significant detail of the residual is put back.
+class NoiseSettings(Settings):
+    """What is measured on the training bricks, and the stretch that it sets: the section `noise`."""
 
-    enabled : False gives the bare network
-    scales : starlet scales that are searched, at most 8
-    threshold : significance at which a region starts, in units of its noise; one per scale, fine to coarse
-    growth : significance down to which it grows to its neighbours
+    section = "noise"
+
+    max_lag: int = default("noise.max_lag")
+    softening: float = default("noise.softening")
+
+
+@dataclass(frozen=True)
+class TrainSettings(Settings):
+    """How the network is trained, the section `train`."""
+
+    section = "train"
+
+    objective: str = default("train.objective")
+    loss: str = default("train.loss")
+    recorruption: float = default("train.recorruption")
+    extra_noise: float = default("train.extra_noise")
+    extra_width: float = default("train.extra_width")
+    band_dropout: float = default("train.band_dropout")
+    initial: str = default("train.initial")
+    epochs: int = default("train.epochs")
+    batch_size: int = default("train.batch_size")
+    learning_rate: float = default("train.learning_rate")
+    weight_decay: float = default("train.weight_decay")
+    warmup: float = default("train.warmup")
+    ema_decay: float = default("train.ema_decay")
+    validation: float = default("train.validation")
+    precision: str = default("train.precision")
+    compile: bool = default("train.compile")
+    checkpoint_minutes: float = default("train.checkpoint_minutes")
+    snapshots: int = default("train.snapshots")
+    seed: int = default("train.seed")
+
+
+@dataclass(frozen=True)
+class RecoverSettings(Settings):
+    """How significant detail of the residual is put back, the section `recover`.
+
+    enabled : False gives the bare network (`predict.recover`)
+    scales : starlet scales that are searched, one per threshold, at most 8
     """
 
-    enabled: bool = True
-    scales: int = 5
-    threshold: tuple[float, ...] = (5.0, 5.0, 4.5, 4.5, 4.5)
-    growth: float = 3.0
+    section = "recover"
+
+    enabled: bool = default("predict.recover")
+    scales: int = len(default("recover.threshold"))
+    threshold: tuple[float, ...] = default("recover.threshold")
+    growth: float = default("recover.growth")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "threshold", tuple(self.threshold))
-        _require(
-            1 <= self.scales <= 8, f"recover.threshold: {self.scales} scales are not in the range [1, 8]"
-        )
+        super().__post_init__()
         _require(
             len(self.threshold) == self.scales,
             f"recover.threshold: {len(self.threshold)} values for {self.scales} scales",
         )
-        _require(self.growth > 0, f"recover.growth: {self.growth} is not above 0")
         _require(
             all(value >= self.growth for value in self.threshold),
             f"recover.threshold: every value must be at least recover.growth, {self.growth}",
@@ -173,80 +265,49 @@ class RecoverSettings:
 
 
 @dataclass(frozen=True)
-class PredictSettings:
-    """How a brick is denoised.
+class PredictSettings(Settings):
+    """How a brick is denoised, the section `predict`.
 
-    tile, overlap : edge of a tile and pixels shared by neighbouring tiles
-    batch_tiles : tiles in one pass through the network; "auto" is few on a CPU and many on a GPU
-    precision : of the factors in the 3x3 convolutions of blocks, "float32" or "bfloat16"
-    low_coverage : a pixel whose invvar is below this fraction of its band's median is flagged LOWCOV
-    recover : see RecoverSettings
+    recover : the section `recover` and the switch `predict.recover`
     """
 
-    tile: int = 256
-    overlap: int = 32
-    batch_tiles: int | str = "auto"
-    precision: str = "float32"
-    low_coverage: float = 0.25
+    section = "predict"
+
+    tile: int = default("predict.tile")
+    overlap: int = default("predict.overlap")
+    batch_tiles: int | str = default("predict.batch_tiles")
+    precision: str = default("predict.precision")
+    low_coverage: float = default("predict.low_coverage")
     recover: RecoverSettings = RecoverSettings()
+    background: str = default("predict.background")
+    foreign_noise: str = default("predict.foreign_noise")
 
     def __post_init__(self) -> None:
-        _require(self.tile >= 1, f"predict.tile: {self.tile} is below 1")
-        if isinstance(self.batch_tiles, str):
-            _require(
-                self.batch_tiles == "auto",
-                f"predict.batch_tiles: {self.batch_tiles!r} is no number and not 'auto'",
-            )
-        else:
-            _require(self.batch_tiles >= 1, f"predict.batch_tiles: {self.batch_tiles} is below 1")
+        super().__post_init__()
         _require(
-            self.precision in PRECISIONS,
-            f"predict.precision: {self.precision!r} is not 'float32' or 'bfloat16'",
-        )
-        _require(
-            0 <= self.overlap < self.tile,
-            f"predict.overlap: {self.overlap} is not in the range [0, {self.tile}) of a tile of {self.tile}",
-        )
-        _require(
-            0 <= self.low_coverage < 1,
-            f"predict.low_coverage: {self.low_coverage} is not in the range [0, 1)",
+            self.overlap < self.tile,
+            f"predict.overlap: {self.overlap} is not below predict.tile, {self.tile}",
         )
 
 
 @dataclass(frozen=True)
-class OutputSettings:
-    """How images are stored.
+class OutputSettings(Settings):
+    """How images are stored, the section `output`."""
 
-    compression : "rice" (the survey's: absolute step, SUBTRACTIVE_DITHER_2) or "lossless" (GZIP_2)
-    step : quantisation step of "rice", nanomaggies
-    """
+    section = "output"
 
-    compression: str = "rice"
-    step: float = 1e-4
-
-    def __post_init__(self) -> None:
-        _require(
-            self.compression in ("rice", "lossless"),
-            f"output.compression: {self.compression!r} is not 'rice' or 'lossless'",
-        )
-        _require(self.step > 0, f"output.step: {self.step} is not above 0")
+    compression: str = default("output.compression")
+    step: float = default("output.step")
 
 
 @dataclass(frozen=True)
-class EvaluationSettings:
-    """How a denoiser is measured without any truth.
+class EvaluationSettings(Settings):
+    """How a denoiser is measured without any truth, from the section `evaluate`."""
 
-    injections : sources put into cutouts of the evaluated bricks; 0 puts none
-    fwhm : of the point spread function in each band, arcsec; empty: measured on stars
-    """
+    section = "evaluate"
 
-    injections: int = 2000
-    fwhm: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fwhm", tuple(float(width) for width in self.fwhm))
-        _require(self.injections >= 0, f"evaluate.injections: {self.injections} is below 0")
-        _require(all(width > 0 for width in self.fwhm), f"evaluate.fwhm: {self.fwhm} is not above 0")
+    injections: int = default("evaluate.injections")
+    fwhm: tuple[float, ...] = default("evaluate.fwhm")
 
 
 def check_evaluation(settings: EvaluationSettings, bands: tuple[str, ...]) -> None:
@@ -258,8 +319,7 @@ def check_evaluation(settings: EvaluationSettings, bands: tuple[str, ...]) -> No
 
 
 def check_bands(bands: tuple[str, ...]) -> None:
-    """Refuse an empty or repeated list of bands."""
-    _require(len(bands) >= 1, "survey.bands: at least one band is needed")
+    """Refuse a list of bands that names one twice."""
     _require(len(set(bands)) == len(bands), f"survey.bands: {', '.join(bands)} names a band twice")
 
 
@@ -334,3 +394,24 @@ def check_together(
         not (architecture.skips and train.objective == "identity"),
         "model.skips: with train.objective 'identity' a network with skips copies its input, noise and all",
     )
+
+
+@dataclass(frozen=True)
+class MosaicSettings:
+    """On which pixels a mosaic is made.
+
+    wcs : FITS header as text with the output's WCS, NAXIS1 and NAXIS2; None finds the best common one
+    pixel_scale : arcsec per pixel of the common WCS; None takes the finest of the inputs
+    """
+
+    wcs: Path | None = None
+    pixel_scale: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.wcs is not None:
+            object.__setattr__(self, "wcs", Path(self.wcs))
+        if self.pixel_scale is not None:
+            _require(self.pixel_scale > 0, f"mosaics: pixel_scale {self.pixel_scale} is not above 0")
+            _require(
+                self.wcs is None, "mosaics: wcs already fixes the pixels; give it or pixel_scale, not both"
+            )

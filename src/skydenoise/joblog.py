@@ -1,21 +1,28 @@
-"""One log per job: lines in a file, and on standard error where progress bars may also stand."""
+"""One log and one lock per job.
+
+Lines stand in the log's file, and on standard error where progress bars may also stand. The lock lies beside
+the log: of two jobs that write the same, one of them an orphan of a killed run, the second waits.
+"""
 
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from skydenoise.errors import BrickError, SettingsError, StepError, disk_full
+from skydenoise.io.lock import only_one
 
 logger = logging.getLogger("skydenoise")
 
 
 @contextmanager
-def job_log(path: str | Path) -> Iterator[None]:
-    """Log the package's messages to `path` and to standard error while the block runs.
+def job_log(path: str | Path, lock: bool = True) -> Iterator[None]:
+    """Log the package's messages to `path` and to standard error, and hold the job's lock, in the block.
+
+    lock : False for a process that works for another one, which holds the lock
 
     An error that a user can act on ends the job with its one line; anything else with its traceback. Both
     stand in the log.
@@ -31,7 +38,8 @@ def job_log(path: str | Path) -> Iterator[None]:
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(file)
     try:
-        with logging_redirect_tqdm(loggers=[logger]):
+        alone = only_one(Path(path).with_suffix(".lock")) if lock else nullcontext()
+        with logging_redirect_tqdm(loggers=[logger]), alone:
             yield
     except (BrickError, SettingsError, StepError) as error:
         logger.error("%s", error)

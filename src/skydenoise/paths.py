@@ -1,7 +1,9 @@
 """Names: the survey's files and addresses, and ours. A name is checked before it becomes a path."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from skydenoise.errors import SettingsError
@@ -49,6 +51,11 @@ def raw_file(cache: Path, brick: str, kind: str, band: str | None = None) -> Pat
     return cache / sky_folder(brick) / brick / _survey_name(brick, kind, band)
 
 
+def raw_kinds(bands: Iterable[str]) -> list[tuple[str, str | None]]:
+    """(kind, band) of each raw file of a brick, images first, maskbits last."""
+    return [*product(("image", "invvar"), bands), ("maskbits", None)]
+
+
 def coadd_file(root: Path, brick: str, kind: str, band: str | None = None) -> Path:
     """Denoised product under the run's folder; `kind` is image, sigma (with a band) or flags (without)."""
     name = f"skydenoise-{brick}-{kind}" + (f"-{band}" if band else "") + ".fits.fz"
@@ -65,18 +72,47 @@ def truth_catalogue(root: Path, brick: str) -> Path:
     return root / "truth" / sky_folder(brick) / brick / f"truth-{brick}.ecsv"
 
 
+LOGIN_REMEDY = "a login belongs into ~/.netrc, or as SKYDENOISE_LOGIN=<name>:<password> into the environment"
+
+LOGIN = re.compile(r"(?<=//)(?:[^/]*@|[^/:@]*:(?!\d*(?:[/?#]|$)).*@)")
+"""Name and password in an address; a password may hold a slash that should have been written %2F."""
+
+
+def public_url(url: str) -> str:
+    """`url` as it may be written down: without login, query (it may hold a token) and fragment."""
+    return re.sub(r"[?#].*", "", LOGIN.sub("", url))
+
+
 @dataclass(frozen=True)
 class Survey:
     """Where a data release lies.
 
-    url : https://.../legacysurvey, or file:///... of a mirror on disk
+    url : https://.../legacysurvey, or file:///... of a mirror on disk, or a mirror's folder
     release : dr8, dr9, dr10, ...
     region : north or south
+
+    Raises
+    ------
+    SettingsError : `url` is of another form; or it holds a login or a token, which records would spread
     """
 
     url: str
     release: str
     region: str
+
+    def __post_init__(self) -> None:
+        if "://" not in self.url:
+            return
+        if not re.match(r"https?://[^/]|file:///", self.url):
+            raise SettingsError(f"survey.url: {public_url(self.url)!r} is not https://... or file:///...")
+        if public_url(self.url) != self.url:
+            raise SettingsError(
+                f"survey.url: write {public_url(self.url)}, without login or query; {LOGIN_REMEDY}"
+            )
+
+    def absolute(self) -> "Survey":
+        """The same; a url that is a folder's path, as of a simulated survey, as file:///..."""
+        return self if "://" in self.url else replace(self, url=Path(self.url).resolve().as_uri())
 
     @property
     def root(self) -> str:
@@ -92,9 +128,13 @@ class Survey:
         return f"{self.folder(brick)}/{_survey_name(brick, kind, band)}"
 
     def checksums(self, brick: str) -> str:
-        """Address of the brick's sha256sum file."""
+        """Address of the brick's sha256sum file beside its coadds."""
         name = f"legacysurvey_{self.release}_{self.region}_coadd_{sky_folder(brick)}_{brick}.sha256sum"
         return f"{self.folder(brick)}/{name}"
+
+    def pipeline_checksums(self, brick: str) -> str:
+        """Address of the sha256sum file that legacypipe itself writes, of all files of the brick."""
+        return f"{self.root}/tractor/{sky_folder(brick)}/brick-{brick}.sha256sum"
 
     @property
     def all_bricks(self) -> str:

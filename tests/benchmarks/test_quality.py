@@ -1,7 +1,6 @@
-"""The quality benchmark as a whole: our own rows, its skies, the shipped models, every figure."""
+"""The quality benchmark as a whole: our own rows, its skies, the shipped models, every measurement."""
 
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +10,14 @@ import torch
 import yaml
 from quality_inputs import SIGMA, SMALL, brick_of, noise_model, star
 
-from benchmarks.quality import classical, ours
+from benchmarks.machine import REPOSITORY
+from benchmarks.quality import classical, depths
 from benchmarks.quality.__main__ import Scale, judged, measure_all
-from benchmarks.quality.methods import PRODUCT, REPOSITORY, Entrants, add_ours
-from benchmarks.quality.rerun import Remembering, Workload
+from benchmarks.quality.injection_tests import Workload, diffuse_light, make_trials, noise_regions
+from benchmarks.quality.measurements import Measurements
+from benchmarks.quality.methods import BARE, PRODUCT, Comparison, add_model, make_images
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
-from skydenoise.config import PredictSettings, RecoverSettings
+from skydenoise.config import PredictSettings
 from skydenoise.network import Network
 from skydenoise.network.folder import ModelDescription, read_description, save_model
 from skydenoise.stretch import Stretch
@@ -25,46 +26,62 @@ from skydenoise.survey.bricks_table import read_bricks_table
 FOLDER = Path(classical.__file__).parent
 
 
-@pytest.fixture
-def model(tmp_path):
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(1)
     noise = noise_model()
-    description = ModelDescription(SMALL, noise.bands, Stretch((10 * SIGMA,) * 3), noise)
-    save_model(tmp_path / "model", Network(SMALL), description)
-    return tmp_path / "model"
+    save_model(folder, Network(SMALL), ModelDescription(SMALL, noise.bands, Stretch(10.0), noise))
+    return folder
 
 
-def test_our_rows_are_the_network_bare_and_with_recover(model):
-    entrants = Entrants()
-    add_ours(entrants, model, model / "nowhere", "cpu")
-    bare, product = entrants.restorers["bare network"], entrants.restorers[PRODUCT]
-    assert not bare.denoiser.settings.recover.enabled
-    assert product.denoiser.settings == PredictSettings()
-    assert any("identity" in note and "no model" in note for note in entrants.notes)
-    assert any("no uncertainty.json" in note for note in entrants.notes)
+def test_our_rows_are_the_bare_network_and_the_product(model):
+    comparison = Comparison()
+    add_model(comparison, model / "nowhere")
+    assert comparison.notes == [f"{PRODUCT} left out: no model in nowhere"]
+    add_model(comparison, model)
+    bare, product = (comparison.products[name].denoiser.settings for name in (BARE, PRODUCT))
+    assert (bare.recover.enabled, bare.background) == (False, "remove")
+    assert product == PredictSettings()
     brick = brick_of(np.kron(star(1000 * SIGMA, bands=3), np.ones((1, 4, 4))))
-    assert bare(brick).shape == brick.image.shape
+    assert comparison.methods[PRODUCT](brick).shape == brick.image.shape
 
 
-def test_settings_are_those_of_the_measured_uncertainty(model):
-    settings = PredictSettings(tile=64, overlap=16, recover=RecoverSettings(growth=2.5))
-    conditions = ours.load_denoiser(model, settings, "cpu").conditions
-    (model / "uncertainty.json").write_text(json.dumps({"conditions": conditions}))
-    assert ours.product_settings(model) == settings
+def test_diffuse_light_that_is_halved_is_missed_by_half(tmp_path):
+    sky = make_sky(sky_settings("decam", 1, 192), tmp_path)
+    trials = make_trials(sky, Workload(cutouts=1, size=128, rounds=1), np.random.default_rng(1))
+
+    def half(brick):
+        return brick.image / 2
+
+    found = {each.bin: each for each in diffuse_light(sky, "half", half, trials) if each.band == "r"}
+    wanted = {"level -1": -0.5, "level 1": -0.5, "gradient of 0.3": -0.15, "cloud of 0.2": -0.1}
+    assert {name: each.value for name, each in found.items()} == pytest.approx(wanted, rel=1e-3)
 
 
-def test_a_method_does_not_work_twice_on_the_same_pixels():
-    calls = []
+def test_what_is_put_back_into_noise_is_counted_by_its_sign(tmp_path):
+    sky = make_sky(sky_settings("decam", 1, 192), tmp_path)
+    trials = make_trials(sky, Workload(cutouts=1, size=128, rounds=1), np.random.default_rng(1))
 
-    def method(brick):
-        calls.append(brick)
-        return brick.image
+    class Speckled:
+        speck = 1.0
 
-    remembering, brick = Remembering(method), brick_of(np.ones((3, 8, 8)))
-    for _ in range(2):
-        remembering(brick)
-    remembering(replace(brick, image=2 * brick.image))
-    assert len(calls) == 2
+        def __call__(self, brick):
+            image = np.zeros_like(brick.image)
+            image[0, 3:5, 3:5], image[0, 9, 9], image[2, 5, 5] = self.speck, self.speck, -self.speck
+            return image
+
+        def with_settings(self, **_):
+            bare = Speckled()
+            bare.speck = 0.0
+            return bare
+
+    found = noise_regions(sky, "speckled", Speckled(), trials)
+    counts = {(each.band, each.bin): round(each.value * 0.128**2) for each in found}
+    assert {key: count for key, count in counts.items() if count} == {
+        ("g", "positive"): 2,
+        ("z", "negative"): 1,
+    }
 
 
 @pytest.mark.parametrize("name", ["decam", "bass", "identity"])
@@ -72,7 +89,7 @@ def test_training_sees_other_skies_than_the_test(name):
     config = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
     rows = read_bricks_table(FOLDER / Path(config["bricks"]).name)
     assert sum(row.train for row in rows) >= 10
-    assert config["simulation"]["seed"] not in SEEDS.values()
+    assert config["simulation"]["seed"] not in {*SEEDS.values(), depths.SEED}
 
 
 @pytest.mark.parametrize("name", ["decam", "bass", "identity"])
@@ -83,24 +100,47 @@ def test_the_shipped_models_were_trained_by_their_configurations(name):
     assert {key: settings[key] for key in config["train"]} == config["train"]
     assert made.provenance["patches"] == round(0.95 * config["patches"]["count"])
     assert made.architecture.skips == config.get("model", {}).get("skips", True)
-    assert (REPOSITORY / f"models/{name}/model.safetensors").stat().st_size < 8e6
 
 
-def test_every_figure_of_a_small_sky_is_measured(tmp_path, model):
+def comparison_of(noise, model):
+    methods = {"noisy": classical.noisy, "starlet": partial(classical.starlet_threshold, noise=noise)}
+    comparison = Comparison(methods)
+    add_model(comparison, model)
+    return comparison
+
+
+def test_every_measurement_of_a_small_sky_is_taken(tmp_path, model):
     sky = make_sky(sky_settings("decam", 1, 256), tmp_path)
-    noise = sky.noise
-    entrants = Entrants(
-        {"noisy": classical.noisy, "starlet": partial(classical.starlet_threshold, noise=noise)}
-    )
-    add_ours(entrants, model, model, "cpu")
+    comparison = comparison_of(sky.noise, model)
     workload = Workload(cutouts=1, size=256, rounds=3)
-    figures = measure_all(sky, entrants, Scale(1, 256, workload, slow_cutouts=0))
+    found = measure_all(sky, comparison, Scale(1, 256, workload, slow_cutouts=0))
     for measure in ("error", "background", "flux_bias", "false_detections", "linearity", "seconds"):
-        assert figures.pick("noisy", measure), measure
-    assert figures.pick("noisy", "error", "g")[0].value == pytest.approx(0.95, abs=0.05)
-    assert figures.pick("noisy", "linearity", "r", "mean")[0].value == pytest.approx(1, abs=0.02)
-    assert figures.pick("starlet", "error", "g")[0].value < 0.3
-    assert {figure.measure for figure in figures} >= {"dual_scatter", "depth_gain_single", "seam", "leak"}
-    verdicts = judged(entrants, figures)[PRODUCT]
+        assert found.pick("noisy", measure), measure
+    assert found.pick("noisy", "error", "g")[0].value == pytest.approx(0.95, abs=0.05)
+    assert found.pick("noisy", "linearity", "r", "mean")[0].value == pytest.approx(1, abs=0.02)
+    assert found.pick("starlet", "error", "g")[0].value < 0.3
+    assert {each.measure for each in found} >= {
+        "dual_scatter",
+        "depth_gain_single",
+        "seam",
+        "leak",
+        "diffuse_light",
+    }
+    assert found.pick(PRODUCT, "coverage_1")
+    verdicts = judged(comparison, found)[PRODUCT]
     assert verdicts[0].measure == "rms error over the best classical peer"
     assert verdicts[0].cases == 3
+
+
+def test_each_depth_is_measured_in_units_of_its_own_noise(tmp_path, model):
+    sky = make_sky(depths.depth_settings("resampled", 1, 256), tmp_path)
+    comparison = comparison_of(sky.noise, model)
+    images, _ = make_images(sky, comparison.methods)
+    found = Measurements(depths.measure_depths(sky, comparison, images))
+    errors = [each.value for each in found.pick("noisy", "sky_rms", "r")]
+    assert errors == pytest.approx([1, 1, 1, 1], abs=0.06)
+    assert [each.bin for each in found.pick("noisy", "error", "g")] == list(depths.PASSES.values())
+    assert {each.bin for each in found.pick(PRODUCT, "coverage_1")} >= {"faint sky, 7 passes"}
+    rows = depths.table(found)
+    assert [row[0] for row in rows[1:]] == ["noisy", "starlet", BARE, PRODUCT]
+    assert all(len(row) == len(rows[0]) for row in rows)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # cluster.sh with COMMAND...    a real Slurm on one Debian host, as root, while COMMAND runs:
-# two CPU nodes (c1, c2) and two nodes (g1, g2) with two pretended GPUs each, all of them this host.
+# two CPU nodes (c1, c2) and three nodes (g1 to g3) with two pretended GPUs each, all of them this host.
 # It takes over /etc/slurm (what was there comes back), so do not run it on a node of a cluster.
 # cluster.sh install | start | stop    the same in single steps
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 state=/var/lib/skydenoise-slurm run=/run/skydenoise-slurm logs=/var/log/skydenoise-slurm saved=/etc/slurm.before-tests
-nodes=(c1 c2 g1 g2)
+nodes=(c1 c2 g1 g2 g3)
 
 wait_until() { # seconds, command: until the command succeeds
   local deadline=$((SECONDS + $1)); shift
@@ -44,7 +44,7 @@ start() {
   local memory host; host=$(hostname -s)
   memory=$(awk '/MemTotal/ {printf "%d", 0.9 * $2 / 1024}' /proc/meminfo)
   sed "s/@HOST@/$host/; s/@MEMORY@/$memory/" "$here/slurm.conf" >/etc/slurm/slurm.conf
-  echo "NodeName=g[1-2] Name=gpu Type=pretended File=/dev/null,/dev/zero" >/etc/slurm/gres.conf
+  echo "NodeName=g[1-3] Name=gpu Type=pretended File=/dev/null,/dev/zero" >/etc/slurm/gres.conf
   if [ ! -s /etc/munge/munge.key ]; then
     (umask 077; head -c 1024 /dev/urandom >/etc/munge/munge.key; chown munge: /etc/munge/munge.key)
   fi

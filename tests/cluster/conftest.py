@@ -14,24 +14,17 @@ from typing import TypeVar
 import psutil
 import pytest
 
+from skydenoise.io.lock import only_one
+
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[2]
-PARTS = ("Snakefile", "workflow", "config", "src", "profiles", "envs", "slurm")
+PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "slurm", "pyproject.toml")
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "passive",
 }
-SURVEY = """
-run: tiny
-bricks: bricks.tsv
-survey: {source: simulation}
-simulation: {size: 320, seed: 11, bricks: 2}
-patches: {size: 32, count: 96, shard_patches: 64}
-model: {levels: 3, width: 4, bottleneck: 8, outputs: 2}
-train: {epochs: 24, batch_size: 8, checkpoint_minutes: 0.005}
-predict: {tile: 64, overlap: 16}
-evaluate: {injections: 20}
-"""
+LONGER = "train: {epochs: 24, batch_size: 8, checkpoint_minutes: 0.005}"
+"""Of the training of .test: long enough to look at, with checkpoints all the time."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +83,11 @@ class Folder:
         ]
         return sorted((job for job in found if job.rule.startswith(rule)), key=lambda job: job.number)
 
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command in the folder, to its end."""
+        command = ["snakemake", "--profile", "slurm", *arguments]
+        return subprocess.run(command, cwd=self.path, env=ENVIRONMENT, text=True, capture_output=True)
+
     def clear(self) -> None:
         """Leave nothing of this folder running: other tests come after."""
         for run in self.runs:
@@ -125,10 +123,10 @@ def until(probe: Callable[[], T | None], what: str, seconds: float = 400) -> T:
 
 
 def working_folder(path: Path) -> Folder:
-    """Folder with links to the parts of the repository; what a run makes stays in the folder."""
+    """Folder with links to the parts of a clone; its configuration is that of .test."""
     path.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
-        (path / part).symlink_to(REPOSITORY / part)
+        (path / part).symlink_to(REPOSITORY / (".test/config" if part == "config" else part))
     return Folder(path.resolve())
 
 
@@ -140,32 +138,33 @@ def cluster() -> None:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Folder]:
+def fresh(tmp_path: Path) -> Iterator[Folder]:
     """Folder in which nothing was made yet."""
-    folder = working_folder(tmp_path / "demo")
+    folder = working_folder(tmp_path / "fresh")
     yield folder
     folder.clear()
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """A tiny survey up to its patches and noise, made without Slurm; training is next."""
-    folder = working_folder(tmp_path_factory.mktemp("tiny"))
-    (folder.path / "tiny.yaml").write_text(SURVEY)
-    (folder.path / "rarely.yaml").write_text("train: {checkpoint_minutes: 10}\n")
-    (folder.path / "bricks.tsv").write_text("brick\ttrain\tpredict\n1500p600\tyes\tno\n1501p600\tno\tyes\n")
-    command = ["snakemake", "--cores", "2", "--configfile", "tiny.yaml", "--until", "noise", "patches"]
-    done = subprocess.run(command, cwd=folder.path, env=ENVIRONMENT, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return folder
+def prepared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Folder of the run of .test up to its patches and noise, made once, without Slurm; training is next."""
+    root = tmp_path_factory.getbasetemp()
+    path = (root if worker_id == "master" else root.parent) / "prepared"
+    with only_one(path.with_suffix(".lock")):
+        if not path.exists():
+            folder = working_folder(path)
+            (path / "longer.yaml").write_text(LONGER)
+            (path / "rarely.yaml").write_text("train: {checkpoint_minutes: 10}")
+            command = ["snakemake", "--cores", "2", "--until", "noise", "patches"]
+            done = subprocess.run(command, cwd=folder.path, env=ENVIRONMENT, text=True, capture_output=True)
+            assert done.returncode == 0, done.stderr[-4000:]
+    return path
 
 
 @pytest.fixture
-def untrained(prepared: Folder) -> Iterator[Folder]:
-    """`prepared` without a model, all nodes up; nothing of it is left running afterwards."""
-    results = prepared.path / "results/tiny"
-    shutil.rmtree(results / "model", ignore_errors=True)
-    for log in ("training.csv", "train.log"):
-        (results / "logs" / log).unlink(missing_ok=True)
-    yield prepared
-    prepared.clear()
+def untrained(prepared: Path, tmp_path: Path) -> Iterator[Folder]:
+    """Copy of `prepared`; nothing of it is left running afterwards."""
+    shutil.copytree(prepared, tmp_path / "untrained", symlinks=True)
+    folder = Folder((tmp_path / "untrained").resolve())
+    yield folder
+    folder.clear()

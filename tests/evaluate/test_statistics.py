@@ -1,5 +1,7 @@
 """Uncertainties of pooled statistics, and the tables that carry them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -7,22 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skydenoise.evaluate.statistics import (
-    block_index,
-    block_sums,
+    Blocks,
     bootstrap_error,
+    bootstrap_row,
     jackknife,
+    jackknife_row,
+    joined,
     mean,
     rms,
     robust_scatter,
+    selected,
 )
 from skydenoise.evaluate.tables import Field, make_table, write_table
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 50))
 def test_blocks_cover_every_pixel_once(height, width, size):
-    index = block_index((height, width), size)
-    sums = block_sums(index, np.ones((height, width), bool), [])
-    assert sums.shape == (1, -(-height // size) * -(-width // size))
+    blocks = Blocks((height, width), size)
+    sums = blocks.sums(np.ones((height, width), bool))
+    assert sums.shape == (1, -(-height // size) * -(-width // size)) == (1, blocks.count)
     assert sums.sum() == height * width
     assert sums.max() <= size**2
 
@@ -31,8 +36,26 @@ def test_only_chosen_pixels_are_summed():
     where = np.zeros((8, 8), bool)
     where[1, 2] = where[5, 6] = True
     values = np.arange(64.0).reshape(8, 8)
-    sums = block_sums(block_index((8, 8), 4), where, [values])
-    np.testing.assert_array_equal(sums, [[1, 0, 0, 1], [10, 0, 0, 46]])
+    blocks = Blocks((8, 8), 4)
+    np.testing.assert_array_equal(blocks.sums(where, values), [[1, 0, 0, 1], [10, 0, 0, 46]])
+    below = np.s_[4:]
+    np.testing.assert_array_equal(blocks.sums(where[below], part=below), [[0, 0, 0, 1]])
+
+
+@dataclass(frozen=True)
+class Sample:
+    values: np.ndarray
+    area: float
+
+
+def test_parts_are_joined_along_the_last_axis_and_members_chosen():
+    one, other = Sample(np.array([[1, 2], [3, 4]]), 2.0), Sample(np.array([[5], [6]]), 0.5)
+    both = joined([{"a": one}, {"a": other}])["a"]
+    assert both.values.tolist() == [[1, 2, 5], [3, 4, 6]]
+    assert both.area == 2.5
+    chosen = selected({"a": both.values, "b": both.values[0]}, both.values[0] != 2)
+    assert (chosen["a"].tolist(), chosen["b"].tolist()) == ([[1, 5], [3, 6]], [1, 5])
+    assert joined([]) == {}
 
 
 def test_jackknife_of_a_mean_is_the_textbook_error():
@@ -54,6 +77,18 @@ def test_nothing_measured_is_nan_without_a_warning():
     value, error = jackknife(rms, np.array([[4.0, 0], [16.0, 0]]))
     assert value == 2
     assert np.isnan(error)
+
+
+def test_rows_hold_values_and_errors():
+    sums = np.array([[1.0, 1], [2, 4]])
+    row = jackknife_row(sums, {"mean": mean})
+    assert row == {"mean": 3, "mean_err": 1} == jackknife_row({"mean": sums}, {"mean": mean})
+    names = ("mean", "median")
+    generator = np.random.default_rng(0)
+    row = bootstrap_row(names, _mean_and_median, np.array([[1.0, np.inf]]), generator)
+    assert list(row) == ["mean", "median", "mean_err", "median_err"]
+    assert np.isnan(list(row.values())).all()
+    assert np.isnan(bootstrap_row(names, _mean_and_median, np.empty((1, 0)), generator)["mean"])
 
 
 def _mean_and_median(sample):

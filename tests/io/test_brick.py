@@ -4,6 +4,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,20 @@ from astropy.io import fits
 from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, SettingsError
-from skydenoise.io import Brick, Denoised, flag_bit, is_complete, read_brick, read_denoised, write_brick
+from skydenoise.io import (
+    Brick,
+    Denoised,
+    flag_bit,
+    is_complete,
+    raw_digests,
+    read_brick,
+    read_denoised,
+    write_brick,
+)
+from skydenoise.io.digest import file_digest
 from skydenoise.io.fitsfile import kept_cards, read_survey_image, write_survey_image
 from skydenoise.io.rawbrick import write_raw
+from skydenoise.io.verified import Fetched, write_record
 
 NAME = "1410m032"
 BANDS = ("g", "r", "z")
@@ -162,6 +174,29 @@ def no_fits(cache: Path) -> None:
     paths.raw_file(cache, NAME, "image", "r").write_text("<html>404</html>" * 500)
 
 
+def flipped(cache: Path) -> None:
+    path = paths.raw_file(cache, NAME, "image", "r")
+    content = bytearray(path.read_bytes())
+    content[-3000] ^= 1
+    path.write_bytes(content)
+
+
+def record(cache: Path) -> None:
+    folder = paths.raw_file(cache, NAME, "maskbits").parent
+    files = {path.name: Fetched(file_digest(path), "survey", "") for path in folder.iterdir()}
+    write_record(folder, files)
+
+
+def fetched_and_flipped(cache: Path) -> None:
+    record(cache)
+    flipped(cache)
+
+
+def fetched_and_removed(cache: Path) -> None:
+    record(cache)
+    no_file(cache)
+
+
 def no_valid_pixel(cache: Path) -> None:
     replace_band(cache, "invvar", "r", np.zeros((110, 125), np.float32), wcs_header())
 
@@ -184,6 +219,12 @@ def other_shape(cache: Path) -> None:
 
 def other_invvar_shape(cache: Path) -> None:
     replace_band(cache, "invvar", "r", np.ones((109, 125), np.float32), wcs_header())
+
+
+def another_sky(cache: Path) -> None:
+    header = wcs_header()
+    header["CRVAL1"] = 141.5
+    replace_band(cache, "image", "r", brick().image[1], header)
 
 
 def no_wcs(cache: Path) -> None:
@@ -210,6 +251,12 @@ def no_sky(cache: Path) -> None:
         (empty, "the file is empty (snakemake retry_skipped, then the same command fetches it again)"),
         (truncated, "truncated"),
         (no_fits, "no FITS file"),
+        (flipped, "CHECKSUM does not hold"),
+        (
+            fetched_and_flipped,
+            "changed since it was fetched: its sha256 is not the one in fetched.sha256 (snakemake",
+        ),
+        (fetched_and_removed, "no file"),
         (no_valid_pixel, "no valid pixel (nowhere a finite value with invvar above 0)"),
         (negative_invvar, "no valid pixel"),
         (nowhere_finite, "no valid pixel"),
@@ -217,6 +264,7 @@ def no_sky(cache: Path) -> None:
         (other_invvar_shape, "different shapes"),
         (no_wcs, "no usable WCS: CTYPE1"),
         (no_pixel_scale, "no usable WCS: CD1_1"),
+        (another_sky, "pixels off band g on the sky"),
         (no_sky, "not celestial"),
     ],
 )
@@ -230,6 +278,20 @@ def test_bad_input_gives_one_line_with_brick_band_and_cause(tmp_path: Path, harm
     assert "legacysurvey-1410m032-" in line
     assert cause in line
     assert "\n" not in line
+
+
+def test_maskbits_that_were_fetched_must_be_there(tmp_path: Path) -> None:
+    write_raw(tmp_path, replace(brick(), masked=brick().invvar > 9e3), LOSSLESS)
+    record(tmp_path)
+    assert read_brick(tmp_path, NAME, BANDS).masked.any()
+    paths.raw_file(tmp_path, NAME, "maskbits").unlink()
+    with pytest.raises(BrickError, match=r"maskbits\.fits\.fz: no file"):
+        read_brick(tmp_path, NAME, BANDS)
+
+
+def test_digests_of_a_brick_s_files(tmp_path: Path) -> None:
+    files = write_raw(tmp_path, brick(), LOSSLESS)
+    assert raw_digests(tmp_path, NAME, BANDS) == {path.name: file_digest(path) for path in files}
 
 
 def test_maskbits_of_another_shape_are_refused(tmp_path: Path) -> None:
@@ -308,9 +370,17 @@ def test_complete_means_all_there_unharmed_and_of_this_key(tmp_path: Path) -> No
 
 def test_a_damaged_product_is_reported(tmp_path: Path) -> None:
     paths = write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), PROVENANCE)
-    paths[0].write_bytes(b"")
-    with pytest.raises(BrickError, match=r"band g, .*image-g.fits.fz: the file is empty"):
-        read_denoised(tmp_path, NAME, BANDS)
+    for path, place in ((paths[0], "band g, .*image-g.fits.fz"), (paths[-1], r"flags\.fits\.fz")):
+        content = path.read_bytes()
+        path.write_bytes(content[:-3000] + bytes([content[-3000] ^ 1]) + content[-2999:])
+        with pytest.raises(
+            BrickError, match=rf"{place}: .*SUM does not hold\) \(snakemake --forcerun predict"
+        ):
+            read_denoised(tmp_path, NAME, BANDS)
+        path.write_bytes(b"")
+        with pytest.raises(BrickError, match=rf"{place}: the file is empty"):
+            read_denoised(tmp_path, NAME, BANDS)
+        path.write_bytes(content)
 
 
 @pytest.mark.parametrize("size", [30_000, 100_000])

@@ -176,6 +176,29 @@ def test_integers_stay_integers_even_where_one_stands_for_no_data(
     np.testing.assert_array_equal(found, data)
 
 
+@pytest.mark.parametrize("cards", [{}, {"BSCALE": 1e-4, "BZERO": 0.5}], ids=["plain", "scaled"])
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+def test_blank_integers_of_a_sky_are_nan(tmp_path: Path, dtype: type, cards: dict[str, float]) -> None:
+    path, blank = tmp_path / "a.fits", np.iinfo(dtype).min
+    data = np.arange(9000).reshape(90, 100).astype(dtype)
+    data[3, 4] = blank
+    hdu = fits.ImageHDU(data)
+    hdu.header.update({"BLANK": int(blank), **cards})
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+    found, _ = read_survey_image(path, blank_as_nan=True)
+    assert np.argwhere(np.isnan(found)).tolist() == [[3, 4]]
+    expected = data[4:] * cards.get("BSCALE", 1) + cards.get("BZERO", 0)
+    np.testing.assert_allclose(found[4:], expected, rtol=1e-6)
+
+
+def test_a_damaged_card_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits.fz"
+    write_survey_image(path, noise(), fits.Header({"OBSERVER": "MARKERXX"}), output=RICE)
+    path.write_bytes(path.read_bytes().replace(b"MARKERXX", b"CASA 4\n "))
+    with pytest.raises(OSError, match=r"damaged header: card \d+, OBSERVER"):
+        read_survey_image(path)
+
+
 def test_a_cut_file_is_never_read_as_if_whole(tmp_path: Path) -> None:
     path, cut = tmp_path / "a.fits.fz", tmp_path / "cut.fits.fz"
     write_survey_image(path, noise(), rich_header(), output=RICE)

@@ -1,6 +1,7 @@
 """Manifests say what became of each brick; the summary gathers them for a person."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from skydenoise.errors import StepError
 from skydenoise.io.manifest import (
     Entry,
     finished,
-    forget_skipped,
+    forget,
     needed,
     read_manifest,
+    skipped_bricks,
     summarise,
     write_manifest,
 )
@@ -30,6 +32,9 @@ ENTRIES = st.builds(
     sha256=st.sampled_from(["", "0f" * 32]),
     seconds=st.integers(0, 10**6).map(lambda hundredths: hundredths / 100),
     reason=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"])),
+    noise=st.sampled_from(["", "0.0024 0.0055; 0.11 0.12"]),
+    foreign=st.sampled_from(["", "g: correlation 0.60 not in 0.01 to 0.21"]),
+    unverified=st.integers(0, 10),
 )
 
 
@@ -44,7 +49,17 @@ def test_a_manifest_comes_back_sorted(tmp_path_factory: pytest.TempPathFactory, 
 def test_a_manifest_is_one_line_per_brick(tmp_path: Path) -> None:
     write_manifest(tmp_path / "c.tsv", [BAD, DONE])
     header, *lines = (tmp_path / "c.tsv").read_text().splitlines()
-    assert header.split("\t") == ["brick", "state", "files", "sha256", "seconds", "reason"]
+    assert header.split("\t") == [
+        "brick",
+        "state",
+        "files",
+        "sha256",
+        "seconds",
+        "reason",
+        "noise",
+        "foreign",
+        "unverified",
+    ]
     assert [line.split("\t")[0] for line in lines] == [DONE.brick, BAD.brick]
 
 
@@ -115,7 +130,48 @@ def test_chunks_with_a_skipped_brick_are_forgotten_and_no_others(tmp_path: Path)
         write_manifest(path, [DONE, BAD])
     summary = tmp_path / "summary.txt"
     summary.write_text("2 skipped")
-    assert forget_skipped([whole], [summary]) == []
+    assert skipped_bricks([whole, planned]) == set()
+    assert forget(set(), [whole, torn], [summary]) == []
     assert summary.exists()
-    assert forget_skipped([whole, torn, dark, planned], [summary]) == [*torn, *dark]
+    bricks = skipped_bricks([whole, torn, dark, planned])
+    assert bricks == {BAD.brick}
+    assert forget(bricks, [whole, torn, dark, planned], [summary]) == [*torn, *dark]
     assert sorted(tmp_path.iterdir()) == sorted(whole)
+
+
+def test_a_manifest_of_all_chunks_is_forgotten_once(tmp_path: Path) -> None:
+    chunks, cut = [tmp_path / "train-c0.tsv", tmp_path / "train-c1.tsv"], tmp_path / "bricks.tsv"
+    write_manifest(chunks[0], [DONE])
+    write_manifest(chunks[1], [KEPT])
+    write_manifest(cut, [DONE, Entry(KEPT.brick, "skipped", reason="dark")])
+    forgotten = forget({KEPT.brick}, [[chunk, cut] for chunk in chunks], [])
+    assert forgotten == [chunks[0], cut, chunks[1]]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_nothing_vouches_for_are_counted(tmp_path: Path) -> None:
+    one = Entry(DONE.brick, "done", 7, unverified=2)
+    _, summary = gathered(tmp_path, [one, Entry(KEPT.brick, "kept", 7, unverified=1)], [], [one])
+    assert "No checksum vouches for 3 raw files (column unverified in the manifests of fetch)." in summary
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text.replace("\t7\t", "\tseven\t"),
+        lambda text: text.replace("brick", "name"),
+        lambda text: text[:-5],
+        lambda text: text.replace("\t0\n", "\t0\t0\n"),
+        lambda text: text.replace("done", '"done'),
+        lambda text: text.encode("utf-16").decode("latin-1"),
+    ],
+)
+def test_a_manifest_that_was_edited_wrongly_is_one_line(tmp_path: Path, spoil: Callable[[str], str]) -> None:
+    path = tmp_path / "c.tsv"
+    write_manifest(path, [DONE])
+    path.write_text(spoil(path.read_text()))
+    with pytest.raises(
+        StepError, match=r"c\.tsv: is no manifest .*; remove it, and the next run makes it"
+    ) as caught:
+        read_manifest(path)
+    assert "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from skydenoise.config import Architecture
 from skydenoise.errors import StepError, disk_full
 from skydenoise.network import ModelDescription, Network, adopt_model, load_model, save_model
-from skydenoise.noise import NoiseModel
+from skydenoise.noise import NoiseModel, NoiseRange
 from skydenoise.stretch import Stretch
 
 SMALL = Architecture(bands=2, levels=2, width=4, bottleneck=3, residual_blocks=1, outputs=2, skips=False)
@@ -24,12 +24,12 @@ def description(architecture: Architecture) -> ModelDescription:
     bands = tuple("grz"[: architecture.bands])
     ones = (1.0,) * len(bands)
     noise = NoiseModel(bands, ones, ones, np.ones((len(bands), 1, 1)), np.ones((len(bands), 5)))
-    return ModelDescription(architecture, bands, Stretch(ones), noise, {"steps": 7, "note": "made by a test"})
+    return ModelDescription(architecture, bands, Stretch(1.0), noise, {"steps": 7, "note": "made by a test"})
 
 
 @settings(max_examples=20, deadline=None)
 @given(
-    layout=st.sampled_from(["lean", "paper"]),
+    layout=st.sampled_from(["residual_unet", "paper"]),
     levels=st.integers(1, 3),
     width=st.integers(1, 5),
     bottleneck=st.integers(1, 4),
@@ -41,7 +41,7 @@ def test_any_architecture_takes_any_multiple_of_its_stride(
     layout: str, levels: int, width: int, bottleneck: int, skips: bool, cells: tuple[int, int], bands: int
 ) -> None:
     architecture = Architecture(
-        bands, layout, levels, width, bottleneck, 1, skips and layout == "lean", outputs=levels
+        bands, layout, levels, width, bottleneck, 1, skips and layout == "residual_unet", outputs=levels
     )
     y, x = (cell * architecture.stride for cell in cells)
     outputs = Network(architecture)(torch.randn(2, bands, y, x))
@@ -58,7 +58,7 @@ def test_the_paper_s_layout_has_the_published_size() -> None:
 
 
 def test_without_skips_all_goes_through_the_bottleneck() -> None:
-    for layout in ("lean", "paper"):
+    for layout in ("residual_unet", "paper"):
         network = Network(replace(SMALL, layout=layout))
         bottleneck = network.layout.bottleneck[0]
         seen = []
@@ -92,7 +92,7 @@ def test_a_saved_model_comes_back(tmp_path: Path) -> None:
         loaded, found = load_model(tmp_path)
         u = torch.randn(1, 2, 8, 8)
         assert torch.equal(network.eval()(u)[0], loaded(u)[0])
-        assert replace(found, sha256="") == description(architecture)
+        assert replace(found, sha256="", noise_range=None) == description(architecture)
         assert not loaded.training
 
 
@@ -165,16 +165,20 @@ def test_the_lean_layout_does_not_depend_on_where_a_tile_is_cut() -> None:
     torch.testing.assert_close(left[..., 16:32, 32:48], right[..., 16:32, 16:32], rtol=1e-5, atol=1e-6)
 
 
-def test_an_offset_is_kept_and_older_models_have_none(tmp_path: Path) -> None:
+def test_a_level_and_the_noises_that_a_model_holds_for_are_kept(tmp_path: Path) -> None:
     plain = description(SMALL)
-    shifted = replace(
-        plain, stretch=Stretch((1.0, 1.0), (5.0, -2.0)), noise=replace(plain.noise, level=(5, -2))
-    )
+    shifted = replace(plain, noise=replace(plain.noise, level=(5, -2)))
     save_model(tmp_path, Network(SMALL), shifted)
-    assert load_model(tmp_path)[1].stretch == shifted.stretch
     assert load_model(tmp_path)[1].noise == shifted.noise
+    assert load_model(tmp_path)[1].noise_range == NoiseRange.around(shifted.noise)
+    wide = NoiseRange(((0.1, 10.0),) * 2, (0.0, 0.75))
+    save_model(tmp_path, Network(SMALL), replace(shifted, noise_range=wide))
+    assert load_model(tmp_path)[1].holds_for == wide
+
+
+def test_a_model_of_another_format_is_refused_with_its_remedy(tmp_path: Path) -> None:
+    save_model(tmp_path, Network(SMALL), description(SMALL))
     file = tmp_path / "model.json"
-    content = json.loads(file.read_text())
-    del content["offset"], content["noise"]["level"]
-    file.write_text(json.dumps(content))
-    assert load_model(tmp_path)[1].stretch == plain.stretch
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 1}))
+    with pytest.raises(StepError, match="format 1, this version reads 2: train again"):
+        load_model(tmp_path)

@@ -1,7 +1,5 @@
 """The network made faster gives the same numbers, and so does a brick."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from skydenoise.network.inference import rounded
 from skydenoise.predict.tiles import Blender, TileGrid, cut_tiles
 from skydenoise.stretch import Stretch
 
-LEAN = Architecture(bands=3, levels=2, width=4, bottleneck=3, residual_blocks=1, outputs=2, skips=True)
+UNET = Architecture(bands=3, levels=2, width=4, bottleneck=3, residual_blocks=1, outputs=2, skips=True)
 
 
 def random_network(architecture):
@@ -31,12 +29,12 @@ def random_network(architecture):
 @pytest.mark.parametrize(
     "architecture",
     [
-        LEAN,
-        replace(LEAN, levels=1, outputs=1),  # its rows need not be multiples of what a head does at once
-        replace(LEAN, skips=False),
-        replace(LEAN, bands=1),  # one channel fits two orders of axes, and convolutions choose either
-        replace(LEAN, bands=1, width=1, bottleneck=1, residual_blocks=0),
-        replace(LEAN, layout="paper", skips=False),
+        UNET,
+        replace(UNET, levels=1, outputs=1),  # its rows need not be multiples of what a head does at once
+        replace(UNET, skips=False),
+        replace(UNET, bands=1),  # one channel fits two orders of axes, and convolutions choose either
+        replace(UNET, bands=1, width=1, bottleneck=1, residual_blocks=0),
+        replace(UNET, layout="paper", skips=False),
     ],
 )
 def test_the_finest_output_is_the_network_s_own(architecture, monkeypatch):
@@ -64,7 +62,7 @@ def test_the_reference_models_give_the_same_numbers_in_float32(name):
 
 
 def test_weights_are_shared_and_the_network_itself_stays_as_it_was():
-    network = random_network(LEAN)
+    network = random_network(UNET)
     fast = for_inference(network)
     shared = {parameter.data_ptr() for parameter in network.parameters()}
     assert {parameter.data_ptr() for parameter in fast.parameters()} <= shared
@@ -74,7 +72,7 @@ def test_weights_are_shared_and_the_network_itself_stays_as_it_was():
 
 
 def test_in_bfloat16_only_what_blocks_add_is_rounded():
-    network = random_network(LEAN)
+    network = random_network(UNET)
     u = torch.linspace(-1, 9, 3 * 16 * 24).view(1, 3, 16, 24)
     expected, found = network(u)[0].detach(), for_inference(network, torch.bfloat16)(u)[0]
     assert found.dtype == torch.float32
@@ -100,36 +98,10 @@ def test_rounding_keeps_the_sum_of_each_filter(seed, scale):
 
 
 def test_blending_stretched_tiles_is_blending_tiles_of_the_stretched_image():
-    stretch = Stretch((0.01, 0.02, 0.03))
+    stretch = Stretch(0.02)
     flux = torch.from_numpy(np.random.default_rng(0).normal(0, 1, (3, 40, 56)).astype(np.float32))
     grid = TileGrid(40, 56, 16, 4)
     whole, parts = Blender(grid, 3), Blender(grid, 3)
     whole.add(grid.origins, cut_tiles(stretch.forward(flux), grid.origins, 16))
     parts.add(grid.origins, stretch.forward(cut_tiles(flux, grid.origins, 16)))
     assert torch.equal(whole.result, parts.result)
-
-
-PAGES = """
-import resource, sys
-from skydenoise.predict.allocator import reuse_freed_memory
-how, size = sys.argv[1], int(sys.argv[2])
-if how == "reuse" and not reuse_freed_memory():
-    sys.exit(77)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    [b"x" * size for _ in range(2)]
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.parametrize("size", [1 << 20, 60 << 20])
-def test_freed_memory_is_not_fetched_from_the_kernel_again(size):
-    def page_faults(how):
-        command = [sys.executable, "-c", PAGES, how, str(size)]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode == 77:
-            pytest.skip("no glibc")
-        assert run.returncode == 0, run.stderr
-        return int(run.stdout)
-
-    assert page_faults("reuse") < 0.2 * page_faults("plain")

@@ -7,7 +7,6 @@ from astropy.io import fits
 from skydenoise.errors import BrickError
 from skydenoise.io import Brick
 from skydenoise.noise import SkyOf, measure_noise, measure_survey_noise
-from skydenoise.processes import Crew
 
 L, SCALES = 3, 2
 
@@ -23,8 +22,8 @@ def white_sky(name: str) -> Brick:
 
 def test_bricks_side_by_side_give_what_one_after_the_other_gives(caplog: pytest.LogCaptureFixture) -> None:
     names, sky = ["3", "0", "1", "2"], SkyOf(white_sky, L)
-    found = measure_survey_noise(names, sky, Crew(2, 2), scales=SCALES)
+    found = measure_survey_noise(names, sky, 2, scales=SCALES)
     assert caplog.text.count("left out of noise: brick 0: no file") == 1
     assert found.sigma_sky[0] == pytest.approx(0.1, rel=0.02)
-    assert found == measure_survey_noise(names, sky, Crew(1, 1), scales=SCALES)
+    assert found == measure_survey_noise(names, sky, 1, scales=SCALES)
     assert found == measure_noise(map(white_sky, ["3", "1", "2"]), scales=SCALES, max_lag=L)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import ndimage
 
 from skydenoise.config import Architecture, PredictSettings, RecoverSettings
 from skydenoise.errors import BrickError, SettingsError
@@ -16,8 +15,7 @@ from skydenoise.network import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
 from skydenoise.predict import Denoiser, denoise_brick
-from skydenoise.predict.denoise import choose_precision
-from skydenoise.predict.flags import low_coverage, within_reach
+from skydenoise.predict.flags import low_coverage
 from skydenoise.predict.uncertainty import Curve, UncertaintyModel
 from skydenoise.stretch import Stretch
 
@@ -52,31 +50,10 @@ def denoiser_of(network, **settings):
         BANDS, (SIGMA,) * 3, (1.0,) * 3, np.ones((3, 1, 1)), np.stack([noise_levels(white, 5)] * 3)
     )
     architecture = Architecture(levels=2, outputs=1, skips=False)
-    description = ModelDescription(
-        architecture, BANDS, Stretch((3 * SIGMA,) * 3), noise, {}, sha256="ab" * 32
-    )
-    settings = {"tile": TILE, "overlap": 8, "batch_tiles": 3, "recover": RecoverSettings(False)} | settings
+    description = ModelDescription(architecture, BANDS, Stretch(3.0), noise, {}, sha256="ab" * 32)
+    usual = {"tile": TILE, "overlap": 8, "batch_tiles": 3, "recover": RecoverSettings(False)}
+    settings = usual | {"background": "remove"} | settings
     return Denoiser(network, description, PredictSettings(**settings))
-
-
-@pytest.mark.parametrize(
-    ("wanted", "skips", "device", "able", "chosen"),
-    [
-        ("auto", True, "cpu", True, "bfloat16"),
-        ("auto", True, "cpu", False, "float32"),
-        ("auto", True, "cuda", True, "float16"),
-        ("auto", True, "cuda", False, "float32"),
-        ("auto", False, "cuda", True, "float32"),
-        ("auto", False, "cpu", True, "float32"),
-        ("float32", True, "cpu", True, "float32"),
-        ("bfloat16", True, "cuda", False, "bfloat16"),
-    ],
-)
-def test_precision_suits_machine_and_network(wanted, skips, device, able, chosen, monkeypatch):
-    monkeypatch.setattr("skydenoise.predict.denoise.multiplies_bfloat16", lambda: able)
-    monkeypatch.setattr("skydenoise.predict.denoise.fuses", lambda device: able)
-    settings = PredictSettings(precision=wanted)
-    assert choose_precision(settings, Architecture(skips=skips), device) == chosen
 
 
 def test_as_many_tiles_go_through_at_once_as_suit_the_device():
@@ -84,8 +61,6 @@ def test_as_many_tiles_go_through_at_once_as_suit_the_device():
     assert 1 <= automatic.batch_tiles < replace(automatic, device="cuda:1").batch_tiles
     large = denoiser_of(Identity(), batch_tiles="auto", tile=512)
     assert large.batch_tiles == 1 < replace(large, device="cuda").batch_tiles
-    on_gpu = replace(automatic, device="cuda")
-    assert on_gpu.batch_tiles < replace(on_gpu, precision="float16").batch_tiles
     assert denoiser_of(Identity(), batch_tiles=7).batch_tiles == 7
 
 
@@ -105,7 +80,7 @@ def test_an_identity_network_gives_every_pixel_back(shape):
     brick.image[1, 20, 20] = 1e4
     denoised = denoise_brick(brick, denoiser_of(Identity()))
     np.testing.assert_allclose(denoised.image, brick.image, rtol=1e-5, atol=1e-6 * SIGMA)
-    np.testing.assert_allclose(denoised.sigma, SIGMA, rtol=1e-6)
+    np.testing.assert_allclose(denoised.sigma, SIGMA, rtol=0.02)  # as the brick itself shows
     assert denoised.image.dtype == denoised.sigma.dtype == np.float32
     assert denoised.flags.dtype == np.int32
     assert not denoised.flags.any()
@@ -170,15 +145,6 @@ def test_masked_pixels_without_coverage_are_inpainted_near_measured_ones_only():
     assert np.isnan(denoised.sigma[1, :, 60:]).all()
 
 
-@given(seed=st.integers(0, 2**32 - 1), reach=st.integers(1, 40), size=st.tuples(*[st.integers(1, 70)] * 2))
-def test_pixels_within_reach_are_those_that_a_filter_finds(seed, reach, size):
-    generator = np.random.default_rng(seed)
-    usable = generator.random(size) < generator.choice([0.0, 1e-3, 1e-2, 0.5])
-    chosen = generator.random(size) < 0.3
-    reached = ndimage.maximum_filter(usable.astype(np.uint8), 2 * reach + 1, mode="constant") > 0
-    np.testing.assert_array_equal(within_reach(chosen, usable, reach), chosen & reached)
-
-
 @given(st.lists(st.floats(0.0, 1e3, width=32, exclude_min=True), min_size=1, max_size=30))
 def test_low_coverage_is_below_a_share_of_numpys_median(values):
     invvar = np.array([[values]], dtype=np.float32)
@@ -229,7 +195,7 @@ def test_calibrated_sigma_follows_the_noise_of_each_pixel():
     plain = denoiser_of(Nothing())
     curve = Curve((0.0,), (0.1,))
     model = UncertaintyModel(BANDS, (curve,) * 3, (curve,) * 3, plain.conditions)
-    sigma = denoise_brick(brick, replace(plain, uncertainty=model)).sigma
+    sigma = denoise_brick(brick, replace(plain, uncertainty=model), plain.description.noise).sigma
     np.testing.assert_allclose(sigma[:, :, :45], 0.1 * SIGMA, rtol=1e-5)
     np.testing.assert_allclose(sigma[:, :, 45:], 0.2 * SIGMA, rtol=1e-5)
 
@@ -283,3 +249,40 @@ def test_the_key_changes_with_all_that_changes_pixels():
     ]
     assert len({plain.key, *(other.key for other in changed)}) == 5
     assert denoiser_of(Nothing()).key == plain.key
+
+
+def test_a_network_sees_every_pixel_in_units_of_its_own_noise():
+    seen = []
+
+    class Watching(torch.nn.Module):
+        def forward(self, u):
+            seen.append(u)
+            return (u,)
+
+    brick = brick_of((64, 64))
+    brick.image[:, :, 32:] *= 5
+    brick.invvar[:, :, 32:] /= 25
+    denoised = denoise_brick(brick, denoiser_of(Watching(), overlap=0, tile=64))
+    v = 3 * torch.sinh(seen[0][0]).numpy()
+    np.testing.assert_allclose(v.std(axis=(1, 2)), 1, rtol=0.05)
+    np.testing.assert_allclose(v[:, :, 32:].std(), v[:, :, :32].std(), rtol=0.05)
+    np.testing.assert_allclose(denoised.image, brick.image, rtol=1e-5, atol=1e-6 * SIGMA)
+
+
+@pytest.mark.parametrize("level", [-20.0, -0.25, 0.0, 200.0])
+def test_a_sky_level_is_kept_by_a_network_that_knows_none(level):
+    brick = brick_of((256, 256))
+    brick.image[:] += level * SIGMA
+    denoised = denoise_brick(brick, denoiser_of(Nothing(), background="keep"))
+    assert np.abs(denoised.image.mean(axis=(1, 2)) / SIGMA - level).max() < 0.02
+    assert denoised.image.std() < 0.1 * SIGMA
+
+
+def test_a_brick_with_foreign_noise_is_done_with_a_word_or_skipped(caplog):
+    brick = brick_of((96, 96))
+    brick.invvar[1] /= 100
+    brick.image[1] *= 10
+    denoise_brick(brick, denoiser_of(Identity()))
+    assert "brick 1410m032: the model was not trained for its noise (r: noise 0.0998 not in" in caplog.text
+    with pytest.raises(BrickError, match=r"not trained for its noise .* \(train on such bricks"):
+        denoise_brick(brick, denoiser_of(Identity(), foreign_noise="skip"))

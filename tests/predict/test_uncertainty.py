@@ -16,7 +16,7 @@ from skydenoise.network import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
 from skydenoise.predict.calibrate import calibrate, random_cutouts
-from skydenoise.predict.denoise import Denoiser, restore
+from skydenoise.predict.denoise import Denoiser, estimate_sky
 from skydenoise.predict.uncertainty import (
     COVERAGE,
     LEAST_PIXELS,
@@ -168,7 +168,7 @@ def noise_model():
 
 def denoiser_of(width, recover):
     architecture = Architecture(bands=2, levels=2, outputs=1, skips=False)
-    stretch = Stretch(tuple(3 * sigma for sigma in SIGMA))
+    stretch = Stretch(3.0)
     description = ModelDescription(architecture, BANDS, stretch, noise_model(), {}, sha256="ab" * 32)
     settings = PredictSettings(tile=64, overlap=24, recover=RecoverSettings(recover))
     return Denoiser(Smoothing(width), description, settings)
@@ -200,7 +200,9 @@ def coverage(width, recover):
     bricks = (sky_and_brick(generator)[1] for _ in range(2))
     model = calibrate(bricks, denoiser, generator, per_brick=1, size=256)
     truth, brick = sky_and_brick(generator)
-    image, recovered, noise_sigma = restore(brick, denoiser)
+    noise = denoiser.description.noise
+    noise_sigma = noise.sigma(brick.invvar)
+    image, recovered = estimate_sky(brick, noise, denoiser)
     within = np.abs(image - truth) <= model.sigma(image, noise_sigma, recovered)
     significance = truth / noise_sigma
     return [within.mean(), within[significance < 0.01].mean(), within[significance > 5].mean()], model

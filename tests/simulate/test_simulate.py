@@ -16,7 +16,15 @@ from skydenoise.io import read_brick
 from skydenoise.io.maskbits import mask_value
 from skydenoise.paths import Survey, check_brick_name, truth_catalogue, truth_file
 from skydenoise.simulate import BANDS, SimulationSettings, brick_field, brick_names
-from skydenoise.simulate.camera import LAGS, exposure_maps, noise_field, noise_kernel, observe, saturate
+from skydenoise.simulate.camera import (
+    LAGS,
+    exposure_maps,
+    noise_field,
+    noise_kernel,
+    observe,
+    pass_map,
+    saturate,
+)
 from skydenoise.simulate.plan import NOISES, nanomaggies
 from skydenoise.simulate.scene import draw_scene, full_well, sky_noise, sources_of
 from skydenoise.simulate.sky import DISC, SOURCE, SPHEROID, STAR
@@ -25,7 +33,7 @@ from skydenoise.simulate.survey import MASKBITS, maskbits, simulate_brick, truth
 ROW = SimulationSettings(seed=5, bricks=2, size=320, dec=80.0, faint_limit=24.0)
 """Two neighbours that share 81 columns."""
 EMPTY = SimulationSettings(
-    size=256, galaxies=0, stars=0, missing=0, cosmics=0, stripes=0, gradient=0, exposures=4
+    size=256, galaxies=0, stars=0, missing=0, cosmics=0, stripes=0, gradient=0, passes=(4,)
 )
 
 
@@ -74,6 +82,8 @@ def test_a_southern_brick_has_an_m():
         ("noise", "pink"),
         ("fwhm", (1.0, 1.0)),
         ("missing", 2),
+        ("passes", ()),
+        ("passes", (2, 0)),
         ("ra", -1),
     ],
 )
@@ -134,7 +144,7 @@ def test_neighbours_show_the_same_sources_in_their_overlap(row):
 
 
 def test_neighbours_share_noise_and_exposures():
-    survey = replace(ROW, missing=1.0)
+    survey = replace(ROW, missing=1.0, passes=(1, 2, 3, 7), pass_cell=100)
     west, east = brick_field(0, survey), brick_field(1, survey)
     shift = west.origin[0] - east.origin[0]
     assert 0 < shift < ROW.size
@@ -143,7 +153,7 @@ def test_neighbours_share_noise_and_exposures():
         assert np.array_equal(there[:, shift:], here[:, :-shift])
 
 
-@pytest.mark.parametrize("noise", ["white", "decam", "bass"])
+@pytest.mark.parametrize("noise", NOISES)
 def test_the_noise_has_the_claimed_strength_and_correlation(noise):
     survey = replace(EMPTY, noise=noise)
     field = brick_field(0, survey)
@@ -156,6 +166,20 @@ def test_the_noise_has_the_claimed_strength_and_correlation(noise):
     for lag, rho in zip(LAGS, NOISES[noise].correlation, strict=False):
         assert (unit * np.roll(unit, lag, (0, 1))).mean() == pytest.approx(rho, abs=0.02)
     assert np.allclose(1 / np.sqrt(seen.invvar), sky_noise(2, survey) * np.sqrt(2 / seen.exposures))
+
+
+def test_depth_changes_in_steps():
+    survey = replace(EMPTY, passes=(1, 2, 3, 7), pass_cell=128)
+    field = brick_field(0, survey)
+    passes = pass_map(field, survey)
+    assert np.unique(passes[::128, ::128]).tolist() == [1, 2, 3, 7]
+    seen = observe(np.zeros((256, 256)), field, 1, survey)
+    for depth in survey.passes:
+        part = passes == depth
+        assert part.sum() == 128**2
+        assert np.median(seen.exposures[part]) == depth
+        whole = part & (seen.exposures == depth)
+        assert seen.image[whole].std() == pytest.approx(sky_noise(1, survey) * np.sqrt(2 / depth), rel=0.04)
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -254,7 +278,7 @@ def test_at_the_edge_charge_is_lost_but_nothing_else_breaks():
 
 
 def test_uncovered_and_bad_pixels():
-    survey = replace(EMPTY, size=512, missing=1.0, cosmics=500, exposures=1)
+    survey = replace(EMPTY, size=512, missing=1.0, cosmics=500, passes=(1,))
     found = np.zeros(3, bool)
     for place in range(4):
         field = brick_field(place, survey)

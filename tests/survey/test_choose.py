@@ -1,5 +1,7 @@
 """choose and bricks_table: the right bricks, a table that cannot lie, chunks that stay."""
 
+import gzip
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,13 +13,14 @@ from hypothesis import strategies as st
 from survey_server import Status, SurveyServer
 
 from skydenoise import paths
+from skydenoise.config import FetchSettings
 from skydenoise.errors import SettingsError
-from skydenoise.survey.brick_tables import choose_bricks, pick_training
 from skydenoise.survey.bricks_table import BrickRow, chunks, read_bricks_table, write_bricks_table
-from skydenoise.survey.fetch import FetchError, FetchSettings
+from skydenoise.survey.choose import choose_bricks, pick_training
+from skydenoise.survey.fetch import FetchError
 from skydenoise.survey.region import Box, Cone, Names
 
-QUICK = FetchSettings(retries=1, timeout_s=0.3, backoff_s=0.0)
+QUICK = FetchSettings(retries=1, timeout=5, backoff=0.0)
 
 CELLS = [  # name, ra1, ra2, dec1, dec2, exposures in g, r, z
     ("0001p000", 0.0, 0.25, -0.125, 0.125, (2, 2, 2)),
@@ -93,6 +96,31 @@ def test_left_out_bricks_are_named_with_the_reason(
     assert set(choose_bricks(survey, "gz", where, tmp_path, QUICK)["brickname"]) == {"0001p000", "3598p000"}
 
 
+@pytest.mark.parametrize("name", ["1410\tyes", "1410\nx\ty", "../../x", "1410m03"])
+def test_names_in_the_survey_s_tables_are_checked(
+    name: str, mirror: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    survey = paths.Survey((tmp_path / "mirror").as_uri(), "dr9", "south")
+    shutil.copytree(mirror, tmp_path / "mirror")
+    for path in (tmp_path / "mirror").rglob("*.gz"):
+        table = gzip.decompress(path.read_bytes()).replace(
+            b"0001p000", name.encode("latin-1").ljust(8, b"\0")
+        )
+        path.write_bytes(gzip.compress(table))
+    found = chosen(survey, Box(0, 360, -90, 90), tmp_path / "raw")
+    assert found == {"0003p000", "3596p000", "0001p002", "1800p900", "2000p897"}
+    assert "1 rows are left out, for they name no brick" in caplog.text
+    assert "\n1410" not in caplog.text
+
+
+def test_table_that_cannot_be_read_is_one_line(survey: paths.Survey, mirror: Path, tmp_path: Path) -> None:
+    chosen(survey, Names(("0001p000",)), tmp_path)
+    (path,) = tmp_path.rglob("*.gz")
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"0001p000", b"0001p00\xff")))
+    with pytest.raises(SettingsError, match=r"cannot be read .*; remove it, and it is fetched again"):
+        chosen(survey, Names(("0001p000",)), tmp_path)
+
+
 def test_nothing_left_is_an_error(survey: paths.Survey, tmp_path: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"no brick of dr9 south is left \(3598p000: no exposure in band r\)"
@@ -156,6 +184,12 @@ def test_table_comes_back_as_written(tmp_path: Path) -> None:
     assert read_bricks_table(path) == [BrickRow("1410m032", False, True), BrickRow("0001p000", True, True)]
 
 
+def test_a_name_never_makes_a_row_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is not of the form"):
+        write_bricks_table(tmp_path / "bricks.tsv", ["1410m032\tyes\tyes\n1412m032"], [], [])
+    assert list(tmp_path.iterdir()) == []
+
+
 HEADER = "brick\ttrain\tpredict\n"
 
 
@@ -170,6 +204,7 @@ HEADER = "brick\ttrain\tpredict\n"
         (HEADER + "1410m032\tYES\tno\n", "line 2: train is 'YES'"),
         (HEADER + "1410m032\tyes\t\n", "line 2: predict is ''"),
         (HEADER + "\n../../x\tyes\tno\n", "line 3: brick '../../x' is not of the form"),
+        (HEADER + '"1410m032\tyes\tno\n1412m032\tyes\tno\n', "line 2: unexpected end of data"),
     ],
 )
 def test_faults_are_named_with_file_and_line(text: str, reason: str, tmp_path: Path) -> None:
@@ -184,6 +219,8 @@ def test_faults_are_named_with_file_and_line(text: str, reason: str, tmp_path: P
 def test_other_files_of_bricks(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no such table"):
         read_bricks_table(tmp_path / "none.tsv")
+    with pytest.raises(SettingsError, match=r"is no table \(Is a directory\)"):
+        read_bricks_table(tmp_path)
     path = tmp_path / "bricks.tsv"
     path.write_bytes(b"\xef\xbb\xbf" + HEADER.replace("\n", "\r\n").encode() + b"field-7.1\tyes\tno\r\n")
     assert read_bricks_table(path, survey_names=False) == [BrickRow("field-7.1", True, False)]

@@ -2,24 +2,46 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from functools import partial
+from io import BytesIO
 from pathlib import Path
 
+import fitsio
+import numpy as np
 import pytest
-from survey_server import BreakOff, Stall, Status, SurveyServer, WrongBytes, make_survey
+from astropy.io import fits
+from survey_server import (
+    BreakOff,
+    Drip,
+    Fault,
+    Replaced,
+    Stall,
+    Status,
+    SurveyServer,
+    WrongBytes,
+    make_survey,
+    place,
+)
 
 from skydenoise import paths
+from skydenoise.config import FetchSettings
 from skydenoise.errors import SettingsError
-from skydenoise.survey.download import Downloader
-from skydenoise.survey.fetch import FetchError, FetchSettings, fetch_bricks, read_checksums
-from skydenoise.survey.fitscheck import check_fits
+from skydenoise.survey.checks import parse_checksums
+from skydenoise.survey.download import UnfitError
+from skydenoise.survey.fetch import FetchError, fetch_bricks
 
 BRICKS = ("1410m032", "1412m032")
 IMAGE = "legacysurvey-1410m032-image-r.fits.fz"
-QUICK = FetchSettings(connections=4, retries=2, timeout_s=0.3, backoff_s=0.01)
+SUMS = "legacysurvey_dr9_south_coadd_141_1410m032.sha256sum"
+QUICK = FetchSettings(connections=4, retries=2, timeout=5, backoff=0.01)
 
 
 @pytest.fixture(scope="session")
@@ -44,15 +66,16 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*.fz")}
 
 
-def parts(folder: Path) -> list[Path]:
-    return list(folder.rglob("*.part"))
+def leftovers(folder: Path) -> list[Path]:
+    """Temporary files, and locks."""
+    return list(folder.rglob(".*"))
 
 
 def test_bricks_arrive_byte_for_byte(survey: paths.Survey, mirror: Path, tmp_path: Path) -> None:
     entries = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
     assert contents(tmp_path) == contents(mirror)
     assert [(entry.brick, entry.state, entry.files) for entry in entries] == [(b, "done", 7) for b in BRICKS]
-    assert parts(tmp_path) == []
+    assert leftovers(tmp_path) == []
 
 
 def test_entry_digest_is_over_the_digests_in_order_of_name(
@@ -83,7 +106,7 @@ def test_damaged_file_is_found_and_alone_fetched_again(
     server.requests.clear()
     entries = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
     assert [entry.state for entry in entries] == ["done", "kept"]
-    assert [request.path.rsplit("/", 1)[-1] for request in server.requests] == [damaged.name]
+    assert [request.path.rsplit("/", 1)[-1] for request in server.requests] == [SUMS, damaged.name]
     assert contents(tmp_path) == contents(mirror)
 
 
@@ -115,17 +138,21 @@ def test_server_that_stays_busy_fails_its_brick_and_the_next_run_goes_on(
     server.faults[IMAGE] = [Status(503)]
     server.for_ever.add(IMAGE)
     with pytest.raises(
-        FetchError, match=r"1 of 2 bricks .* 1410m032, band r: the server answers 503"
+        FetchError, match=r"1 of 2 bricks .* 1410m032, band r, .*: the server answers 503"
     ) as caught:
         fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
     assert "\n" not in str(caught.value)
     assert "run the same command again" in str(caught.value)
-    assert set(contents(tmp_path)) == set(contents(mirror)) - {IMAGE}
+    there = set(contents(tmp_path))
+    assert IMAGE not in there
+    assert len(there) >= 7  # the other brick, at least
     server.faults.clear()
     server.requests.clear()
     entries = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
     assert [entry.state for entry in entries] == ["done", "kept"]
-    assert [request.path.rsplit("/", 1)[-1] for request in server.requests] == [IMAGE]
+    asked = {request.path.rsplit("/", 1)[-1] for request in server.requests}
+    assert asked == set(contents(mirror)) - there | {SUMS}
+    assert contents(tmp_path) == contents(mirror)
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
@@ -134,66 +161,118 @@ def test_nobody_listens(tmp_path: Path) -> None:
         fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
 
 
-@pytest.mark.parametrize("fault", [BreakOff(after=70_000), Stall(after=70_000)])
-def test_broken_transfer_goes_on_where_it_stopped(fault: BreakOff | Stall, tmp_path: Path) -> None:
-    make_survey(tmp_path / "mirror", BRICKS[:1], "r", size=400)
-    with SurveyServer(tmp_path / "mirror") as server:
-        server.faults[IMAGE] = [fault]
-        fetch_bricks(BRICKS[:1], "r", paths.Survey(server.url, "dr9", "south"), tmp_path / "raw", QUICK)
-        first, second = server.asked(IMAGE)
-    whole = next((tmp_path / "mirror").rglob(IMAGE)).stat().st_size
-    assert (first.status, first.body_bytes) == (200, 70_000)
-    assert second.status == 206
-    assert 0 < whole - second.body_bytes <= 70_000  # bytes that came are not sent again
-    assert whole - second.body_bytes >= 65_536
-    assert contents(tmp_path / "raw") == contents(tmp_path / "mirror")
-
-
-def test_next_run_resumes_what_the_last_one_left(tmp_path: Path) -> None:
-    make_survey(tmp_path / "mirror", BRICKS[:1], "r", size=400)
-    with SurveyServer(tmp_path / "mirror") as server:
-        survey = paths.Survey(server.url, "dr9", "south")
-        server.faults[IMAGE] = [BreakOff(after=70_000)]
-        with pytest.raises(FetchError, match="broke off in the middle"):
-            fetch_bricks(BRICKS[:1], "r", survey, tmp_path / "raw", replace(QUICK, retries=0))
-        (part,) = parts(tmp_path / "raw")
-        have = part.stat().st_size
-        assert have >= 65_536
-        assert IMAGE not in contents(tmp_path / "raw")
-        fetch_bricks(BRICKS[:1], "r", survey, tmp_path / "raw", QUICK)
-        assert server.asked(IMAGE)[-1].range == f"bytes={have}-"
-    assert contents(tmp_path / "raw") == contents(tmp_path / "mirror")
-    assert parts(tmp_path / "raw") == []
-
-
-def test_server_without_range_sends_all_again(
-    server: SurveyServer, survey: paths.Survey, mirror: Path, tmp_path: Path
+@pytest.mark.parametrize("fault", [BreakOff(after=5000), Stall(after=5000), Drip(every_s=0.01), WrongBytes()])
+def test_broken_transfer_begins_anew(
+    fault: Fault, server: SurveyServer, survey: paths.Survey, mirror: Path, tmp_path: Path
 ) -> None:
-    server.supports_range = False
+    server.faults[IMAGE] = [fault]
+    fetch_bricks(BRICKS, "grz", survey, tmp_path, replace(QUICK, timeout=0.3))
+    assert len(server.asked(IMAGE)) >= 2  # more on a busy machine, where others than the fault last so long
+    assert contents(tmp_path) == contents(mirror)
+    assert leftovers(tmp_path) == []
+
+
+def test_transfer_that_stays_broken_leaves_nothing(
+    server: SurveyServer, survey: paths.Survey, tmp_path: Path
+) -> None:
     server.faults[IMAGE] = [BreakOff(after=5000)]
-    fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
-    assert [request.status for request in server.asked(IMAGE)] == [200, 200]
-    assert contents(tmp_path) == contents(mirror)
+    server.for_ever.add(IMAGE)
+    with pytest.raises(FetchError, match=r"the connection broke off in the middle of the file \(3 tries\)"):
+        fetch_bricks(BRICKS[:1], "r", survey, tmp_path, QUICK)
+    assert IMAGE not in contents(tmp_path)
+    assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("left", ["stale", "whole", "too long"])
-def test_left_over_part_never_spoils_a_file(
-    left: str, survey: paths.Survey, mirror: Path, tmp_path: Path
+def test_what_a_killed_run_left_is_removed(survey: paths.Survey, tmp_path: Path) -> None:
+    folder = paths.raw_file(tmp_path, BRICKS[0], "image", "r").parent
+    folder.mkdir(parents=True)
+    (folder / f".0123456789ab.partial.{IMAGE}").write_bytes(b"half")
+    (folder / ".lock").touch()
+    fetch_bricks(BRICKS[:1], "grz", survey, tmp_path, QUICK)
+    assert leftovers(tmp_path) == []
+
+
+def test_server_that_asks_for_a_pause_gets_it(
+    server: SurveyServer, survey: paths.Survey, mirror: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    true = next(mirror.rglob(IMAGE)).read_bytes()
-    part = paths.raw_file(tmp_path, BRICKS[0], "image", "r").with_name(IMAGE + ".part")
-    part.parent.mkdir(parents=True)
-    part.write_bytes({"stale": b"x" * 4000, "whole": true, "too long": true + b"x"}[left])
-    (entry,) = fetch_bricks(BRICKS[:1], "r", survey, tmp_path, replace(QUICK, retries=0))
-    assert entry.state == "done"
-    assert contents(tmp_path)[IMAGE] == true
-
-
-def test_wrong_bytes_once(server: SurveyServer, survey: paths.Survey, mirror: Path, tmp_path: Path) -> None:
-    server.faults[IMAGE] = [WrongBytes()]
-    fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
-    assert len(server.asked(IMAGE)) == 2
+    caplog.set_level(logging.INFO)
+    server.faults[IMAGE] = [Status(503, retry_after=1)]
+    fetch_bricks(BRICKS, "grz", survey, tmp_path, replace(QUICK, longest_wait=2))
+    assert "waiting for 1 s, as the server asks" in caplog.text
     assert contents(tmp_path) == contents(mirror)
+
+
+def test_server_that_asks_for_an_hour_is_left_alone(
+    server: SurveyServer, survey: paths.Survey, tmp_path: Path
+) -> None:
+    server.faults[SUMS] = [Status(503, retry_after=3600)]
+    with pytest.raises(FetchError, match=r"the server asks to wait 3600 s, survey.longest_wait is 600"):
+        fetch_bricks(BRICKS, "grz", survey, tmp_path, replace(QUICK, connections=1))
+    assert len(server.requests) == 1  # of the other files, too
+
+
+@pytest.mark.parametrize("where", ["server", "mirror"])
+def test_file_that_is_too_large_is_refused(
+    where: str, server: SurveyServer, mirror: Path, tmp_path: Path
+) -> None:
+    survey = paths.Survey(server.url if where == "server" else mirror.as_uri(), "dr9", "south")
+    (bad,) = fetch_bricks(BRICKS[:1], "grz", survey, tmp_path, replace(QUICK, largest_file=0.01))
+    assert re.search(r"band g, .*: \d{5} bytes are more than survey.largest_file: 0.01 MB", bad.reason)
+
+
+def test_pixels_that_are_too_many_are_never_unpacked(tmp_path: Path) -> None:
+    survey = make_survey(tmp_path / "mirror", BRICKS[:1], sums="none")
+    image = next((tmp_path / "mirror").rglob("*image-g*"))
+    image.unlink()
+    with fitsio.FITS(str(image), "rw") as file:
+        file.write(None)
+        file.write(np.zeros((800, 800), np.float32), compress="RICE", qlevel=-1e-4)
+    (bad,) = fetch_bricks(BRICKS[:1], "g", survey, tmp_path / "raw", replace(QUICK, largest_file=1))
+    assert "3 MB of pixels are more than survey.largest_file: 1" in bad.reason
+
+
+JOB = """
+from pathlib import Path
+from skydenoise import paths
+from skydenoise.config import FetchSettings
+from skydenoise.survey.fetch import fetch_bricks
+fetch_bricks({bricks!r}, "grz", paths.Survey({url!r}, "dr9", "south"), Path({raw!r}), FetchSettings())
+"""
+
+
+@pytest.mark.parametrize("fault", [Stall(after=5000), Status(503, retry_after=300)])
+def test_an_interrupt_ends_it_at_once(fault: Fault, server: SurveyServer, tmp_path: Path) -> None:
+    server.faults[IMAGE] = [fault]
+    code = JOB.format(bricks=BRICKS, url=server.url, raw=str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as job:
+        while not server.asked(IMAGE):
+            assert job.poll() is None
+            time.sleep(0.01)
+        job.send_signal(signal.SIGINT)
+        try:
+            said = job.communicate(timeout=10)[1]
+        finally:
+            job.kill()
+    assert said.endswith("KeyboardInterrupt\n")
+
+
+def test_login_of_the_environment(
+    server: SurveyServer, survey: paths.Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.login = "me:s3cret"
+    (bad,) = fetch_bricks(BRICKS[:1], "r", survey, tmp_path / "none", QUICK)
+    assert "the server answers 401 (a login belongs into ~/.netrc" in bad.reason
+    monkeypatch.setenv("SKYDENOISE_LOGIN", server.login)
+    assert fetch_bricks(BRICKS[:1], "r", survey, tmp_path / "raw", QUICK)[0].state == "done"
+
+
+def test_login_of_netrc(
+    server: SurveyServer, survey: paths.Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.login = "me:s3cret"
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert fetch_bricks(BRICKS[:1], "r", survey, tmp_path / "raw", QUICK)[0].state == "done"
 
 
 def test_checksum_that_never_fits_skips_the_brick(
@@ -203,12 +282,11 @@ def test_checksum_that_never_fits_skips_the_brick(
     server.for_ever.add(IMAGE)
     bad, good = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
     assert (bad.state, good.state) == ("skipped", "done")
-    assert "band r: sha256" in bad.reason
+    assert f"band r, {IMAGE}: sha256" in bad.reason
     assert "(3 tries)" in bad.reason
-    assert IMAGE in bad.reason
     assert len(server.asked(IMAGE)) == 3
     assert IMAGE not in contents(tmp_path)
-    assert parts(tmp_path) == []
+    assert leftovers(tmp_path) == []
 
 
 def test_missing_band_skips_the_brick_with_one_line(
@@ -217,14 +295,14 @@ def test_missing_band_skips_the_brick_with_one_line(
     server.faults[IMAGE] = [Status(404)]
     bad, good = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
     assert (bad.state, good.state) == ("skipped", "done")
-    assert bad.reason == f"brick 1410m032, band r: no file at the survey (404): {IMAGE}"
+    assert bad.reason == f"brick 1410m032, band r, {IMAGE}: no file at the survey (404)"
     assert len(server.asked(IMAGE)) == 1
 
 
 def test_refusal_is_not_repeated(server: SurveyServer, survey: paths.Survey, tmp_path: Path) -> None:
     server.faults[IMAGE] = [Status(403)]
     bad, _ = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
-    assert bad.reason == f"brick 1410m032, band r: the server answers 403: {IMAGE}"
+    assert bad.reason.startswith(f"brick 1410m032, band r, {IMAGE}: the server answers 403 (a login belongs")
 
 
 def test_release_without_maskbits(
@@ -239,16 +317,112 @@ def test_release_without_maskbits(
     assert server.requests == []
 
 
-SUMS = "legacysurvey_dr9_south_coadd_141_1410m032.sha256sum"
+def spoilt(path: Path) -> bytes:
+    """Content of a file with one bit of its packed pixels changed, which can be unpacked all the same."""
+    for distance in range(3000, 9000):
+        content = bytearray(path.read_bytes())
+        content[-distance] ^= 1
+        with suppress(Exception), fits.open(BytesIO(content)) as hdus:
+            assert np.isfinite(hdus[1].data).all()
+            return bytes(content)
+    raise AssertionError("every bit counts")
 
 
-def test_without_checksums_the_pixels_are_read(
-    server: SurveyServer, survey: paths.Survey, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("brick", ["1410m032", "0001p000", "0004m002", "3599p002", "1800p900", "0000m900"])
+@pytest.mark.parametrize("sums", ["beside", "relative", "pipeline"])
+def test_checksums_of_every_release_are_found(sums: str, brick: str, tmp_path: Path) -> None:
+    survey = make_survey(tmp_path / "mirror", (brick,), "g", sums=sums)
+    (good,) = fetch_bricks([brick], "g", survey, tmp_path / "raw", QUICK)
+    assert (good.state, good.files, good.unverified) == ("done", 3, 0)
+    image = next((tmp_path / "mirror").rglob("*image-g*"))
+    image.write_bytes(spoilt(image))
+    (bad,) = fetch_bricks([brick], "g", survey, tmp_path / "other", QUICK)
+    assert f"brick {brick}, band g, {image.name}: sha256" in bad.reason
+
+
+def test_checksum_lines() -> None:
+    lines = f"{'a' * 64}  one.fits.fz\n{'B' * 64} *south/coadd/141/two.fits.fz\r\n\n"
+    assert parse_checksums(lines.encode()) == {"one.fits.fz": "a" * 64, "two.fits.fz": "b" * 64}
+    for content in (b"", b"\n", b"<html>", b"a" * 63 + b"  one.fits.fz", b"\xff\xfe"):
+        with pytest.raises(UnfitError, match="sha256sum file"):
+            parse_checksums(content)
+
+
+@pytest.mark.parametrize("fault", [Status(404), Status(403), WrongBytes()])
+def test_what_nothing_vouches_for_is_counted_and_named(
+    fault: Fault, server: SurveyServer, survey: paths.Survey, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.faults[SUMS] = [Status(404)]
-    caplog.set_level(logging.INFO)
-    assert [e.state for e in fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)] == ["done", "done"]
-    assert "1410m032: no checksums" in caplog.text
+    server.faults[SUMS] = [fault]
+    server.for_ever.add(SUMS)
+    first, second = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
+    assert [(e.state, e.unverified) for e in (first, second)] == [("done", 7), ("done", 0)]
+    assert re.search(rf"1410m032: the survey has no checksum of .*{IMAGE}.* \({SUMS}: ", caplog.text)
+    assert re.search(rf"1410m032: no checksum vouches for .*{IMAGE}", caplog.text)
+    again, _ = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
+    assert (again.state, again.unverified, again.sha256) == ("kept", 7, first.sha256)
+
+
+@pytest.mark.parametrize("fits_sums", [False, True])
+def test_file_that_the_sum_file_does_not_list(fits_sums: bool, tmp_path: Path) -> None:
+    survey = make_survey(tmp_path / "mirror", BRICKS, fits_sums=fits_sums)
+    sums = next((tmp_path / "mirror").rglob(SUMS))
+    sums.write_text("".join(line for line in sums.read_text().splitlines(True) if IMAGE not in line))
+    first, _ = fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
+    assert (first.state, first.unverified) == ("done", 0 if fits_sums else 1)
+
+
+def test_checksums_in_the_file_are_always_checked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    survey = make_survey(tmp_path / "mirror", BRICKS, sums="none", fits_sums=True)
+    image = next((tmp_path / "mirror").rglob(IMAGE))
+    image.write_bytes(spoilt(image))
+    bad, good = fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
+    assert (bad.state, good.state, good.unverified) == ("skipped", "done", 0)
+    assert "CHECKSUM does not hold" in bad.reason
+    sums = place(tmp_path / "mirror", survey, survey.checksums(BRICKS[0]))
+    files = sorted(image.parent.iterdir())
+    sums.write_text("".join(f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in files))
+    (published,) = fetch_bricks(BRICKS[:1], "grz", survey, tmp_path / "raw", QUICK)
+    assert published.state == "done"
+    assert f"{IMAGE} is as the survey has it, but" in caplog.text
+
+
+@pytest.mark.parametrize("fits_sums", [False, True])
+def test_file_that_is_replaced_while_it_comes_is_never_a_mixture(fits_sums: bool, tmp_path: Path) -> None:
+    for version in ("old", "new"):
+        make_survey(tmp_path / version, BRICKS[:1], "r", sums="none", fits_sums=fits_sums)
+    new = next((tmp_path / "new").rglob(IMAGE))
+    new.write_bytes(spoilt(new))
+    with fitsio.FITS(str(new), "rw") as file:
+        file[1].write_key("REPLACED", 1)
+        if fits_sums:
+            file[1].write_checksum()
+    with SurveyServer(tmp_path / "old") as server:
+        survey = paths.Survey(server.url, "dr9", "south")
+        server.faults[IMAGE] = [Replaced(new.read_bytes())]
+        fetch_bricks(BRICKS[:1], "r", survey, tmp_path / "raw", QUICK)
+    assert contents(tmp_path / "raw")[IMAGE] == new.read_bytes()
+
+
+def test_file_that_changed_in_the_cache_is_fetched_again(tmp_path: Path) -> None:
+    survey = make_survey(tmp_path / "mirror", BRICKS, sums="none")
+    fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
+    image = next((tmp_path / "raw").rglob(IMAGE))
+    image.write_bytes(spoilt(image))
+    assert [e.state for e in fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)] == ["done", "kept"]
+    assert contents(tmp_path / "raw") == contents(tmp_path / "mirror")
+
+
+def test_another_band_is_added_to_what_is_there(
+    server: SurveyServer, survey: paths.Survey, tmp_path: Path
+) -> None:
+    fetch_bricks(BRICKS[:1], "gz", survey, tmp_path, QUICK)
+    server.requests.clear()
+    (entry,) = fetch_bricks(BRICKS[:1], "grz", survey, tmp_path, QUICK)
+    assert (entry.state, entry.files, entry.unverified) == ("done", 7, 0)
+    assert len(server.requests) == 3  # checksums, image, invvar
+    server.requests.clear()
+    assert fetch_bricks(BRICKS[:1], "gz", survey, tmp_path, QUICK)[0].state == "kept"
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -261,13 +435,12 @@ def test_without_checksums_the_pixels_are_read(
     ],
 )
 def test_broken_fits_is_found_without_checksums(content: int | bytes, reason: str, tmp_path: Path) -> None:
-    survey = make_survey(tmp_path / "mirror", BRICKS)
+    survey = make_survey(tmp_path / "mirror", BRICKS, sums="none")
     broken = next((tmp_path / "mirror").rglob(IMAGE))
     broken.write_bytes(content if isinstance(content, bytes) else broken.read_bytes()[:content])
-    next((tmp_path / "mirror").rglob(SUMS)).unlink()
     bad, good = fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
     assert (bad.state, good.state) == ("skipped", "done")
-    assert bad.reason.startswith("brick 1410m032, band r: ")
+    assert bad.reason.startswith(f"brick 1410m032, band r, {IMAGE}: ")
     assert reason in bad.reason
     assert IMAGE not in contents(tmp_path / "raw")
 
@@ -283,17 +456,8 @@ def test_no_image_in_hdu_1_although_the_checksum_fits(tmp_path: Path) -> None:
     assert "no 2-D image in HDU 1" in bad.reason
 
 
-def test_checksum_file_that_is_none(server: SurveyServer, survey: paths.Survey, tmp_path: Path) -> None:
-    server.faults[SUMS] = [WrongBytes()]
-    server.for_ever.add(SUMS)
-    bad, good = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
-    assert (bad.state, good.state) == ("skipped", "done")
-    assert "is no line of a sha256sum file" in bad.reason
-
-
-@pytest.mark.parametrize("relative_sums", [False, True])
-def test_mirror_on_disk(relative_sums: bool, tmp_path: Path) -> None:
-    survey = make_survey(tmp_path / "mirror", BRICKS, relative_sums=relative_sums)
+def test_mirror_on_disk(tmp_path: Path) -> None:
+    survey = make_survey(tmp_path / "mirror", BRICKS)
     entries = fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
     assert [entry.state for entry in entries] == ["done", "done"]
     assert contents(tmp_path / "raw") == contents(tmp_path / "mirror")
@@ -306,14 +470,12 @@ def test_mirror_whose_file_does_not_fit_or_is_not_there(tmp_path: Path) -> None:
     image.write_bytes(image.read_bytes() + b"x")
     next((tmp_path / "mirror").rglob("legacysurvey-1412m032-image-z.fits.fz")).unlink()
     first, second = fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
-    assert first.reason.startswith("brick 1410m032, band r: sha256")
-    assert second.reason.startswith("brick 1412m032, band z: no file at the mirror")
-
-
-def test_both_forms_of_checksum_lines(tmp_path: Path) -> None:
-    path = tmp_path / "sums"
-    path.write_text(f"{'a' * 64}  one.fits.fz\n{'B' * 64} *south/coadd/141/two.fits.fz\n\n")
-    assert read_checksums(path) == {"one.fits.fz": "a" * 64, "two.fits.fz": "b" * 64}
+    assert first.reason.startswith(f"brick 1410m032, band r, {IMAGE}: sha256")
+    assert "band z, legacysurvey-1412m032-image-z.fits.fz: no file at the survey (404)" in second.reason
+    image.unlink()
+    image.mkdir()
+    with pytest.raises(FetchError, match=rf"band r, {IMAGE}: \[Errno 21\] Is a directory"):
+        fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
 
 
 def test_no_more_files_at_once_than_connections(
@@ -324,30 +486,40 @@ def test_no_more_files_at_once_than_connections(
     assert server.most_at_once == 3
 
 
-def test_full_disk_is_one_line_and_leaves_no_broken_file(survey: paths.Survey, tmp_path: Path) -> None:
-    target = paths.raw_file(tmp_path, BRICKS[0], "image", "r")
-    target.parent.mkdir(parents=True)
-    target.with_name(IMAGE + ".part").symlink_to("/dev/full")
-    with pytest.raises(FetchError, match=f"{IMAGE}: No space left on device .make room") as caught:
-        fetch_bricks(BRICKS[:1], "grz", survey, tmp_path, QUICK)
+def test_full_disk_is_one_line_and_leaves_no_broken_file(
+    survey: paths.Survey, tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
+) -> None:
+    with (
+        full_disk(),
+        pytest.raises(FetchError, match=r"File too large; make room, .* it goes on from") as caught,
+    ):
+        fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)
     assert "\n" not in str(caught.value)
-    assert not target.exists()
+    assert contents(tmp_path) == {}
+    assert leftovers(tmp_path) == []
 
 
-def test_one_file_wanted_twice_at_once_is_fetched_once(
+def test_cache_where_nothing_can_be_written_is_one_line(survey: paths.Survey, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FetchError, match=r"file.*: Not a directory; .* set survey.cache to another folder"):
+        fetch_bricks(BRICKS, "grz", survey, tmp_path / "file/raw", QUICK)
+    fetch_bricks(BRICKS[:1], "grz", survey, tmp_path / "raw", QUICK)
+    (tmp_path / "raw/141/1412m032").write_text("where a folder should be made")
+    with pytest.raises(FetchError, match=r"1412m032/.*: Not a directory; make room, make it writable"):
+        fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
+
+
+def test_one_brick_wanted_by_two_jobs_at_once_is_fetched_once(
     server: SurveyServer, survey: paths.Survey, mirror: Path, tmp_path: Path
 ) -> None:
     server.pause_s = 0.05
-    target = tmp_path / IMAGE
-    with Downloader(QUICK) as one, Downloader(QUICK) as other, ThreadPoolExecutor(2) as pool:
-        url = survey.file(BRICKS[0], "image", "r")
-        runs = [
-            pool.submit(run.fetch, url, target, partial(check_fits, pixels=False)) for run in (one, other)
-        ]
-        assert sorted(run.result() for run in runs) == [False, True]
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(fetch_bricks, BRICKS, "grz", survey, tmp_path, QUICK) for _ in range(2)]
+        states = [{entry.brick: entry.state for entry in run.result()} for run in runs]
+    assert all({state[brick] for state in states} == {"done", "kept"} for brick in BRICKS)
     assert len(server.asked(IMAGE)) == 1
-    assert target.read_bytes() == next(mirror.rglob(IMAGE)).read_bytes()
-    assert parts(tmp_path) == []
+    assert contents(tmp_path) == contents(mirror)
+    assert leftovers(tmp_path) == []
 
 
 def test_cache_of_another_release_is_refused(tmp_path: Path) -> None:
@@ -357,22 +529,8 @@ def test_cache_of_another_release_is_refused(tmp_path: Path) -> None:
         fetch_bricks(BRICKS, "grz", replace(survey, release="dr10"), tmp_path / "raw", QUICK)
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "relative/folder", "file://host/x", "file:x", "https://"])
-def test_other_addresses_are_refused(url: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"survey\.url"):
-        fetch_bricks(BRICKS, "grz", paths.Survey(url, "dr9", "south"), tmp_path, QUICK)
-
-
 @pytest.mark.parametrize("name", ["../../etc", "1410m03", "1410x032", "1410m032/.."])
 def test_names_that_are_no_bricks_never_become_paths(name: str, survey: paths.Survey, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="brick"):
         fetch_bricks([name], "grz", survey, tmp_path / "raw", QUICK)
     assert not (tmp_path / "raw").exists()
-
-
-@pytest.mark.parametrize(
-    ("key", "value"), [("connections", 0), ("retries", -1), ("timeout_s", 0.0), ("backoff_s", -1.0)]
-)
-def test_impossible_settings(key: str, value: float) -> None:
-    with pytest.raises(SettingsError, match=rf"{key.removesuffix('_s')}.*: .* (below|above) \d"):
-        FetchSettings(**{key: value})  # type: ignore[arg-type]

@@ -1,55 +1,16 @@
 import numpy as np
 import torch
 
-from skydenoise.noise import NoiseModel
-from skydenoise.train.pairs import NoiseSource, Pair, patch_seeds, recorrupted_pair, turn, turn_each
-
-CPU = torch.device("cpu")
-
-
-def noise_model(max_lag: int = 3) -> NoiseModel:
-    """Two bands, correlated differently along y and x."""
-    lags = np.arange(-max_lag, max_lag + 1)
-    along_x, along_y = np.maximum(0, 1 - np.abs(lags) / 3), np.maximum(0, 1 - np.abs(lags) / 2)
-    correlation = np.stack([np.outer(along_y, along_x), np.outer(along_x, along_y)])
-    return NoiseModel(("g", "r"), (1.0, 2.0), (1.0, 1.0), correlation, np.ones((2, 5)))
-
-
-def covariance(a: torch.Tensor, b: torch.Tensor, dy: int, dx: int) -> np.ndarray:
-    """Per band, of pixels (dy, dx) apart."""
-    y, x = a.shape[-2:]
-    return (a[..., : y - dy, : x - dx] * b[..., dy:, dx:]).mean(dim=(0, 2, 3)).numpy()
-
-
-def test_the_noise_has_the_measured_correlation_and_does_not_wrap() -> None:
-    noise = NoiseSource(noise_model(), (32, 32), CPU).draw(range(400))
-    assert noise.shape == (400, 2, 32, 32)
-    for dy, dx, expected in [(0, 0, (1, 1)), (0, 1, (2 / 3, 1 / 2)), (1, 0, (1 / 2, 2 / 3)), (0, 31, (0, 0))]:
-        np.testing.assert_allclose(covariance(noise, noise, dy, dx), expected, atol=0.03)
-
-
-def test_a_seed_gives_the_same_noise_in_any_company() -> None:
-    source = NoiseSource(noise_model(), (16, 16), CPU)
-    torch.testing.assert_close(source.draw([1, 2, 3])[1:], source.draw([2, 3]), rtol=0, atol=0)
-
-
-def test_recorrupted_noises_are_uncorrelated_where_the_patch_s_noise_has_the_measured_covariance() -> None:
-    model = noise_model()
-    source = NoiseSource(model, (32, 32), CPU)
-    sigma = torch.full((400, 2, 32, 32), 2.0)
-    image = sigma * source.draw(range(1000, 1400))
-    pair = recorrupted_pair(image, sigma, source.draw(range(400)), 0.5)
-    for dy, dx in [(0, 0), (0, 1), (1, 1)]:
-        np.testing.assert_allclose(covariance(pair.source, pair.target, dy, dx), 0, atol=0.15)
-    np.testing.assert_allclose(covariance(pair.source, pair.source, 0, 0), 4 * 1.25, rtol=0.03)
-    np.testing.assert_allclose(covariance(pair.target, pair.target, 0, 0), 4 * 5, rtol=0.03)
+from skydenoise.train.noise_family import Draw
+from skydenoise.train.pairs import Pair, patch_seeds, random_bands, recorrupted_pair, turn, turn_each
 
 
 def test_unusable_pixels_get_no_noise() -> None:
-    sigma = torch.ones(1, 2, 4, 4)
-    sigma[..., 0] = 0
-    image = torch.full_like(sigma, 7)
-    pair = recorrupted_pair(image, sigma, torch.randn(1, 2, 4, 4), 0.5)
+    counts = torch.ones(1, 2, 4, 4)
+    counts[..., 0] = 0
+    image = torch.full_like(counts, 7)
+    noise = Draw(torch.randn(1, 2, 4, 4), torch.zeros(1, 2, 1, 1), torch.randn(1, 2, 4, 4))
+    pair = recorrupted_pair(image, counts, noise, 0.5)
     assert (pair.source[..., 0] == 7).all()
     assert (pair.target[..., 0] == 7).all()
     assert (pair.source[..., 1:] != 7).all()
@@ -61,7 +22,7 @@ def test_eight_orientations_all_different_and_shared_by_input_and_target() -> No
     batch = torch.stack([image, image])
     pair = Pair(batch, 2 * batch, 3 * batch).oriented([1, 6])
     assert torch.equal(pair.target, 2 * pair.source)
-    assert torch.equal(pair.sigma, 3 * pair.source)
+    assert torch.equal(pair.counts, 3 * pair.source)
     assert torch.equal(pair.source[1], turn(image, 6))
 
 
@@ -76,3 +37,17 @@ def test_seeds_depend_on_seed_epoch_and_patch_alone() -> None:
     assert patch_seeds(5, 1, [12, 10]) == ([seeds[2], seeds[0]], [orientations[2], orientations[0]])
     assert not set(seeds) & set(patch_seeds(5, 2, [10, 11, 12])[0])
     assert set(patch_seeds(5, 1, range(100))[1]) == set(range(8))
+
+
+def test_bands_that_are_left_out_are_zero_and_do_not_count() -> None:
+    ones = torch.ones(1, 3, 2, 2)
+    pair = Pair(ones, ones, ones).of_bands(torch.tensor([1.0, 0, 1]).reshape(1, 3, 1, 1))
+    assert pair.source.mean(dim=(0, 2, 3)).tolist() == pair.counts.mean(dim=(0, 2, 3)).tolist() == [1, 0, 1]
+
+
+def test_every_patch_keeps_a_band_and_most_keep_all() -> None:
+    kept = random_bands(range(1000), 3, share=0.3)
+    assert (kept.sum(axis=1) >= 1).all()
+    assert 0.65 < (kept.sum(axis=1) == 3).mean() < 0.8
+    np.testing.assert_array_equal(random_bands([7], 3, 0.3), kept[7:8])
+    assert (random_bands(range(50), 3, share=0.0) == 1).all()

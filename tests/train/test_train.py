@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from astropy.table import Table
@@ -24,7 +25,7 @@ from skydenoise.train.checkpoint import CHECKPOINT, TrainState
 from skydenoise.train.loop import TrainJob, initial_state, learning_rate, train
 from skydenoise.train.ranks import Ranks, join_ranks
 from skydenoise.train.snapshots import snapshots
-from skydenoise.train.training import Course
+from skydenoise.train.training import Training
 
 TINY = Architecture(bands=2, levels=1, width=4, bottleneck=2, residual_blocks=1, outputs=1, skips=False)
 SHORT = TrainSettings(epochs=3, batch_size=4, learning_rate=1e-2, validation=0.2, checkpoint_minutes=1e-9)
@@ -103,7 +104,7 @@ def test_loss_falls_and_a_model_and_its_curve_are_left(job: TrainJob, objective:
     assert float(curve[-1]["loss"]) < float(curve[0]["loss"])
     assert float(curve[-1]["validation"]) < float(curve[0]["validation"])
     _, description = load_model(job.model)
-    assert description.stretch.softening == (2.0, 2.0)
+    assert description.stretch.softening == 2.0
     assert description.provenance["steps"] == 32
     where = {key: description.provenance[key] for key in ("device", "ranks", "precision", "torch")}
     assert where == {"device": "CPU", "ranks": 1, "precision": "float32", "torch": torch.__version__}
@@ -265,16 +266,12 @@ def test_a_job_survives_the_command_line(job: TrainJob) -> None:
 
 @pytest.mark.parametrize("loss", ["l1", "l2", "flux"])
 def test_the_loss_is_one_graph_that_can_be_fused(job: TrainJob, loss: str) -> None:
-    course = Course(replace(job, settings=replace(SHORT, loss=loss)), Ranks(0, 1, torch.device("cpu")))
+    training = Training(replace(job, settings=replace(SHORT, loss=loss)), Ranks(0, 1, torch.device("cpu")))
     network = Network(TINY)
-    patches, image, sigma = next(course.batches(0))
-    pair = course.pair(patches, image, sigma, 0)
-    as_one_graph = torch.compile(course.loss, backend="eager", fullgraph=True)  # raises at a break
-    torch.testing.assert_close(as_one_graph(network, pair), course.loss(network, pair))
-
-
-def test_nothing_is_fused_on_a_cpu(job: TrainJob) -> None:
-    assert not Course(job, Ranks(0, 1, torch.device("cpu"))).fuses
+    patches, image, sigma = next(training.batches(0))
+    pair = training.pair(patches, image, sigma, 0)
+    as_one_graph = torch.compile(training.loss, backend="eager", fullgraph=True)  # raises at a break
+    torch.testing.assert_close(as_one_graph(network, pair), training.loss(network, pair))
 
 
 def test_learning_rate_rises_then_falls() -> None:
@@ -324,3 +321,46 @@ def test_one_process_needs_no_launcher(environment: dict[str, str], expected: tu
     with join_ranks(environment) as ranks:
         assert (ranks.rank, ranks.world) == expected
         assert ranks.mean(torch.tensor(3.0)) == 3
+
+
+def run_module(job: TrainJob, log: Path, *launcher: str) -> subprocess.Popen[str]:
+    """The workflow's command, in a process of its own."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM")}
+    command = [sys.executable, *launcher, "-m", "skydenoise.train", job.to_json(), str(log)]
+    return subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def wait_for(text: str, log: Path, process: subprocess.Popen[str]) -> None:
+    while not (log.exists() and text in log.read_text()):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+
+
+def test_who_waited_for_the_orphan_of_a_killed_run_keeps_its_model(job: TrainJob, tmp_path: Path) -> None:
+    long = replace(job, settings=replace(SHORT, epochs=60, checkpoint_minutes=10.0))
+    log = tmp_path / "train.log"
+    with run_module(long, log) as orphan:
+        wait_for("training on", log, orphan)
+        orphan.send_signal(signal.SIGSTOP)
+        with run_module(long, log) as successor:
+            wait_for(f"kill {orphan.pid}) still writes the same files: waiting for its end", log, successor)
+            orphan.send_signal(signal.SIGCONT)
+            assert (orphan.wait(60), successor.wait(60)) == (0, 0)
+    said = log.read_text()
+    assert said.count("training on") == 1
+    assert "this very training has ended: its model is kept" in said
+    assert len(rows(long)) == 60
+
+
+def test_a_launcher_that_is_killed_leaves_no_rank_behind(job: TrainJob, tmp_path: Path) -> None:
+    endless, log = replace(job, settings=replace(SHORT, epochs=10**6)), tmp_path / "train.log"
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    with run_module(endless, log, *launcher) as process:
+        wait_for("training on 2 x cpu", log, process)
+        ranks = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        assert len([rank for rank in ranks if "skydenoise.train" in rank.cmdline()]) == 2
+        _, alive = psutil.wait_procs(ranks, timeout=30)
+    assert alive == []

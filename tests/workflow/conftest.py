@@ -1,6 +1,7 @@
-"""A working folder as a user has it after cloning, and Snakemake in it."""
+"""Snakemake in a working folder, and the smallest run, made once for all tests that look at it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,33 +9,34 @@ from pathlib import Path
 
 import pytest
 
+from skydenoise.io.lock import only_one
+from skydenoise.paths import raw_file
+
 REPOSITORY = Path(__file__).parents[2]
-PARTS = ("Snakefile", "workflow", "config", "src", "profiles", "envs", "benchmarks")
+SNAKEFILE = REPOSITORY / "workflow/Snakefile"
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    # threads that spin while they wait would take the cores from the other processes
+    "OMP_WAIT_POLICY": "passive",
+}
+
+TRAINED, DENOISED, BROKEN, LATER = "1500p600", "1501p600", "1502p600", "1503p600"
+"""Bricks of the smallest run: band r of the third was never observed, the fourth is in no table yet."""
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def clone(folder: Path) -> Path:
-    """Folder with links to the parts of the repository; what a run makes stays in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
-        (folder / part).symlink_to(REPOSITORY / part)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def snakemake() -> Snakemake:
-    """Function (folder, *arguments) that runs Snakemake there and returns what it said in `stdout`."""
+    """Function (folder, *arguments) that runs the workflow there; what Snakemake said is in `stdout`."""
 
-    def run(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "OMP_NUM_THREADS": "1",
-        }
+    def run(
+        folder: Path, *arguments: str, snakefile: Path = SNAKEFILE, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            ["snakemake", "--cores", "2", *arguments],
+            ["snakemake", "--cores", "2", "--snakefile", str(snakefile), *arguments],
             cwd=folder,
-            env=environment,
+            env=ENVIRONMENT,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -44,3 +46,30 @@ def snakemake() -> Snakemake:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str, snakemake: Snakemake) -> Path:
+    """Working folder of the finished run of `.test`, one of whose bricks lacks a band; only to be looked at.
+
+    All processes of pytest share it: one makes it, the others wait.
+    """
+    root = tmp_path_factory.getbasetemp()
+    folder = (root if worker_id == "master" else root.parent) / "finished"
+    with only_one(folder.with_suffix(".lock")):
+        if not (folder / "results/test/summary.txt").exists():
+            shutil.copytree(REPOSITORY / ".test/config", folder / "config")
+            elsewhere = ("--directory", str(folder))
+            snakemake(REPOSITORY, *elsewhere, "--until", "simulate_brick", snakefile=REPOSITORY / "Snakefile")
+            raw_file(folder / "results/test/survey/dr9/south/coadd", BROKEN, "image", "r").unlink()
+            snakemake(REPOSITORY, *elsewhere, snakefile=REPOSITORY / "Snakefile")
+    return folder
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    """Copy of the finished run, to go on from."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder, symlinks=True)
+    (folder / "results/test/raw/SOURCE.json").unlink()  # the simulated survey moved along with its cache
+    return folder

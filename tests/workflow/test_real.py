@@ -1,7 +1,5 @@
 """The whole workflow on real pixels: frames of the SDSS, and a DR6 brick that lacks band r."""
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +13,7 @@ from skydenoise.io.fitsfile import kept_cards
 from skydenoise.io.manifest import read_manifest
 from skydenoise.paths import coadd_file, raw_file
 
-from .conftest import clone
-
-Snakemake = Callable[..., subprocess.CompletedProcess[str]]
+from .conftest import Snakemake
 
 FIELD, BANDS = "2010H", ("r", "i", "z")
 SDSS = """
@@ -49,7 +45,7 @@ def table(path: Path, *rows: tuple[str, ...]) -> None:
 @pytest.fixture(scope="module")
 def run(real_data: Path, tmp_path_factory: pytest.TempPathFactory, snakemake: Snakemake) -> Path:
     """Folder in which the SDSS field was trained on and denoised."""
-    folder = clone(tmp_path_factory.mktemp("sdss"))
+    folder = tmp_path_factory.mktemp("sdss")
     (folder / "sdss.yaml").write_text(SDSS)
     images = [(FIELD, band, str(real_data / f"sdss_2010H/SDSS_{band}.fits")) for band in BANDS]
     table(folder / "images.tsv", ("brick", "band", "image"), *images)
@@ -137,7 +133,7 @@ def test_the_field_is_less_noisy(field: tuple[Brick, Denoised]) -> None:
 @pytest.fixture(scope="module")
 def dr6(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a mirror of the survey that holds a brick whose band r was never observed."""
-    folder = clone(tmp_path_factory.mktemp("dr6"))
+    folder = tmp_path_factory.mktemp("dr6")
     bricks = folder / "mirror/dr6/south/coadd/095"
     bricks.mkdir(parents=True)
     (bricks / DR6_BRICK).symlink_to(real_data / "dr6/coadd/095" / DR6_BRICK)

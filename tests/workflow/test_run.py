@@ -1,8 +1,6 @@
 """The whole workflow on a tiny simulated survey, one of whose bricks lacks a band."""
 
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,47 +13,18 @@ from skydenoise.io import flag_bit
 from skydenoise.io.manifest import read_manifest
 from skydenoise.paths import coadd_file, raw_file
 
-from .conftest import clone
-
-Snakemake = Callable[..., subprocess.CompletedProcess[str]]
-
-TRAINED, DENOISED, BROKEN, LATER = "1500p600", "1501p600", "1502p600", "1503p600"
-SETTINGS = """
-run: tiny
-bricks: bricks.tsv
-survey: {source: simulation}
-simulation: {size: 320, seed: 11, bricks: 4}
-patches: {size: 32, count: 96, shard_patches: 64}
-model: {levels: 3, width: 4, bottleneck: 8, outputs: 2}
-train: {epochs: 3, batch_size: 8}
-predict: {tile: 64, overlap: 16}
-mosaics: {both: {bricks: all}}
-evaluate: {bricks: 2, injections: 40, fwhm: [1.5, 1.4, 1.3]}
-"""
+from .conftest import BROKEN, DENOISED, LATER, Snakemake
 
 pytestmark = pytest.mark.workflow
 
 
-def table(folder: Path, *rows: tuple[str, str, str]) -> None:
-    lines = ["\t".join(row) for row in (("brick", "train", "predict"), *rows)]
-    (folder / "bricks.tsv").write_text("\n".join(lines))
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, snakemake: Snakemake) -> Path:
-    """Folder of a finished run; band r of one brick was never observed."""
-    folder = clone(tmp_path_factory.mktemp("run"))
-    (folder / "tiny.yaml").write_text(SETTINGS)
-    table(folder, (TRAINED, "yes", "no"), (DENOISED, "no", "yes"), (BROKEN, "no", "yes"))
-    snakemake(folder, "--configfile", "tiny.yaml", "--until", "simulate_brick")
-    mirror = folder / "results/tiny/survey/dr9/south/coadd"
-    raw_file(mirror, BROKEN, "image", "r").unlink()
-    snakemake(folder, "--configfile", "tiny.yaml")
-    return folder
+def root(finished: Path) -> Path:
+    """Folder of the results."""
+    return finished / "results/test"
 
 
-def test_every_product_is_there(run: Path) -> None:
-    root = run / "results/tiny"
+def test_every_product_is_there(root: Path) -> None:
     for kind in ("image", "sigma"):
         for band in "grz":
             assert coadd_file(root, DENOISED, kind, band).exists()
@@ -73,9 +42,18 @@ def test_every_product_is_there(run: Path) -> None:
         assert (root / "model" / file).exists()
 
 
-def test_header_and_wcs_are_those_of_the_input(run: Path) -> None:
-    given = fits.getheader(raw_file(run / "results/tiny/raw", DENOISED, "image", "g"), 1)
-    made = fits.getheader(coadd_file(run / "results/tiny", DENOISED, "image", "g"), 1)
+def test_every_job_left_a_log_and_a_benchmark_and_no_lock(root: Path) -> None:
+    logs = {path.relative_to(root / "logs").with_suffix("") for path in root.glob("logs/**/*.log")}
+    benchmarks = {
+        path.relative_to(root / "benchmarks").with_suffix("") for path in root.glob("benchmarks/**/*.tsv")
+    }
+    assert logs == benchmarks
+    assert list(root.glob("**/*.lock")) == []
+
+
+def test_header_and_wcs_are_those_of_the_input(root: Path) -> None:
+    given = fits.getheader(raw_file(root / "raw", DENOISED, "image", "g"), 1)
+    made = fits.getheader(coadd_file(root, DENOISED, "image", "g"), 1)
     for key in WCS(given).to_header():
         if key in given:
             assert made[key] == given[key]
@@ -83,10 +61,10 @@ def test_header_and_wcs_are_those_of_the_input(run: Path) -> None:
     assert made["BUNIT"] == "nanomaggy"
 
 
-def test_the_image_is_less_noisy_and_keeps_its_flux(run: Path) -> None:
-    given = fits.getdata(raw_file(run / "results/tiny/raw", DENOISED, "image", "r"), 1)
-    made = fits.getdata(coadd_file(run / "results/tiny", DENOISED, "image", "r"), 1)
-    flags = fits.getdata(coadd_file(run / "results/tiny", DENOISED, "flags"), 1)
+def test_the_image_is_less_noisy_and_keeps_its_flux(root: Path) -> None:
+    given = fits.getdata(raw_file(root / "raw", DENOISED, "image", "r"), 1)
+    made = fits.getdata(coadd_file(root, DENOISED, "image", "r"), 1)
+    flags = fits.getdata(coadd_file(root, DENOISED, "flags"), 1)
     guessed = flags & (1 << flag_bit("NODATA", 1) | 1 << flag_bit("INPAINTED", 1)) != 0
     residual = (given - made)[~guessed]
 
@@ -97,34 +75,20 @@ def test_the_image_is_less_noisy_and_keeps_its_flux(run: Path) -> None:
     assert abs(residual.sum()) < 0.05 * given[~guessed].sum()
 
 
-def test_the_brick_without_a_band_is_skipped_with_its_reason(run: Path) -> None:
-    skipped = (run / "results/tiny/skipped.tsv").read_text().splitlines()[1:]
+def test_the_brick_without_a_band_is_skipped_with_its_reason(root: Path) -> None:
+    skipped = (root / "skipped.tsv").read_text().splitlines()[1:]
     assert [line.split("\t")[0] for line in skipped] == [BROKEN]
     assert "band r" in skipped[0]
-    assert "1 bricks denoised, 1 skipped" in (run / "results/tiny/summary.txt").read_text()
-    states = {entry.brick: entry.state for entry in read_manifest(run / "results/tiny/fetch/predict-c.tsv")}
+    assert "1 bricks denoised, 1 skipped" in (root / "summary.txt").read_text()
+    states = {entry.brick: entry.state for entry in read_manifest(root / "fetch/predict-c.tsv")}
     assert states == {DENOISED: "done", BROKEN: "skipped"}
 
 
-def test_the_mosaic_holds_the_denoised_brick(run: Path) -> None:
-    brick = fits.getdata(coadd_file(run / "results/tiny", DENOISED, "image", "z"), 1)
-    covered = fits.getdata(raw_file(run / "results/tiny/raw", DENOISED, "invvar", "z"), 1) > 0
-    mosaic = fits.getdata(run / "results/tiny/mosaic/both/mosaic-both-image-z.fits")
+def test_the_mosaic_holds_the_denoised_brick(root: Path) -> None:
+    brick = fits.getdata(coadd_file(root, DENOISED, "image", "z"), 1)
+    covered = fits.getdata(raw_file(root / "raw", DENOISED, "invvar", "z"), 1) > 0
+    mosaic = fits.getdata(root / "mosaic/both/mosaic-both-image-z.fits")
     assert mosaic.sum() == pytest.approx(brick[covered].sum(), rel=0.02)
-
-
-def test_the_paper_s_figure_of_a_brick_is_made_on_demand(run: Path, snakemake: Snakemake) -> None:
-    snakemake(run, "--configfile", "tiny.yaml", "--", "dr8_figure")
-    folder = run / "results/tiny/paper"
-    table = Table.read(folder / f"dr8-{DENOISED}.ecsv", format="ascii.ecsv")
-    assert list(table["band"]) == ["g", "r", "z"]
-    assert (table["sky_restored"] < table["sky_raw"]).all()
-    assert (folder / f"dr8-{DENOISED}.png").stat().st_size > 100_000
-    assert len(Table.read(folder / f"dr8-{BROKEN}.ecsv", format="ascii.ecsv")) == 0
-
-
-def test_running_again_does_nothing(run: Path, snakemake: Snakemake) -> None:
-    assert "Nothing to be done" in snakemake(run, "--configfile", "tiny.yaml", "--dry-run").stdout
 
 
 @pytest.mark.parametrize(
@@ -143,70 +107,67 @@ def test_running_again_does_nothing(run: Path, snakemake: Snakemake) -> None:
     ],
 )
 def test_a_changed_setting_runs_again_what_depends_on_it(
-    run: Path, snakemake: Snakemake, changed: str, again: str, kept: str | None
+    finished: Path, snakemake: Snakemake, tmp_path: Path, changed: str, again: str, kept: str | None
 ) -> None:
-    (run / "changed.yaml").write_text(changed + "\n")
-    said = snakemake(run, "--configfile", "tiny.yaml", "changed.yaml", "--dry-run").stdout
+    (tmp_path / "changed.yaml").write_text(changed + "\n")
+    said = snakemake(finished, "--configfile", str(tmp_path / "changed.yaml"), "--dry-run").stdout
     assert f"rule {again}:" in said
     assert kept is None or f"rule {kept}:" not in said
 
 
-def test_a_new_brick_never_trains_again_nor_touches_others(
-    run: Path, snakemake: Snakemake, tmp_path: Path
+def test_other_tries_of_a_download_run_nothing_again(
+    finished: Path, snakemake: Snakemake, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(run, folder, symlinks=True)
-    (folder / "results/tiny/raw/SOURCE.json").unlink()  # the simulated survey moved along with its cache
-    rows = ((TRAINED, "yes", "no"), (DENOISED, "no", "yes"), (BROKEN, "no", "yes"), (LATER, "no", "yes"))
-    table(folder, *rows)
-    before = coadd_file(folder / "results/tiny", DENOISED, "image", "g").stat().st_mtime_ns
+    (tmp_path / "changed.yaml").write_text("survey: {retries: 9}\n")
+    said = snakemake(finished, "--configfile", str(tmp_path / "changed.yaml"), "--dry-run").stdout
+    assert "Nothing to be done" in said
 
-    said = snakemake(folder, "results/tiny/predict/c.tsv", "--configfile", "tiny.yaml").stdout
+
+def test_a_new_brick_never_trains_again_nor_touches_others(copy: Path, snakemake: Snakemake) -> None:
+    with (copy / "config/bricks.tsv").open("a") as table:
+        table.write(f"{LATER}\tno\tyes\n")
+    before = coadd_file(copy / "results/test", DENOISED, "image", "g").stat().st_mtime_ns
+
+    said = snakemake(copy, "results/test/predict/c.tsv").stdout
 
     assert "rule predict" in said
     for rule in ("noise", "patches", "train", "calibrate"):
         assert f"rule {rule}:" not in said
-    states = {entry.brick: entry.state for entry in read_manifest(folder / "results/tiny/predict/c.tsv")}
+    states = {entry.brick: entry.state for entry in read_manifest(copy / "results/test/predict/c.tsv")}
     assert states == {DENOISED: "kept", LATER: "done"}
-    assert coadd_file(folder / "results/tiny", DENOISED, "image", "g").stat().st_mtime_ns == before
+    assert coadd_file(copy / "results/test", DENOISED, "image", "g").stat().st_mtime_ns == before
 
 
-def test_a_skipped_brick_is_tried_again_on_demand(run: Path, snakemake: Snakemake, tmp_path: Path) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(run, folder, symlinks=True)
+def test_a_skipped_brick_is_tried_again_on_demand(copy: Path, snakemake: Snakemake) -> None:
+    snakemake(copy, "retry_skipped")
 
-    snakemake(folder, "retry_skipped", "--configfile", "tiny.yaml")
-
-    said = snakemake(folder, "--configfile", "tiny.yaml", "--dry-run").stdout
+    said = snakemake(copy, "--dry-run").stdout
     assert "rule fetch:" in said
     assert "rule predict:" in said
     for rule in ("noise", "patches", "train", "calibrate"):
         assert f"rule {rule}:" not in said
 
 
-def test_a_model_that_was_trained_before_denoises_bricks_at_once(
-    run: Path, snakemake: Snakemake, tmp_path: Path
-) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(run, folder, symlinks=True)
-    (folder / "results/tiny/raw/SOURCE.json").unlink()
-    (folder / "results/tiny/model").rename(folder / "shipped")
+def test_a_model_that_was_trained_before_denoises_bricks_at_once(copy: Path, snakemake: Snakemake) -> None:
+    (copy / "results/test/model").rename(copy / "shipped")
     for made in ("patches", "predict", "coadd"):
-        shutil.rmtree(folder / "results/tiny" / made)
-    pretrained = ("--configfile", "tiny.yaml", "--config", "pretrained=shipped")
+        shutil.rmtree(copy / "results/test" / made)
+    pretrained = ("--config", "pretrained=shipped")
 
-    said = snakemake(folder, "results/tiny/summary.txt", *pretrained).stdout
+    said = snakemake(copy, "results/test/summary.txt", *pretrained).stdout
 
     assert "rule adopt:" in said
     for rule in ("noise", "patches", "train"):
         assert f"rule {rule}:" not in said
-    assert read_manifest(folder / "results/tiny/predict/c.tsv")[0].state == "done"
-    assert "training_curve" not in snakemake(folder, "--dry-run", *pretrained).stdout
+    assert read_manifest(copy / "results/test/predict/c.tsv")[0].state == "done"
+    assert "training_curve" not in snakemake(copy, "--dry-run", *pretrained).stdout
 
 
-def test_the_report_is_one_file_with_captions(run: Path, snakemake: Snakemake) -> None:
-    snakemake(run, "--configfile", "tiny.yaml", "--report", "report.html")
-    report = (run / "report.html").read_text()
+def test_the_report_is_one_file_with_captions(finished: Path, snakemake: Snakemake, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    snakemake(finished, "--report", str(file))
+    report = file.read_text()
+    assert "learned from the noisy pixels of the training bricks alone" in report
     assert "flux bias by magnitude" in report
     assert f"{DENOISED}" in report
     assert '<script src="http' not in report

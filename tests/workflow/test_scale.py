@@ -1,17 +1,13 @@
 """A survey of ten thousand bricks, all of them done, and one brick more."""
 
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from skydenoise.survey.bricks_table import write_bricks_table
 
-from .conftest import clone
-
-Snakemake = Callable[..., subprocess.CompletedProcess[str]]
+from .conftest import Snakemake
 
 BRICKS = [f"{ra:04d}p{dec:03d}" for dec in range(0, 500, 5) for ra in range(0, 1000, 10)]
 
@@ -20,21 +16,23 @@ pytestmark = pytest.mark.workflow
 
 def planned(snakemake: Snakemake, folder: Path) -> dict[str, int]:
     """Jobs by rule of a dry run."""
-    said = snakemake(folder, "-n", "--quiet", "rules", "--config", "bricks=bricks.tsv").stdout
+    said = snakemake(folder, "-n", "--quiet", "rules").stdout
     return {rule: int(count) for rule, count in re.findall(r"^(\w+)\s+(\d+)$", said, re.MULTILINE)}
 
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory: pytest.TempPathFactory, snakemake: Snakemake) -> Path:
     """Folder in which Snakemake takes everything for done; the files themselves are empty."""
-    folder = clone(tmp_path_factory.mktemp("survey"))
+    folder = tmp_path_factory.mktemp("survey")
+    (folder / "config").mkdir()
+    (folder / "config/config.yaml").write_text("{run: wide, bricks: bricks.tsv, survey: {}}")
     write_bricks_table(folder / "bricks.tsv", BRICKS, BRICKS[:20], BRICKS)
-    table = snakemake(folder, "--summary", "--config", "bricks=bricks.tsv").stdout
+    table = snakemake(folder, "--summary").stdout
     for name in re.findall(r"^(results/\S+)\t", table, re.MULTILINE):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir() if path.name == "pictures" else path.touch()
-    snakemake(folder, "--touch", "--forceall", "--quiet", "all", "--config", "bricks=bricks.tsv")
+    snakemake(folder, "--touch", "--forceall", "--quiet", "all")
     return folder
 
 

@@ -1,12 +1,11 @@
 """What denoising did to the pixels and to the photometry, measured and drawn.
 
-in   <results>/coadd/ and the input bricks of a sample; the truth, where it is known
-out  <results>/evaluation/residual.ecsv                                             without truth
-     <results>/evaluation/{injection,injected_colours,leak,seams,overlaps,risk}.ecsv   without truth, denoising again
-     <results>/evaluation/{quality,photometry,colours,coverage}.ecsv, summary.txt   against the truth
-     <results>/evaluation/{detection,completeness,purity,stars}.ecsv                against the truth
-     <results>/evaluation/pictures/<brick>-<view>.png and the plots, all of them in the report
-     <results>/paper/dr8-<brick>.png, .ecsv   on demand (target dr8_figure): raw above restored, the paper's Fig. 11
+in   <results>/coadd/ and the input bricks of a sample
+out  <results>/evaluation/residual.ecsv, residual.png
+     <results>/evaluation/{injection,injected_colours,leak,seams,overlaps,risk}.ecsv, injection.png
+     <results>/evaluation/pictures/<brick>-<view>.png
+
+What needs the truth is measured in simulate.smk. All pictures are in the report.
 """
 
 EVALUATION = f"{RESULTS}/evaluation"
@@ -15,7 +14,7 @@ EVALUATION = f"{RESULTS}/evaluation"
 rule evaluate_residual:
     """Is what was taken away noise? Its mean, rms, correlation and spectrum against the measured noise."""
     input:
-        manifests=predicted(EVALUATED),
+        manifests=predicted(RUN.evaluated),
         description=MODEL["description"],
     output:
         table=f"{EVALUATION}/residual.ecsv",
@@ -30,25 +29,24 @@ rule evaluate_residual:
     benchmark:
         f"{RESULTS}/benchmarks/evaluate_residual.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     threads: 2
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
-        bricks=EVALUATED,
+        bricks=RUN.evaluated,
         cache=CACHE,
-        root=ROOT,
-        recorded=recorded(),
+        version=VERSION,
     script:
         "../scripts/evaluate_residual.py"
 
 
 rule evaluate_denoiser:
-    """Sources put in and recovered, steps at tiles and bricks, Stein's error: the denoiser runs again."""
+    """Sources put in and measured, steps at tiles and bricks, Stein's error: the denoiser runs again."""
     input:
         **MODEL,
-        manifests=predicted(EVALUATED),
+        manifests=predicted(RUN.evaluated),
         uncertainty=rules.calibrate.output.uncertainty,
     output:
         tables=expand(
@@ -66,85 +64,32 @@ rule evaluate_denoiser:
             f"{EVALUATION}/injection.png",
             caption="../report/injection.rst",
             category="Quality",
-            labels={"what": "injected sources recovered"},
+            labels={"what": "injected sources measured"},
         ),
     log:
         f"{RESULTS}/logs/evaluate_denoiser.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluate_denoiser.tsv"
     conda:
-        GPU_ENVIRONMENT
-    threads: WHOLE_MACHINE
+        CPU
+    threads: 8
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
-        bricks=EVALUATED,
+        bricks=RUN.evaluated,
         cache=CACHE,
-        root=ROOT,
-        predict=PREDICT,
-        settings=EVALUATE,
-        recorded=recorded(PREDICT, EVALUATE),
+        predict=plain(RUN.predict),
+        settings=plain(RUN.evaluate),
+        version=VERSION,
     script:
         "../scripts/evaluate_denoiser.py"
-
-
-rule evaluate_truth:
-    """Errors, photometry, detections, shapes and claimed uncertainties against the simulated truth."""
-    input:
-        manifests=predicted(EVALUATED),
-        truth=simulated(EVALUATED),
-        description=MODEL["description"],
-    output:
-        tables=expand(
-            f"{EVALUATION}/{{table}}.ecsv",
-            table=[
-                "quality",
-                "photometry",
-                "colours",
-                "coverage",
-                "detection",
-                "completeness",
-                "purity",
-                "stars",
-            ],
-        ),
-        summary=f"{EVALUATION}/summary.txt",
-        plot=report(
-            f"{EVALUATION}/photometry.png",
-            caption="../report/photometry.rst",
-            category="Quality",
-            labels={"what": "flux bias by magnitude"},
-        ),
-        detection=report(
-            f"{EVALUATION}/detection.png",
-            caption="../report/detection.rst",
-            category="Quality",
-            labels={"what": "completeness and purity"},
-        ),
-    log:
-        f"{RESULTS}/logs/evaluate_truth.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/evaluate_truth.tsv"
-    conda:
-        CPU_ENVIRONMENT
-    threads: 2
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(120),
-    params:
-        bricks=EVALUATED,
-        cache=CACHE,
-        root=ROOT,
-        recorded=recorded(),
-    script:
-        "../scripts/evaluate_truth.py"
 
 
 rule pictures:
     """Before and after, as colour pictures that use the same scale for both."""
     input:
-        manifests=predicted(EVALUATED),
+        manifests=predicted(RUN.evaluated),
     output:
         folder=report(
             directory(f"{EVALUATION}/pictures"),
@@ -158,84 +103,22 @@ rule pictures:
     benchmark:
         f"{RESULTS}/benchmarks/pictures.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        bricks=EVALUATED,
-        bands=BANDS,
+        bricks=RUN.evaluated,
+        bands=RUN.bands,
         cache=CACHE,
-        root=ROOT,
-        credit=CREDIT,
-        recorded=recorded(),
+        credit=RUN.credit,
+        version=VERSION,
     script:
         "../scripts/pictures.py"
 
 
-rule training_curve:
-    """Loss on the training patches and on the held-out ones, by epoch."""
-    input:
-        curve=f"{RESULTS}/logs/training.csv",
-    output:
-        plot=report(
-            f"{EVALUATION}/training.png",
-            caption="../report/training.rst",
-            category="Training",
-            labels={"what": "training curve"},
-        ),
-    log:
-        f"{RESULTS}/logs/training_curve.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/training_curve.tsv"
-    conda:
-        CPU_ENVIRONMENT
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
-    script:
-        "../scripts/training_curve.py"
-
-
-rule dr8_brick:
-    """The paper's Fig. 11 of one brick, on demand, and its claims in numbers."""
-    input:
-        manifest=lambda wildcards: predicted([wildcards.brick]),
-    output:
-        picture=report(
-            f"{RESULTS}/paper/dr8-{{brick}}.png",
-            caption="../report/dr8.rst",
-            category="Pictures",
-            labels={"brick": "{brick}", "view": "raw and restored, by band"},
-        ),
-        measures=f"{RESULTS}/paper/dr8-{{brick}}.ecsv",
-    log:
-        f"{RESULTS}/logs/paper/dr8-{{brick}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/paper/dr8-{{brick}}.tsv"
-    wildcard_constraints:
-        brick="|".join(re.escape(name) for name in BRICKS["predict"]),
-    conda:
-        CPU_ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
-    params:
-        bands=BANDS,
-        cache=CACHE,
-        root=ROOT,
-        credit=CREDIT,
-        recorded=recorded(CREDIT),
-    script:
-        "../scripts/dr8_brick.py"
-
-
-localrules:
-    dr8_figure,
-
-
-rule dr8_figure:
-    """On demand: the paper's Fig. 11 of the bricks that this run evaluates."""
-    input:
-        no_bricks if STACKS else expand(rules.dr8_brick.output, brick=EVALUATED),
+PRODUCTS += [
+    rules.evaluate_residual.output,
+    rules.evaluate_denoiser.output,
+    rules.pictures.output,
+]

@@ -3,7 +3,7 @@
 in   config: survey; the table of bricks
 out  <cache>/<AAA>/<brick>/legacysurvey-<brick>-{image,invvar}-<band>.fits.fz and -maskbits.fits.fz
      <results>/fetch/<purpose>-<chunk>.tsv     what became of each brick of a chunk
-     <results>/chosen_bricks.tsv           a table of bricks, on demand
+     <results>/chosen_bricks.tsv               a table of bricks, on demand
 """
 
 
@@ -12,59 +12,85 @@ wildcard_constraints:
     chunk="c[01]*",
 
 
-rule fetch:
-    """One chunk of bricks, several files at once; complete and valid files are passed over."""
-    input:
-        simulated=lambda wildcards: simulated(
-            CHUNKS[wildcards.purpose][wildcards.chunk]
-        ),
-        table=config["survey"]["files"] if SOURCE == "files" else [],
-    output:
-        manifest=f"{RESULTS}/fetch/{{purpose}}-{{chunk}}.tsv",
-    log:
-        f"{RESULTS}/logs/fetch/{{purpose}}-{{chunk}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/fetch/{{purpose}}-{{chunk}}.tsv"
-    conda:
-        CPU_ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(240),
-    params:
-        bricks=lambda wildcards: CHUNKS[wildcards.purpose][wildcards.chunk],
-        bands=BANDS,
-        survey=SURVEY,
-        cache=CACHE,
-        settings=FETCH,
-        recorded=recorded(ORIGIN),
-    script:
-        "../scripts/import_files.py" if SOURCE == "files" else "../scripts/fetch.py"
+if RUN.source == "files":
 
+    rule import_images:
+        """One chunk of bricks out of images of other surveys, in the survey's layout."""
+        input:
+            table=str(RUN.files),
+            listed=lambda wildcards: files_of(
+                RUN.images, RUN.chunks[wildcards.purpose][wildcards.chunk]
+            ),
+        output:
+            manifest=f"{RESULTS}/fetch/{{purpose}}-{{chunk}}.tsv",
+        log:
+            f"{RESULTS}/logs/fetch/{{purpose}}-{{chunk}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/fetch/{{purpose}}-{{chunk}}.tsv"
+        conda:
+            CPU
+        threads: 1
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(240),
+        params:
+            bricks=lambda wildcards: RUN.chunks[wildcards.purpose][wildcards.chunk],
+            bands=RUN.bands,
+            cache=CACHE,
+            version=VERSION,
+        script:
+            "../scripts/import_images.py"
 
-rule choose_bricks:
-    """Bricks with all bands, out of the survey's own tables; look at them, then set `bricks:` to the result."""
-    input:
-        rules.simulate_tables.output if SOURCE == "simulation" else [],
-    output:
-        table=f"{RESULTS}/chosen_bricks.tsv",
-    log:
-        f"{RESULTS}/logs/choose_bricks.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/choose_bricks.tsv"
-    conda:
-        CPU_ENVIRONMENT
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
-    params:
-        region=REGION,
-        train=config["choose"]["train"],
-        seed=config["choose"]["seed"],
-        bands=BANDS,
-        survey=SURVEY,
-        tables=CACHE,
-        settings=FETCH,
-        recorded=recorded(ORIGIN, REGION),
-    script:
-        "../scripts/choose_bricks.py"
+else:
+
+    rule fetch:
+        """One chunk of bricks, several files at once; complete and valid files are passed over."""
+        input:
+            lambda wildcards: truths(RUN.chunks[wildcards.purpose][wildcards.chunk]),
+        output:
+            manifest=f"{RESULTS}/fetch/{{purpose}}-{{chunk}}.tsv",
+        log:
+            f"{RESULTS}/logs/fetch/{{purpose}}-{{chunk}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/fetch/{{purpose}}-{{chunk}}.tsv"
+        conda:
+            CPU
+        threads: 1
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(240),
+        params:
+            bricks=lambda wildcards: RUN.chunks[wildcards.purpose][wildcards.chunk],
+            bands=RUN.bands,
+            survey=plain(RUN.survey),
+            cache=CACHE,
+            # what depends on resources Snakemake does not compare: other tries do not fetch again
+            settings=lambda wildcards, resources: plain(RUN.fetch),
+            version=VERSION,
+        script:
+            "../scripts/fetch.py"
+
+    rule choose_bricks:
+        """On demand: bricks with all bands, out of the survey's own tables, as a table of bricks."""
+        input:
+            rules.simulate_tables.output if RUN.simulation else [],
+        output:
+            table=f"{RESULTS}/chosen_bricks.tsv",
+        log:
+            f"{RESULTS}/logs/choose_bricks.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/choose_bricks.tsv"
+        conda:
+            CPU
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(30),
+        params:
+            choose=RUN.choose,
+            bands=RUN.bands,
+            survey=plain(RUN.survey),
+            tables=CACHE,
+            settings=plain(RUN.fetch),
+            version=VERSION,
+        script:
+            "../scripts/choose_bricks.py"

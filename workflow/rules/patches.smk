@@ -18,18 +18,17 @@ rule noise:
     benchmark:
         f"{RESULTS}/benchmarks/noise.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
     threads: 8
     resources:
-        # a brick of 3600 x 3600 pixels in three bands takes 1.5 GB
-        mem_mb=lambda wildcards, threads, attempt: attempt * 1500 * threads,
+        mem_mb=for_each_thread(1500),
         runtime=growing(120),
     params:
-        bands=BANDS,
+        bands=RUN.bands,
         cache=CACHE,
-        scales=RECOVER.scales,
-        max_lag=config["noise"]["max_lag"],
-        recorded=recorded(),
+        scales=RUN.predict.recover.scales,
+        max_lag=RUN.noise.max_lag,
+        version=VERSION,
     script:
         "../scripts/noise.py"
 
@@ -41,24 +40,21 @@ rule patches:
     output:
         positions=f"{RESULTS}/patches/positions.ecsv",
         manifest=f"{RESULTS}/patches/bricks.tsv",
-        shards=expand(
-            f"{RESULTS}/patches/{{kind}}-{{shard:03d}}.npy",
-            kind=["image", "invvar"],
-            shard=range(-(-PATCHES.count // PATCHES.shard_patches)),
-        ),
+        shards=shards(),
     log:
         f"{RESULTS}/logs/patches.log",
     benchmark:
         f"{RESULTS}/benchmarks/patches.tsv"
     conda:
-        CPU_ENVIRONMENT
+        CPU
+    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(240),
     params:
-        bands=BANDS,
+        bands=RUN.bands,
         cache=CACHE,
-        settings=PATCHES,
-        recorded=recorded(PATCHES),
+        settings=plain(RUN.patches),
+        version=VERSION,
     script:
         "../scripts/patches.py"

@@ -1,18 +1,20 @@
-"""The network learns from the noisy patches alone, and its uncertainty is calibrated.
+"""The network learns from the noisy patches alone; or, with `pretrained`, a trained one is taken.
 
-in   <results>/patches/; or with `pretrained`: the folder of a model
+in   <results>/patches/; or the folder of a model
 out  <results>/model/model.safetensors, model.json     weights; architecture, bands, stretch, noise, provenance
-     <results>/model/uncertainty.json                  1-sigma error as a function of signal
      <results>/logs/training.csv, <results>/logs/tensorboard/
+     <results>/evaluation/training.png                 the training curve
 """
 
-if PRETRAINED:
+from skydenoise.train.job import TrainJob
+
+if RUN.pretrained:
 
     rule adopt:
-        """A model that was trained before, checked; its uncertainty is measured anew on these bricks."""
+        """A model that was trained before, checked."""
         input:
-            weights=f"{PRETRAINED}/model.safetensors",
-            description=f"{PRETRAINED}/model.json",
+            weights=f"{RUN.pretrained}/model.safetensors",
+            description=f"{RUN.pretrained}/model.json",
         output:
             **MODEL,
         log:
@@ -20,13 +22,14 @@ if PRETRAINED:
         benchmark:
             f"{RESULTS}/benchmarks/adopt.tsv"
         conda:
-            GPU_ENVIRONMENT
+            CPU
+        threads: 1
         resources:
             mem_mb=growing(2000),
             runtime=growing(10),
         params:
-            bands=BANDS,
-            recorded=recorded(),
+            bands=RUN.bands,
+            version=VERSION,
         script:
             "../scripts/adopt.py"
 
@@ -35,8 +38,9 @@ else:
     rule train:
         """Training; goes on from its last checkpoint after a kill."""
         input:
-            rules.patches.output,
-            noise=rules.noise.output.noise,
+            f"{RESULTS}/patches/positions.ecsv",
+            shards(),
+            noise=f"{RESULTS}/patches/noise.json",
         output:
             **MODEL,
             curve=f"{RESULTS}/logs/training.csv",
@@ -45,40 +49,52 @@ else:
         benchmark:
             f"{RESULTS}/benchmarks/train.tsv"
         conda:
-            GPU_ENVIRONMENT
+            GPU
         threads: WHOLE_MACHINE
         resources:
             mem_mb=growing(8000),
             runtime=growing(1440),
         params:
-            launcher=training_launcher,
-            job=training_job(),
-            recorded=recorded(),
+            launcher=launcher,
+            job=TrainJob(
+                patches=RUN.root / "patches",
+                noise=RUN.root / "patches/noise.json",
+                model=RUN.root / "model",
+                log=RUN.root / "logs/training.csv",
+                tensorboard=RUN.root / "logs/tensorboard",
+                architecture=RUN.architecture,
+                settings=RUN.train,
+                softening=RUN.noise.softening,
+                provenance={"survey": RUN.origin},
+            ).to_json(),
+            version=VERSION,
         shell:
-            "{params.launcher} workflow/scripts/train.py {params.job:q} {log:q}"
+            "{params.launcher} -m skydenoise.train {params.job:q} {log:q}"
 
+    rule training_curve:
+        """Loss on the training patches and on the held-out ones, by epoch."""
+        input:
+            curve=rules.train.output.curve,
+        output:
+            plot=report(
+                f"{RESULTS}/evaluation/training.png",
+                caption="../report/training.rst",
+                category="Training",
+                labels={"what": "training curve"},
+            ),
+        log:
+            f"{RESULTS}/logs/training_curve.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/training_curve.tsv"
+        conda:
+            CPU
+        threads: 1
+        resources:
+            mem_mb=growing(1000),
+            runtime=growing(10),
+        params:
+            version=VERSION,
+        script:
+            "../scripts/training_curve.py"
 
-rule calibrate:
-    """Denoise training cutouts, add fresh noise, denoise again: how large is the error where?"""
-    input:
-        **MODEL,
-        manifests=fetched("train"),
-    output:
-        uncertainty=f"{RESULTS}/model/uncertainty.json",
-    log:
-        f"{RESULTS}/logs/calibrate.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/calibrate.tsv"
-    conda:
-        GPU_ENVIRONMENT
-    threads: WHOLE_MACHINE
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
-    params:
-        cache=CACHE,
-        predict=PREDICT,
-        seed=TRAIN.seed,
-        recorded=recorded(PREDICT),
-    script:
-        "../scripts/calibrate.py"
+    PRODUCTS.append(rules.training_curve.output)

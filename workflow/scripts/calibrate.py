@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from skydenoise.config import PredictSettings, rebuild
 from skydenoise.io.manifest import needed
 from skydenoise.joblog import job_log
 from skydenoise.predict.calibrate import calibrate_model
@@ -8,4 +9,5 @@ with job_log(snakemake.log[0]):
     params = snakemake.params
     folder = Path(snakemake.output.uncertainty).parent
     names = needed(snakemake.input.manifests, "calibration")
-    calibrate_model(folder, names, params.cache, params.predict, params.seed)
+    settings = rebuild(PredictSettings, params.settings)
+    calibrate_model(folder, names, Path(params.cache), settings, params.seed)

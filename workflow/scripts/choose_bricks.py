@@ -2,16 +2,21 @@ from pathlib import Path
 
 import numpy as np
 
+from skydenoise.config import FetchSettings, rebuild
 from skydenoise.errors import SettingsError
 from skydenoise.joblog import job_log
-from skydenoise.survey.brick_tables import choose_bricks, pick_training
+from skydenoise.paths import Survey
 from skydenoise.survey.bricks_table import write_bricks_table
+from skydenoise.survey.choose import choose_bricks, pick_training
+from skydenoise.survey.region import region_of
 
 with job_log(snakemake.log[0]):
-    params, table = snakemake.params, Path(snakemake.output.table)
-    if params.region is None:
+    params = snakemake.params
+    region = region_of(params.choose)
+    if region is None:
         raise SettingsError("choose: give names, box or cone")
-    chosen = choose_bricks(params.survey, params.bands, params.region, params.tables, params.settings)
+    survey, settings = Survey(**params.survey).absolute(), rebuild(FetchSettings, params.settings)
+    chosen = choose_bricks(survey, params.bands, region, Path(params.tables), settings)
     names = list(chosen["brickname"])
-    train = pick_training(names, params.train, np.random.default_rng(params.seed))
-    write_bricks_table(table, names, train, names)
+    train = pick_training(names, params.choose["train"], np.random.default_rng(params.choose["seed"]))
+    write_bricks_table(Path(snakemake.output.table), names, train, names)

@@ -1,15 +1,13 @@
 from pathlib import Path
 
+from skydenoise.config import FetchSettings, rebuild
 from skydenoise.io.manifest import write_manifest
 from skydenoise.joblog import job_log
+from skydenoise.paths import Survey
 from skydenoise.survey.fetch import fetch_bricks
 
 with job_log(snakemake.log[0]):
-    entries = fetch_bricks(
-        snakemake.params.bricks,
-        snakemake.params.bands,
-        snakemake.params.survey,
-        snakemake.params.cache,
-        snakemake.params.settings,
-    )
+    params = snakemake.params
+    survey, settings = Survey(**params.survey).absolute(), rebuild(FetchSettings, params.settings)
+    entries = fetch_bricks(params.bricks, params.bands, survey, Path(params.cache), settings)
     write_manifest(Path(snakemake.output.manifest), entries)

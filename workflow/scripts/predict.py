@@ -1,6 +1,7 @@
 from functools import partial
 from pathlib import Path
 
+from skydenoise.config import OutputSettings, PredictSettings, rebuild
 from skydenoise.io.manifest import finished
 from skydenoise.joblog import job_log
 from skydenoise.predict import Chunk, load_denoiser, predict_bricks
@@ -9,7 +10,9 @@ from skydenoise.predict import Chunk, load_denoiser, predict_bricks
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         inputs, params = snakemake.input, snakemake.params
-        load = partial(load_denoiser, Path(inputs.weights).parent, params.settings)
-        chunk = Chunk(params.cache, params.root, load, params.output)
+        cache, settings = Path(params.cache), rebuild(PredictSettings, params.settings)
+        load = partial(load_denoiser, Path(inputs.weights).parent, settings)
+        manifest = Path(snakemake.output.manifest)
+        chunk = Chunk(cache, manifest.parents[1], load, rebuild(OutputSettings, params.output))
         names = finished([inputs.fetched])
-        predict_bricks(names, chunk, Path(snakemake.output.manifest), snakemake.threads)
+        predict_bricks(names, chunk, manifest, snakemake.threads)

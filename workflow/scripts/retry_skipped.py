@@ -1,9 +1,13 @@
 from pathlib import Path
 
-from skydenoise.io.manifest import forget_skipped
+from skydenoise.io.manifest import forget, skipped_bricks
 from skydenoise.joblog import job_log
+from skydenoise.survey.refresh import forget_fetched
 
 with job_log(snakemake.log[0]):
-    chunks = [list(map(Path, chunk)) for chunk in snakemake.params.chunks]
-    for manifest in forget_skipped(chunks, map(Path, snakemake.params.summaries)):
-        print(f"forgotten: {manifest}")
+    params = snakemake.params
+    for chains in params.chains.values():
+        bricks = skipped_bricks(chains)
+        forget_fetched(bricks, Path(params.cache))
+        for manifest in forget(bricks, chains, params.summaries):
+            print(f"forgotten: {manifest}")

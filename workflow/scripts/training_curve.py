@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from skydenoise.evaluate import training_curve
+from skydenoise.evaluate.figures.plots import training_curve
 from skydenoise.joblog import job_log
 
 with job_log(snakemake.log[0]):

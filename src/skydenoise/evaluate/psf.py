@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.scene import Mask
+from skydenoise.evaluate.images import Mask
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 
@@ -31,7 +31,7 @@ LOCUS = 1.08
 
 
 def moffat(fwhm: float) -> galsim.Moffat:
-    """The point spread function, of unit flux; `fwhm` in pixels, which are the unit of length."""
+    """The point spread function, of unit flux; lengths in pixels."""
     return galsim.Moffat(beta=BETA, fwhm=fwhm)
 
 
@@ -44,10 +44,14 @@ def moffat_image(fwhm: float, radius: int) -> NDArray[np.float64]:
 
 def stamp_around(x: float, y: float) -> tuple[slice, slice]:
     """Rows and columns around a position."""
-    return (
-        slice(round(y) - STAMP, round(y) + STAMP + 1),
-        slice(round(x) - STAMP, round(x) + STAMP + 1),
-    )
+    row, column = round(y), round(x)
+    return slice(row - STAMP, row + STAMP + 1), slice(column - STAMP, column + STAMP + 1)
+
+
+def whole_stamps(x: NDArray, y: NDArray, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Positions (n,) whose stamp lies inside an image of this shape (y, x): bool."""
+    height, width = shape
+    return (np.minimum(x, y) >= STAMP) & (x <= width - 1 - STAMP) & (y <= height - 1 - STAMP)
 
 
 def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]:
@@ -57,9 +61,8 @@ def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]
     """
     pixels = np.ascontiguousarray(image[stamp_around(x, y)], dtype=np.float64)
     stamp = galsim.Image(pixels, xmin=round(x) - STAMP, ymin=round(y) - STAMP, scale=1)
-    found = galsim.hsm.FindAdaptiveMom(
-        stamp, guess_sig=2.0, guess_centroid=galsim.PositionD(x, y), strict=False
-    )
+    start = {"guess_sig": 2.0, "guess_centroid": galsim.PositionD(x, y)}
+    found = galsim.hsm.FindAdaptiveMom(stamp, strict=False, **start)
     if found.moments_status != 0:
         return np.inf, np.inf, np.inf
     return GAUSSIAN_FWHM * found.moments_sigma, found.observed_shape.e1, found.observed_shape.e2
@@ -107,26 +110,21 @@ def star_widths(image: NDArray, usable: Mask, sigma: NDArray) -> NDArray[np.floa
     pixels = np.ascontiguousarray(np.where(usable, image, 0), dtype=np.float32)
     error = np.ascontiguousarray(np.where(usable, sigma, 1), dtype=np.float32)
     found = sep.extract(pixels, THRESHOLD, err=error, mask=~usable, minarea=9, deblend_cont=0.005)
-    found = found[_alone(found, usable)]
-    if not found.size:
-        return np.empty(0)
-    x, y = found["x"], found["y"]
-    flux, doubt, _ = sep.sum_circle(pixels, x, y, STAMP / 2.0, err=error)
+    found = found[_alone(found["x"], found["y"], usable)]
+    flux, doubt, _ = sep.sum_circle(pixels, found["x"], found["y"], STAMP / 2.0, err=error)
     bright = flux > BRIGHT * doubt
-    x, y, flux = x[bright], y[bright], flux[bright]
-    if not x.size:
+    if not bright.any():
         return np.empty(0)
-    radius, _ = sep.flux_radius(pixels, x, y, np.full(x.size, float(STAMP)), 0.5, normflux=flux, subpix=5)
+    x, y, edge = found["x"][bright], found["y"][bright], np.full(bright.sum(), float(STAMP))
+    radius, _ = sep.flux_radius(pixels, x, y, edge, 0.5, normflux=flux[bright], subpix=5)
     stars = np.abs(np.log(radius / np.quantile(radius, 0.1))) < np.log(LOCUS)
     fwhm = np.array([star_shape(pixels, *at)[0] for at in zip(x[stars], y[stars], strict=True)])
     return fwhm[np.isfinite(fwhm)] * _fwhm_over_gaussian()
 
 
-def _alone(found: NDArray, usable: Mask) -> NDArray[np.bool_]:
+def _alone(x: NDArray, y: NDArray, usable: Mask) -> NDArray[np.bool_]:
     """Sources whose stamp lies inside the image, is usable all over and holds no other source."""
-    x, y = found["x"], found["y"]
-    height, width = usable.shape
-    alone = (np.minimum(x, y) > STAMP) & (x < width - 1 - STAMP) & (y < height - 1 - STAMP)
+    alone = whole_stamps(x, y, usable.shape)
     for one in np.flatnonzero(alone):
         alone[one] = usable[stamp_around(x[one], y[one])].all()
     pairs = cKDTree(np.column_stack([x, y])).query_pairs(STAMP * 2**0.5, output_type="ndarray")

@@ -1,183 +1,198 @@
-"""The measurements of one run: bricks in, tables out."""
+"""The measurements of one run: bricks in, tables out.
+
+Each of the three writes tables that say in their headers what their columns mean, and have no rows where
+nothing could be measured. A brick that cannot be read is left out, and the log says so.
+"""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
-from skydenoise.errors import BrickError, SettingsError
-from skydenoise.evaluate.apertures import Apertures, combine, measure
-from skydenoise.evaluate.photometry import (
-    COLOUR_DEFINITIONS,
-    COLOUR_FIELDS,
-    PHOTOMETRY_DEFINITIONS,
-    PHOTOMETRY_FIELDS,
-    colour_table,
-    photometry_table,
-)
-from skydenoise.evaluate.pixels import (
-    QUALITY_DEFINITIONS,
-    QUALITY_FIELDS,
-    coverage_sums,
-    coverage_table,
-    pixel_sums,
-    pool,
-    quality_row,
-)
-from skydenoise.evaluate.residual import residual_sums, residual_table
-from skydenoise.evaluate.scene import Scene, has_truth, read_scene
-from skydenoise.evaluate.search.dual import DUAL, above, with_dual
-from skydenoise.evaluate.search.searchrun import SearchRun, pure_threshold, write_search
-from skydenoise.evaluate.smoothing import best_widths, smooth_bands
-from skydenoise.evaluate.stars import Shapes, star_shapes, star_table
+from skydenoise.config import EvaluationSettings
+from skydenoise.evaluate.detection import dual, tables
+from skydenoise.evaluate.detection.completeness import threshold_at_purity
+from skydenoise.evaluate.detection.detect import detect
+from skydenoise.evaluate.detection.matched import moffats
+from skydenoise.evaluate.detection.matches import Compared, compare, pool
+from skydenoise.evaluate.images import Image
+from skydenoise.evaluate.injection.rounds import inject_many, known_fwhm
+from skydenoise.evaluate.injection.tables import injected_colours_table, injection_table, leak_table
+from skydenoise.evaluate.residual import overlaps, seams, sure, whiteness
 from skydenoise.evaluate.statistics import Array
-from skydenoise.evaluate.tables import make_table, write_table
-from skydenoise.io import read_brick, read_denoised
+from skydenoise.evaluate.tables import write_table
+from skydenoise.evaluate.truth import photometry, pixels, smoothing, stars
+from skydenoise.evaluate.truth.catalogue import Apertures, combine, measure
+from skydenoise.evaluate.truth.known import KnownBrick, has_truth, read_known
+from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel
+from skydenoise.predict.calibrate import random_cutouts
+from skydenoise.predict.denoise import Denoiser, estimate_sky, noise_of
+from skydenoise.predict.tiles import TileGrid
 
 _log = logging.getLogger(__name__)
 
-GAUSSIAN, DENOISED = "gaussian", "denoised"
-"""Names of the smoothed peer and of the product in the tables."""
+CUTOUTS = 8
+"""On which the denoiser runs again, over all bricks."""
+CUTOUT_SIZE = 384
+"""Pixels along an edge; a tile's, if that is more."""
+NOISY, GAUSSIAN, DENOISED = "noisy", "gaussian", "denoised"
+"""Names of the input, of the smoothed peer and of the product in the tables."""
 
 
-def evaluate_truth(
-    names: Sequence[str],
-    cache: Path,
-    root: Path,
-    bands: Sequence[str],
-    noise: NoiseModel,
-    folder: Path,
-    others: Mapping[str, Path] | None = None,
-) -> None:
+def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseModel, folder: Path) -> None:
     """Compare noisy, smoothed and denoised bricks with the simulated truth; pool all bricks.
 
     Writes quality, photometry, colours, coverage, detection, completeness, purity and stars .ecsv into
-    `folder`; each says in its header what its columns mean. A brick that has no truth or cannot be read is
-    left out, and the log says so; if none remains, the tables have no rows.
+    `folder`. A brick that has no truth is left out, and the log says so.
 
-    Parameters
-    ----------
-    names
-        bricks that were finished
-    cache
-        folder of the observed bricks
-    root
-        folder of the run, with coadd/ and truth/
-    bands
-        filters, in the order of the noise model
-    noise
-        noise as measured on the training bricks
-    folder
-        where the tables go
-    others
-        folders of further runs over the same bricks, by the method's name in the tables
-
-    Raises
-    ------
-    SettingsError : the noise model is for other bands
+    names : bricks that were finished
+    cache : folder of the observed bricks
+    root : folder of the run, with coadd/ and truth/
+    noise : as measured on the training bricks
     """
-    check_bands_of(noise, bands)
-    known = [name for name in names if has_truth(root, name, bands)]
-    for name in sorted(set(names) - set(known)):
+    bands = noise.bands
+    known_names = [name for name in names if has_truth(root, name, bands)]
+    for name in sorted(set(names) - set(known_names)):
         _log.warning("brick %s has no truth: not compared", name)
 
-    def scenes() -> Iterator[Scene]:
-        for name in known:
-            try:
-                yield read_scene(name, cache, root, bands, others)
-            except BrickError as error:
-                _log.warning("not compared: %s", error)
+    def bricks() -> Iterator[KnownBrick]:
+        read = partial(read_known, cache, root, bands=bands)
+        return readable(known_names, read, step="comparison with the truth")
 
-    widths = best_widths(scenes(), noise)
-    pixels: list[dict[str, list[dict[str, Array]]]] = []
-    apertures: list[Apertures] = []
-    covered: list[dict[tuple[str, str], Array]] = []
-    shapes: list[Shapes] = []
-    search = SearchRun()
-    for scene in scenes():
-        methods = _in_order(scene, widths)
-        pixels.append({method: pixel_sums(scene, image, noise) for method, image in methods.items()})
-        found = search.add(scene, methods, noise)
-        apertures.append(with_dual(measure(scene, methods, noise), scene, found, DENOISED))
-        shapes.append(star_shapes(scene, methods, noise))
-        covered.append(coverage_sums(scene, noise))
-        _log.info("brick %s compared with its truth", scene.brick.name)
-    write_table(folder / "quality.ecsv", _quality_table(pixels, bands, widths))
-    write_table(folder / "coverage.ecsv", coverage_table(covered))
-    generator = np.random.default_rng(0)  # the same bricks give the same tables again
-    write_table(folder / "stars.ecsv", star_table(shapes, bands, generator))
-    compared = search.pooled()
-    write_search(compared, bands, folder, generator)
-    seen = {DUAL: pure_threshold(compared, DENOISED)}
-    together = above(combine(apertures), seen) if apertures else None
-    _write_photometry(together, search.apertures(), bands, folder)
+    widths = smoothing.best_widths(bricks(), noise)
+    errors, coverage, shapes, apertures, compared, detected = ([] for _ in range(6))
+    for known in bricks():
+        smoothed = smoothing.smooth_bands(known.brick, widths)
+        methods = {NOISY: known.brick.image, GAUSSIAN: smoothed, DENOISED: known.denoised.image}
+        errors.append({method: pixels.pixel_sums(known, image, noise) for method, image in methods.items()})
+        coverage.append(pixels.coverage_sums(known, noise))
+        shapes.append(stars.star_shapes(known, methods, noise))
+        found = detect(known, methods, noise, moffats(known.psf_fwhm)) if known.psf_fwhm else None
+        apertures.append(dual.with_dual(measure(known, methods, noise), known, found, DENOISED))
+        if found:
+            compared.append(compare(found))
+            detected.append(dual.measure_detected(known, methods, noise, found))
+        else:
+            _log.warning("brick %s: its truth has no card PSFFWHM, so it is not searched", known.brick.name)
+        _log.info("brick %s compared with its truth", known.brick.name)
+    widths_of = {(GAUSSIAN, band): width for band, width in zip(bands, widths, strict=True)}
+    _write(folder, quality=pixels.quality_table(errors, widths_of), coverage=pixels.coverage_table(coverage))
+    _write_sources(shapes, apertures, compared, detected, bands, folder)
 
 
-def _in_order(scene: Scene, widths: tuple[float, ...]) -> dict[str, np.ndarray]:
-    """The scene's methods with the smoothed one after the noisy one."""
-    first = {"noisy": scene.methods["noisy"], GAUSSIAN: smooth_bands(scene, widths)}
-    return first | dict(scene.methods)
-
-
-def _quality_table(
-    pixels: Sequence[Mapping[str, Sequence[Mapping[str, Array]]]],
+def _write_sources(
+    shapes: Sequence[stars.Shapes],
+    apertures: Sequence[Apertures],
+    compared: Sequence[Compared],
+    detected: Sequence[Mapping[str, Apertures]],
     bands: Sequence[str],
-    widths: Sequence[float],
-) -> Table:
-    rows = []
-    for number, band in enumerate(bands):
-        for method in pixels[0] if pixels else ():
-            smoothing = widths[number] if method == GAUSSIAN else np.nan
-            sums = pool([brick[method][number] for brick in pixels])
-            rows.append(quality_row(method, band, smoothing, sums))
-    return make_table(QUALITY_FIELDS, rows, {**QUALITY_DEFINITIONS, "bricks": str(len(pixels))})
-
-
-def _write_photometry(
-    sources: Apertures | None, detected: Mapping[str, Apertures], bands: Sequence[str], folder: Path
+    folder: Path,
 ) -> None:
+    generator = np.random.default_rng(0)  # the same bricks give the same tables again
+    _write(folder, stars=stars.star_table(shapes, bands, generator))
+    matches = pool(compared)
+    _write(
+        folder,
+        detection=tables.detection_table(matches, bands, generator),
+        completeness=tables.completeness_table(matches, bands),
+        purity=tables.purity_table(matches),
+    )
+    pure = threshold_at_purity(matches[DENOISED, "+".join(bands)]) if matches else np.nan
+    sources = dual.above(combine(apertures), {dual.DUAL: pure}) if apertures else None
+    methods = detected[0] if detected else ()
+    shown = {
+        method: combine([brick[method] for brick in detected], dual.SAME_DETECTION) for method in methods
+    }
     generator = np.random.default_rng(0)
-    if sources is not None:
-        fluxes = photometry_table(sources, bands, generator, detected)
-        colours = colour_table(sources, bands, generator)
-    else:
-        fluxes = make_table(PHOTOMETRY_FIELDS, [], PHOTOMETRY_DEFINITIONS)
-        colours = make_table(COLOUR_FIELDS, [], COLOUR_DEFINITIONS)
-    write_table(folder / "photometry.ecsv", fluxes)
-    write_table(folder / "colours.ecsv", colours)
+    _write(
+        folder,
+        photometry=photometry.photometry_table(sources, bands, generator, shown),
+        colours=photometry.colour_table(sources, bands, generator),
+    )
 
 
-def evaluate_residual(
+def evaluate_residual(names: Sequence[str], cache: Path, root: Path, noise: NoiseModel, folder: Path) -> None:
+    """Hold what was taken away against the measured noise, without any truth; pool all bricks.
+
+    Writes residual.ecsv into `folder`. Parameters as in `evaluate_truth`.
+    """
+    parts = []
+    read = partial(_read_product, cache, root, noise.bands)
+    for brick, denoised in readable(names, read, step="residuals"):
+        parts.append(whiteness.residual_sums(brick, denoised, noise))
+        _log.info("brick %s: residual measured", brick.name)
+    _write(folder, residual=whiteness.residual_table(parts, noise))
+
+
+def evaluate_denoiser(
     names: Sequence[str],
     cache: Path,
     root: Path,
-    bands: Sequence[str],
-    noise: NoiseModel,
+    denoiser: Denoiser,
+    settings: EvaluationSettings,
     folder: Path,
 ) -> None:
-    """Hold what was taken away against the measured noise, without any truth; pool all bricks.
+    """Injected sources, seams and the truth-free error of a denoiser, over all bricks.
 
-    Writes residual.ecsv into `folder`. Parameters, unreadable bricks and errors as in `evaluate_truth`.
+    Writes injection, injected_colours, leak, seams, overlaps and risk .ecsv into `folder`. Parameters as in
+    `evaluate_truth`.
+
+    denoiser : with the settings that the bricks were denoised with
+    settings : how many sources are put in, and how wide they are
     """
-    check_bands_of(noise, bands)
-    parts = []
-    for name in names:
-        try:
-            brick, denoised = read_brick(cache, name, bands), read_denoised(root, name, bands)
-        except BrickError as error:
-            _log.warning("residual not measured: %s", error)
-            continue
-        parts.append(residual_sums(brick, denoised, noise))
-        _log.info("brick %s: residual measured", name)
-    write_table(folder / "residual.ecsv", residual_table(parts, noise))
+    generator = np.random.default_rng(0)  # the same bricks give the same tables again
+    noise, bands, predict = denoiser.description.noise, denoiser.description.bands, denoiser.settings
+    per_brick, size = -(-CUTOUTS // max(len(names), 1)), max(CUTOUT_SIZE, predict.tile)
+
+    def read(name: str) -> tuple[Brick, Denoised, list[Brick]]:
+        brick, denoised = _read_product(cache, root, bands, name)
+        return brick, denoised, list(random_cutouts(brick, per_brick, size, generator))
+
+    def method(brick: Brick) -> Image:
+        return estimate_sky(brick, noise_of(brick, denoiser), denoiser)[0]
+
+    steps, outlines, parts = [], {}, []
+    for brick, denoised, cutouts in readable(names, read, step="evaluation"):
+        grid = TileGrid(*brick.shape, predict.tile, predict.overlap)
+        steps.append(seams.seam_sums(brick, denoised.image, noise, grid))
+        outlines[brick.name] = brick.headers[0], brick.shape
+        fwhm = known_fwhm(brick, noise, settings)
+        parts += [(cutout, fwhm) for cutout in cutouts]
+        _log.info("brick %s: seams measured", brick.name)
+    differences = list(_differences(outlines, partial(_read_product, cache, root, bands), noise))
+    _write(folder, seams=seams.seam_table({DENOISED: steps}))
+    _write(folder, overlaps=overlaps.overlap_table({DENOISED: differences}))
+    denoised_parts = [(cutout, method(cutout), fwhm) for cutout, fwhm in parts[:CUTOUTS]]
+    risk = [sure.sure_sums(cutout, method, image, noise, generator) for cutout, image, _ in denoised_parts]
+    _write(folder, risk=sure.sure_table({DENOISED: risk}, noise))
+    measured = inject_many(denoised_parts, method, noise, generator, settings.injections)
+    samples = {} if measured is None else {DENOISED: measured}
+    _write(
+        folder,
+        injection=injection_table(samples, bands, generator),
+        injected_colours=injected_colours_table(samples, bands, generator),
+        leak=leak_table(samples, bands, generator),
+    )
 
 
-def check_bands_of(noise: NoiseModel, bands: Sequence[str]) -> None:
-    """Refuse a noise model of other bands, or of the same in another order."""
-    if tuple(bands) != tuple(noise.bands):
-        raise SettingsError(
-            f"survey.bands: {', '.join(bands)}, but the noise model is for {', '.join(noise.bands)}"
-        )
+def _read_product(cache: Path, root: Path, bands: Sequence[str], name: str) -> overlaps.Product:
+    return read_brick(cache, name, bands), read_denoised(root, name, bands)
+
+
+def _differences(
+    outlines: Mapping[str, overlaps.Outline], read: Callable[[str], overlaps.Product], noise: NoiseModel
+) -> Iterator[Mapping[str, Array]]:
+    """Sums of each pair of bricks that overlap; two bricks are in memory at a time."""
+    for one, other in combinations(outlines, 2):
+        if places := overlaps.overlap_pixels(outlines[one], outlines[other]):
+            yield overlaps.overlap_sums(read(one), read(other), places, noise)
+
+
+def _write(folder: Path, **contents: Table) -> None:
+    for name, table in contents.items():
+        write_table(folder / f"{name}.ecsv", table)

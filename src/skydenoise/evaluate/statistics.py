@@ -1,56 +1,84 @@
-"""Pooled statistics with uncertainties: sums per image block and the delete-one jackknife over blocks."""
+"""Pooled statistics with uncertainties: jackknife over sums per image block, bootstrap over sources."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Statistic = Callable[[Array], Array]
+T = TypeVar("T")
+
 BLOCK = 64
 """Edge of a block in pixels: far beyond the correlation of the noise, and as large as most sources."""
+JACKKNIFE = f"delete-one jackknife over blocks of {BLOCK} x {BLOCK} pixels"
+BOOTSTRAP = "bootstrap over sources"
+"""How errors are found, in tables."""
 
 _DRAWN_AT_A_TIME = 1_000_000
 
 
-def block_index(shape: tuple[int, int], size: int = BLOCK) -> NDArray[np.intp]:
-    """Number of the block that each pixel belongs to: (y, x), 0 to blocks - 1, row by row."""
-    rows, columns = np.arange(shape[0]) // size, np.arange(shape[1]) // size
-    return rows[:, None] * (columns[-1] + 1) + columns[None, :]
+def joined(parts: Sequence[T]) -> T:
+    """Parts of one kind side by side, such as those of several bricks; of none, an empty mapping.
 
-
-def block_sums(
-    index: NDArray[np.intp], where: NDArray[np.bool_], values: Sequence[NDArray], blocks: int | None = None
-) -> Array:
-    """Sums per block over the pixels `where`: (1 + len(values), blocks), the first row counts the pixels.
-
-    index : (y, x) as `block_index` gives it, or a part of it
-    where : (y, x)
-    values : each (y, x)
-    blocks : their number, if `index` is a part
+    Arrays are joined along the last axis and numbers added, in mappings and dataclasses, too.
     """
-    chosen = index[where]
-    blocks = int(index[-1, -1]) + 1 if blocks is None else blocks
-    count = np.bincount(chosen, minlength=blocks)
-    sums = [np.bincount(chosen, weights=value[where], minlength=blocks) for value in values]
-    return np.stack([count.astype(np.float64), *sums])
+
+    def join(values: list[Any]) -> Any:
+        return np.concatenate(values, axis=-1) if np.ndim(values[0]) else sum(values)
+
+    return _each_array(join, parts) if parts else cast(T, {})
 
 
-def jackknife(statistic: Callable[[Array], Array], sums: Array) -> tuple[float, float]:
+def selected(part: T, chosen: NDArray) -> T:
+    """Members of a mapping or dataclass of arrays. chosen : mask or indices along the last axes."""
+    return _each_array(lambda values: values[0][..., chosen], [part])
+
+
+def _each_array(function: Callable[[list[Any]], Any], parts: Sequence[Any]) -> Any:
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {key: _each_array(function, [part[key] for part in parts]) for key in first}
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [each.name for each in fields(first)]
+        arrays = {name: _each_array(function, [getattr(part, name) for part in parts]) for name in names}
+        return replace(first, **arrays)
+    return function(list(parts))
+
+
+class Blocks:
+    """Blocks of `size` x `size` pixels that an image of a shape (y, x) is cut into.
+
+    index : (y, x), number of the block that each pixel belongs to: 0 to count - 1, row by row
+    """
+
+    def __init__(self, shape: tuple[int, int], size: int = BLOCK) -> None:
+        rows, columns = np.arange(shape[0]) // size, np.arange(shape[1]) // size
+        self.index = rows[:, None] * (columns[-1] + 1) + columns
+        self.count = int(self.index[-1, -1]) + 1
+
+    def sums(self, where: NDArray[np.bool_], *values: NDArray, part: Any = ...) -> Array:
+        """Sums per block over the pixels `where`: (1 + len(values), blocks), the first row counts the pixels.
+
+        where, values : of the shape of index[part]
+        """
+        chosen = self.index[part][where]
+        weights = [None, *(value[where] for value in values)]
+        return np.stack([np.bincount(chosen, weight, self.count).astype(np.float64) for weight in weights])
+
+
+def jackknife(statistic: Statistic, sums: Array) -> tuple[float, float]:
     """A statistic of pooled sums and its standard error by the delete-one jackknife over blocks.
 
     The error is sqrt((n - 1) / n * sum (theta_i - mean theta)**2), theta_i the statistic without block i
     (Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", equation 3.5).
 
-    Parameters
-    ----------
-    statistic
-        maps sums (k, ...) to values (...); must work elementwise on the trailing axis
-    sums
-        (k, blocks); the first row counts what was summed, blocks that count nothing are left out
+    statistic : maps sums (k, ...) to values (...); must work elementwise on the trailing axis
+    sums : (k, blocks); the first row counts what was summed, blocks that count nothing are left out
 
-    Returns
-    -------
-    value, error : NaN where nothing was summed; the error also where there is one block only
+    Returns value and error: NaN where nothing was summed; the error also where there is one block only.
     """
     sums = sums[:, sums[0] > 0]
     blocks = sums.shape[1]
@@ -66,6 +94,15 @@ def jackknife(statistic: Callable[[Array], Array], sums: Array) -> tuple[float, 
     return value, float(np.sqrt((blocks - 1) / blocks * spread))
 
 
+def jackknife_row(sums: Array | Mapping[str, Array], statistics: Mapping[str, Statistic]) -> dict[str, float]:
+    """Columns `<name>` and `<name>_err` of statistics of the same sums, or each of sums by its name."""
+    row = {}
+    for name, statistic in statistics.items():
+        own = sums[name] if isinstance(sums, Mapping) else sums
+        row[name], row[f"{name}_err"] = jackknife(statistic, own)
+    return row
+
+
 def mean(sums: Array) -> Array:
     """Mean from (count, sum)."""
     return sums[1] / sums[0]
@@ -77,27 +114,14 @@ def rms(sums: Array) -> Array:
 
 
 def bootstrap_error(
-    statistic: Callable[[Array], Array],
-    sample: Array,
-    generator: np.random.Generator,
-    resamples: int = 300,
+    statistic: Statistic, sample: Array, generator: np.random.Generator, resamples: int = 300
 ) -> Array:
     """Standard errors of statistics of a sample, by drawing its members again with replacement.
 
-    Parameters
-    ----------
-    statistic
-        maps (k, resamples, n) to (m, resamples), along the last axis
-    sample
-        (k, n): k quantities of each of n members, which stay together
-    generator
-        of the random draws
-    resamples
-        how often to draw
+    statistic : maps (k, resamples, n) to (m, resamples), along the last axis
+    sample : (k, n): k quantities of each of n members, which stay together
 
-    Returns
-    -------
-    (m,), NaN if n < 2 or where a statistic is not finite
+    Returns (m,), NaN if n < 2 or where a statistic is not finite.
     """
     size = sample.shape[1]
     if size < 2:
@@ -109,6 +133,18 @@ def bootstrap_error(
     ]
     with np.errstate(invalid="ignore"):
         return np.concatenate(drawn, axis=1).std(axis=1, ddof=1)
+
+
+def bootstrap_row(
+    names: Sequence[str], statistic: Statistic, sample: Array, generator: np.random.Generator
+) -> dict[str, float]:
+    """Columns `<name>` and `<name>_err` of what `bootstrap_error` takes; NaN where a value is not finite."""
+    values = errors = np.full(len(names), np.nan)
+    if sample.shape[1]:
+        values, errors = statistic(sample), bootstrap_error(statistic, sample, generator)
+    numbers = np.concatenate([values, errors])
+    columns = [*names, *(f"{name}_err" for name in names)]
+    return dict(zip(columns, np.where(np.isfinite(numbers), numbers, np.nan), strict=True))
 
 
 def robust_scatter(sample: Array) -> Array:

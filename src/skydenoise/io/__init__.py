@@ -1,7 +1,8 @@
 """FITS bricks: the only room that knows how pixels, headers and masks lie in files.
 
 `brick` reads and writes bricks, `fitsfile` single images, `cards` headers, `maskbits` the survey's masks,
-`rawbrick` the survey's layout (for simulated and imported images), `readable` many bricks.
+`rawbrick` the survey's layout (for simulated and imported images), `readable` many bricks. `atomic`, `lock`
+and `verified` keep files whole, to one writer at a time, and as they were.
 """
 
 from skydenoise.io.brick import (
@@ -9,6 +10,7 @@ from skydenoise.io.brick import (
     Denoised,
     flag_bit,
     is_complete,
+    raw_digests,
     read_brick,
     read_denoised,
     write_brick,
@@ -21,6 +23,7 @@ __all__ = [
     "Denoised",
     "flag_bit",
     "is_complete",
+    "raw_digests",
     "read_brick",
     "read_denoised",
     "readable",

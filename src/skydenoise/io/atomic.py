@@ -27,6 +27,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def remove_partials(folder: Path) -> None:
+    """Remove what writers that died have left in `folder`; nobody may be writing there (io.lock)."""
+    for partial in folder.glob(".*.partial.*"):
+        partial.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) to `path` in one step."""
     with atomic_path(path) as partial:

@@ -1,12 +1,16 @@
 """Bricks of several bands: the survey's files in, ours out."""
 
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from skydenoise import paths
 from skydenoise.config import OutputSettings
@@ -15,14 +19,19 @@ from skydenoise.io.cards import as_product, with_provenance
 from skydenoise.io.fitsfile import (
     intact_header,
     read_survey_image,
-    wcs_fault,
     write_survey_image,
 )
 from skydenoise.io.maskbits import mask_value
+from skydenoise.io.verified import read_record, verified_digest, verify_fits
+from skydenoise.io.wcs import celestial_wcs, grid_distance
 
 log = logging.getLogger(__name__)
 
+SAME_SKY = 1.0
+"""Pixels that the bands of a brick may lie apart: no more than their headers' digits."""
+
 FETCH_AGAIN = "snakemake retry_skipped, then the same command fetches it again"
+DENOISE_AGAIN = "snakemake --forcerun predict makes it again and keeps the others"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,20 +64,41 @@ class Brick:
         return self.image.shape[1], self.image.shape[2]
 
 
-def read_brick(cache: Path, name: str, bands: Sequence[str]) -> Brick:
+def raw_digests(cache: Path, name: str, bands: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of each raw file of a brick that is there, by file name, found to be what was fetched.
+
+    Raises
+    ------
+    BrickError : a byte has changed since, or an image or invvar is missing
+    """
+    recorded = read_record(paths.raw_file(cache, name, "maskbits").parent)
+    digests = {}
+    for kind, band in paths.raw_kinds(bands):
+        path = paths.raw_file(cache, name, kind, band)
+        if band or path.exists() or path.name in recorded:
+            digests[path.name] = _checked(verified_digest, path, name, band, FETCH_AGAIN)
+    return digests
+
+
+def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = True) -> Brick:
     """Read a brick from the survey's layout under `cache`.
 
     Pixels that are NaN or infinite, and those whose invvar is NaN, infinite or negative, count as no data;
     the log says how many. Without a maskbits file no pixel is masked, and the log says so.
 
+    verify : whether the bytes are first held against what was fetched; False if `raw_digests` just did so
+
     Raises
     ------
-    BrickError : a file is missing, empty, truncated or damaged; a band has no valid pixel, no usable WCS, or
-        another shape than the first band
+    BrickError : a file is missing, empty, truncated or damaged, or has changed since it was fetched; a band
+        has no valid pixel, no usable WCS, another shape than the first band, or lies on another piece of sky
     """
+    if verify:
+        raw_digests(cache, name, bands)
     images: list[np.ndarray] = []
     invvars: list[np.ndarray] = []
     headers: list[fits.Header] = []
+    first: WCS | None = None
     for band in bands:
         image, invvar, header = _read_band(cache, name, band)
         if images and image.shape != images[0].shape:
@@ -78,6 +108,11 @@ def read_brick(cache: Path, name: str, bands: Sequence[str]) -> Brick:
                 band=band,
                 file=paths.raw_file(cache, name, "image", band),
             )
+        wcs = _usable_wcs(header, cache, name, band)
+        first = wcs if first is None else first
+        if (distance := grid_distance(first, wcs, image.shape)) > SAME_SKY:
+            cause = f"lies {distance:.3g} pixels off band {bands[0]} on the sky"
+            raise BrickError(cause, brick=name, band=band, file=paths.raw_file(cache, name, "image", band))
         images.append(image)
         invvars.append(invvar)
         headers.append(header)
@@ -85,24 +120,30 @@ def read_brick(cache: Path, name: str, bands: Sequence[str]) -> Brick:
     return Brick(name, tuple(bands), np.stack(images), np.stack(invvars), masked, tuple(headers))
 
 
-def _read(path: Path, name: str, band: str | None) -> tuple[np.ndarray, fits.Header]:
+T = TypeVar("T")
+
+
+def _checked(read: Callable[[Path], T], path: Path, name: str, band: str | None, remedy: str) -> T:
+    """What `read` makes of a file of a brick; raises BrickError for its OSError."""
     try:
-        return read_survey_image(path)
+        return read(path)
     except FileNotFoundError:
         raise BrickError("no file", brick=name, band=band, file=path) from None
     except OSError as error:
-        raise BrickError(str(error), brick=name, band=band, file=path, remedy=FETCH_AGAIN) from error
+        raise BrickError(str(error), brick=name, band=band, file=path, remedy=remedy) from error
+
+
+def _read(path: Path, name: str, band: str | None) -> tuple[np.ndarray, fits.Header]:
+    return _checked(read_survey_image, path, name, band, FETCH_AGAIN)
 
 
 def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarray, fits.Header]:
     path = paths.raw_file(cache, name, "image", band)
-    image, header = _read(path, name, band)
+    image, header = _checked(partial(read_survey_image, blank_as_nan=True), path, name, band, FETCH_AGAIN)
     invvar, _ = _read(paths.raw_file(cache, name, "invvar", band), name, band)
     if image.shape != invvar.shape:
         cause = f"image {image.shape} and invvar {invvar.shape} have different shapes (y, x)"
         raise BrickError(cause, brick=name, band=band, file=path)
-    if reason := wcs_fault(header):
-        raise BrickError(f"no usable WCS: {reason}", brick=name, band=band, file=path)
     image, invvar = image.astype(np.float32, copy=False), invvar.astype(np.float32, copy=False)
     broken = ~np.isfinite(image) | ~np.isfinite(invvar) | (invvar < 0)
     if count := np.count_nonzero(broken):
@@ -119,6 +160,14 @@ def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarra
             "no valid pixel (nowhere a finite value with invvar above 0)", brick=name, band=band, file=path
         )
     return image, invvar, header
+
+
+def _usable_wcs(header: fits.Header, cache: Path, name: str, band: str) -> WCS:
+    try:
+        return celestial_wcs(header)
+    except ValueError as error:
+        file = paths.raw_file(cache, name, "image", band)
+        raise BrickError(f"no usable WCS: {error}", brick=name, band=band, file=file) from error
 
 
 def _read_masked(cache: Path, name: str, bands: Sequence[str], shape: tuple[int, ...]) -> np.ndarray:
@@ -199,6 +248,9 @@ class Denoised:
 SIGMA_STEP = 0.1
 """Quantisation step of sigma in units of the image's: a denoised image is surer than a noisy one."""
 
+LARGEST_STEP = 0.1
+"""Quantisation step of an image in units of the input's noise: pixels in small units must not drown in it."""
+
 
 def write_brick(
     root: Path,
@@ -220,7 +272,7 @@ def write_brick(
     denoised
         what to write
     output
-        `step` holds for the image; sigma is kept to a tenth of it
+        `step` holds for the image where it is below a tenth of the input's noise; sigma has a tenth of it
     provenance
         what was done: entry -> value. Those in cards.CARDS have a card of that name, others one named SD and
         their first six letters; all stand in a HISTORY too. "key" is what `is_complete` asks for.
@@ -235,11 +287,12 @@ def write_brick(
     SettingsError : too many bands for the flags
     """
     _check_shapes(brick, denoised)
-    fine = replace(output, step=SIGMA_STEP * output.step)
     files: list[BrickFile] = []
     for index, (band, header) in enumerate(zip(brick.bands, brick.headers, strict=True)):
-        for kind, data, how in (("image", denoised.image, output), ("sigma", denoised.sigma, fine)):
-            product = header if kind == "image" else as_product(header, kind, "nanomaggy")
+        coarse = replace(output, step=min(output.step, LARGEST_STEP * _noise(brick.invvar[index])))
+        fine = replace(output, step=SIGMA_STEP * coarse.step)
+        for kind, data, how in (("image", denoised.image, coarse), ("sigma", denoised.sigma, fine)):
+            product = header if kind == "image" else as_product(header, kind, header.get("BUNIT", ""))
             path = paths.coadd_file(root, brick.name, kind, band)
             files.append(BrickFile(path, data[index], with_provenance(product, kind, provenance), how))
     header = with_provenance(as_product(brick.headers[0], "flags", None), "flags", provenance)
@@ -248,6 +301,12 @@ def write_brick(
             header.append((f"BITNM{flag_bit(flag, index)}", f"{flag}_{band.upper()}"), bottom=True)
     files.append(BrickFile(paths.coadd_file(root, brick.name, "flags"), denoised.flags, header, output))
     return write_files(brick.name, files)
+
+
+def _noise(invvar: np.ndarray) -> float:
+    """Noise of a pixel of median depth; infinite where no pixel is valid."""
+    valid = invvar[invvar > 0]
+    return float(np.median(valid)) ** -0.5 if valid.size else math.inf
 
 
 def _check_shapes(brick: Brick, denoised: Denoised) -> None:
@@ -271,18 +330,24 @@ def is_complete(root: Path, name: str, bands: Sequence[str], key: str) -> bool:
     return all(header is not None and header.get("SDKEY") == key for header in headers)
 
 
+def _intact_pixels(path: Path) -> np.ndarray:
+    verify_fits(path)
+    return read_survey_image(path)[0]
+
+
 def read_denoised(root: Path, name: str, bands: Sequence[str]) -> Denoised:
     """Read what `write_brick` wrote.
 
     Raises
     ------
-    BrickError : a product is missing or damaged, or they do not fit each other
+    BrickError : a product is missing or damaged (FITS checksums), or they do not fit each other
     """
     planes: dict[str, list[np.ndarray]] = {"image": [], "sigma": []}
     for kind, found in planes.items():
         for band in bands:
-            found.append(_read(paths.coadd_file(root, name, kind, band), name, band)[0])
-    flags, _ = _read(paths.coadd_file(root, name, "flags"), name, None)
+            path = paths.coadd_file(root, name, kind, band)
+            found.append(_checked(_intact_pixels, path, name, band, DENOISE_AGAIN))
+    flags = _checked(_intact_pixels, paths.coadd_file(root, name, "flags"), name, None, DENOISE_AGAIN)
     if any(plane.shape != flags.shape for found in planes.values() for plane in found):
         raise BrickError("image, sigma and flags have different shapes", brick=name, remedy="make it again")
     return Denoised(np.stack(planes["image"]), np.stack(planes["sigma"]), flags)

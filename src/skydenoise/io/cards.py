@@ -15,7 +15,11 @@ CARDS = {
     "overlap": ("SDOVERL", "[pixel] overlap of tiles"),
     "precision": ("SDPREC", "precision of factors in convolutions"),
     "recover": ("SDRECOV", "thresholds per starlet scale, or no"),
+    "background": ("SDBACKG", "keep or remove light on large scales"),
     "sigma": ("SDSIGMA", "what sigma rests on"),
+    "noise": ("SDNOISE", "[nanomaggy] rms noise of a sky pixel, by band"),
+    "correlation": ("SDCORR", "of the noise of touching pixels, by band"),
+    "level": ("SDLEVEL", "[nanomaggy] background level, by band"),
 }
 """Provenance entry -> keyword and comment of its card."""
 
@@ -32,6 +36,11 @@ def as_product(header: fits.Header, kind: str, unit: str | None) -> fits.Header:
     elif "BUNIT" in product:
         product["BUNIT"] = unit
     return product
+
+
+def inverse_square(unit: str) -> str:
+    """Unit of the inverse variance of pixels in `unit`, as the survey writes it: 1/nanomaggy^2."""
+    return f"1/{unit}^2" if unit.isalnum() else f"1/({unit})^2" if unit else ""
 
 
 def with_provenance(

@@ -37,6 +37,17 @@ def kept_cards(header: fits.Header) -> list[fits.Card]:
     ]
 
 
+def check_cards(header: fits.Header) -> None:
+    """Raise OSError that names the first card that is damaged: every later use of it would fail."""
+    for number, card in enumerate(header.cards, 1):
+        name = ""
+        try:
+            name = card.keyword
+            _ = card.value
+        except Exception as error:  # of many kinds, by what is damaged
+            raise OSError(f"damaged header: card {number}, {name or 'without a name'}") from error
+
+
 def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, output: OutputSettings) -> None:
     """Write one image in the survey's form: HDU 0 empty, HDU 1 compressed; whole or not at all.
 
@@ -113,10 +124,11 @@ def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
         header.append(card, bottom=True)
 
 
-def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
+def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.ndarray, fits.Header]:
     """Pixels (y, x) and header of the image in HDU 1, or in HDU 0 if there is no other.
 
     The header has NAXIS, NAXIS1 and NAXIS2 of the image first, then every kept card in its order.
+    `blank_as_nan` makes integers that a BLANK card names, for pixels without data, NaN; masks want them kept.
 
     Raises
     ------
@@ -140,9 +152,20 @@ def read_survey_image(path: Path) -> tuple[np.ndarray, fits.Header]:
     for keyword, value in (("NAXIS", 2), ("NAXIS1", data.shape[1]), ("NAXIS2", data.shape[0])):
         header.append((keyword, value), bottom=True)
     stored = fits.Header.fromstring(_bytes(path, offsets["header_start"], offsets["data_start"]))
+    check_cards(stored)
     for card in kept_cards(stored):
         header.append(card, bottom=True)
-    return np.asarray(data, data.dtype.newbyteorder("=")), header
+    data = np.asarray(data, data.dtype.newbyteorder("="))
+    return _without_blanks(data, stored) if blank_as_nan else data, header
+
+
+def _without_blanks(data: np.ndarray, stored: fits.Header) -> np.ndarray:
+    """The same pixels, NaN where the integer in the file is BLANK (FITS 4.0, sections 4.4.2.5 and 10.1.2)."""
+    blank, step = stored.get("ZBLANK", stored.get("BLANK")), stored.get("BSCALE", 1)
+    if not isinstance(blank, int) or stored.get("ZBITPIX", stored["BITPIX"]) < 0:
+        return data
+    missing = np.abs(data.astype(np.float64) - (blank * step + stored.get("BZERO", 0))) < abs(step) / 2
+    return np.where(missing, np.float32(np.nan), data.astype(np.float32))
 
 
 def _bytes(path: Path, start: int, end: int) -> bytes:
@@ -170,18 +193,3 @@ def intact_header(path: Path) -> fits.Header | None:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     header = fits.Header.fromstring(content[: offsets["data_start"] - offsets["header_start"]])
     return header if total == 0xFFFFFFFF and "CHECKSUM" in header else None
-
-
-def wcs_fault(header: fits.Header) -> str:
-    """What is missing for a celestial WCS, or an empty string."""
-    needed = ("CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
-    if missing := [key for key in needed if key not in header]:
-        return f"{', '.join(missing)} missing"
-    if not {"CD1_1", "CD1_2", "PC1_1", "PC1_2", "CDELT1"} & set(header):
-        return "CD1_1, PC1_1 and CDELT1 missing"
-    axes = f"{header['CTYPE1']} {header['CTYPE2']}"
-    if not ("RA--" in axes and "DEC-" in axes) and not ("LON" in axes and "LAT" in axes):
-        return f"axes {axes} are not celestial"
-    numbers = [header[key] for key in needed[2:]]
-    finite = all(isinstance(value, int | float) and np.isfinite(value) for value in numbers)
-    return "" if finite else f"{', '.join(needed[2:])} are not all finite numbers"

@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from skydenoise.errors import StepError
 from skydenoise.io.atomic import write_text
@@ -20,6 +21,9 @@ class Entry:
     sha256 : digest over the sha256 of its files in order of name, empty if skipped
     seconds : time spent on it
     reason : why it was skipped, in one line
+    noise : of a denoised brick, by band: rms of a sky pixel in nanomaggies, and correlation of touching ones
+    foreign : what of this noise the model was not trained for; empty if nothing
+    unverified : how many of the files no checksum vouches for, neither the survey's nor one of their own
     """
 
     brick: str
@@ -28,6 +32,9 @@ class Entry:
     sha256: str = ""
     seconds: float = 0.0
     reason: str = ""
+    noise: str = ""
+    foreign: str = ""
+    unverified: int = 0
 
 
 def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
@@ -43,19 +50,19 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
 
 
 def read_manifest(path: Path) -> list[Entry]:
-    """Read what `write_manifest` wrote."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        return [
-            Entry(
-                row["brick"],
-                row["state"],
-                int(row["files"]),
-                row["sha256"],
-                float(row["seconds"]),
-                row["reason"],
-            )
-            for row in csv.DictReader(stream, delimiter="\t")
-        ]
+    """Read what `write_manifest` wrote; raises StepError if that is not what is there."""
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows: list[dict[str, Any]] = list(csv.DictReader(stream, delimiter="\t", strict=True))
+        for row in rows:
+            for key, number in (("files", int), ("seconds", float), ("unverified", int)):
+                row[key] = number(row[key])
+        return [Entry(**row) for row in rows]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StepError(
+            f"{path}: is no manifest ({cause}); remove it, and the next run makes it again"
+        ) from None
 
 
 def finished(manifests: Iterable[Path | str]) -> list[str]:
@@ -75,23 +82,30 @@ def needed(manifests: Iterable[Path | str], step: str) -> list[str]:
     return names
 
 
-def forget_skipped(chunks: Iterable[Sequence[Path]], summaries: Iterable[Path]) -> list[Path]:
-    """Remove the manifests of every chunk that lists a skipped brick, so that the chunk is done again.
+def skipped_bricks(chains: Iterable[Sequence[Path | str]]) -> set[str]:
+    """Names of the bricks that any manifest of these chunks lists as skipped; see `forget`."""
+    present = (path for chain in chains for path in map(Path, chain) if path.exists())
+    return {entry.brick for path in present for entry in read_manifest(path) if entry.state == "skipped"}
 
-    chunks : the manifests of each chunk, one per step; those that are not there are passed over
+
+def forget(
+    bricks: Set[str], chains: Iterable[Sequence[Path | str]], summaries: Iterable[Path | str]
+) -> list[Path]:
+    """Remove what was noted of the chunks that hold one of `bricks`, so that the next run does them again.
+
+    chains : of each chunk its manifests, one per step; those that are not there are passed over
     summaries : what is made of all manifests; removed with them, for Snakemake makes nothing again that only
         what is up to date would need
 
-    Returns the files that were removed. Bricks of these chunks that are complete are kept by the next run.
+    Returns the manifests that were removed. What is complete in these chunks is kept by the next run.
     """
-    forgotten = []
-    for manifests in chunks:
-        present = [path for path in manifests if path.exists()]
-        if any(entry.state == "skipped" for path in present for entry in read_manifest(path)):
-            for path in present:
-                path.unlink()
+    forgotten: list[Path] = []
+    for chain in chains:
+        present = [path for path in map(Path, chain) if path.exists()]
+        if any(entry.brick in bricks for path in present for entry in read_manifest(path)):
             forgotten += present
-    for path in summaries if forgotten else ():
+    forgotten = list(dict.fromkeys(forgotten))
+    for path in (*forgotten, *map(Path, summaries if forgotten else ())):
         path.unlink(missing_ok=True)
     return forgotten
 
@@ -124,6 +138,16 @@ def summarise(
     text = f"{done} bricks denoised, {len({brick for brick, *_ in reasons})} skipped"
     text += f"; the reasons stand in {skipped}:\n" if reasons else "\n"
     text += "".join(f"  {step}: {reason}\n" for _, step, reason in reasons[:20])
+    foreign = [entry for entry in steps["predict"] if entry.foreign]
+    if foreign:
+        text += (
+            f"{len(foreign)} with noise that the model was not trained for; see `foreign` in the manifests:\n"
+        )
+        text += "".join(f"  brick {entry.brick}: {entry.foreign}\n" for entry in foreign[:20])
+    if unverified := sum({entry.brick: entry.unverified for entry in steps["fetch"]}.values()):
+        text += (
+            f"No checksum vouches for {unverified} raw files (column unverified in the manifests of fetch).\n"
+        )
     if reasons:
         text += "When the cause is mended: snakemake retry_skipped, then the same command again.\n"
     write_text(summary, text)

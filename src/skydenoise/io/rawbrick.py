@@ -8,7 +8,7 @@ import numpy as np
 from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.io.brick import Brick, BrickFile, write_files
-from skydenoise.io.cards import as_product
+from skydenoise.io.cards import as_product, inverse_square
 from skydenoise.io.maskbits import named_bits
 
 
@@ -39,7 +39,7 @@ def write_raw(
         median = float(np.median(invvar[invvar > 0])) if invvar.any() else 1.0
         files.append(BrickFile(paths.raw_file(cache, brick.name, "image", band), image, header, output))
         path = paths.raw_file(cache, brick.name, "invvar", band)
-        of_invvar = as_product(header, "invvar", "1/nanomaggy^2")
+        of_invvar = as_product(header, "invvar", inverse_square(str(header.get("BUNIT", ""))))
         files.append(BrickFile(path, invvar, of_invvar, replace(output, step=1e-4 * median)))
     bits = named_bits(brick.bands)
     if maskbits is None and brick.masked.any():

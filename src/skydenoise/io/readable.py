@@ -2,25 +2,26 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from skydenoise.errors import BrickError
-from skydenoise.io.brick import Brick
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 def readable(
     names: Sequence[str],
-    read: Callable[[str], Brick],
+    read: Callable[[str], T],
     *,
     step: str,
     skipped: dict[str, str] | None = None,
-) -> Iterator[Brick]:
+) -> Iterator[T]:
     """Yield the bricks that can be read; the log says why the others are left out.
 
-    read : gives the brick of a name, or raises BrickError
+    read : gives the brick of a name, or what else is made of it, or raises BrickError
     step : what the bricks are read for, in the progress bar and in the log
     skipped : takes the reason of each brick that is left out, by name
     """

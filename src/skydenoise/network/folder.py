@@ -18,12 +18,12 @@ from skydenoise.errors import StepError
 from skydenoise.io.atomic import atomic_path, write_json
 from skydenoise.io.digest import file_digest
 from skydenoise.network.network import Network
-from skydenoise.noise import NoiseModel
+from skydenoise.noise import NoiseModel, NoiseRange
 from skydenoise.stretch import Stretch
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-FORMAT = 1
-"""Version of model.json."""
+FORMAT = 2
+"""Version of model.json: since 2, pixels are in units of their own noise."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ class ModelDescription:
     """All that is needed to use a network, beside its weights.
 
     bands : names, in the order of the channels
-    stretch : from nanomaggies to the network's values
-    noise : of the survey it was trained for
+    stretch : from pixels in units of their noise to the network's values
+    noise : of the bricks it was trained on
     provenance : how it was made
     sha256 : of model.safetensors; `load_model` fills it in
+    noise_range : noises for which it holds; None stands for those around `noise`
     """
 
     architecture: Architecture
@@ -43,6 +44,12 @@ class ModelDescription:
     noise: NoiseModel
     provenance: dict[str, str | int | float] = field(default_factory=dict)
     sha256: str = ""
+    noise_range: NoiseRange | None = None
+
+    @property
+    def holds_for(self) -> NoiseRange:
+        """Noises for which it holds."""
+        return self.noise_range or NoiseRange.around(self.noise)
 
 
 def save_model(folder: Path, network: Network, description: ModelDescription) -> None:
@@ -55,9 +62,9 @@ def save_model(folder: Path, network: Network, description: ModelDescription) ->
         "sha256": file_digest(folder / WEIGHTS),
         "architecture": asdict(description.architecture),
         "bands": list(description.bands),
-        "softening": list(description.stretch.softening),
-        "offset": list(description.stretch.offset),
+        "softening": description.stretch.softening,
         "noise": description.noise.to_json(),
+        "noise_range": description.holds_for.to_json(),
         "provenance": dict(description.provenance),
     }
     write_json(folder / DESCRIPTION, content)
@@ -118,14 +125,18 @@ def read_description(path: Path) -> ModelDescription:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']}, this version reads {FORMAT}")
+            raise ValueError(
+                f"format {content['format']}, this version reads {FORMAT}: train again, or take a model "
+                "that came with this version"
+            )
         return ModelDescription(
             Architecture(**content["architecture"]),
             tuple(content["bands"]),
-            Stretch(tuple(content["softening"]), tuple(content.get("offset", ()))),  # older models have none
+            Stretch(content["softening"]),
             NoiseModel.from_json(content["noise"]),
             content["provenance"],
             content["sha256"],
+            NoiseRange.from_json(content["noise_range"]),
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StepError(

@@ -26,7 +26,7 @@ class NoiseModel:
         (dy, dx) = -L..L; 1 at the centre, point-symmetric, its power spectrum nowhere negative
     levels : (band, scales) float64, rms of the starlet coefficients of noise of unit variance, fine to coarse
     scale_error : standard error of `scale`, from its scatter over blocks of the bricks; may be empty
-    level : value that the network sees as 0, the stretch's offset, nanomaggies; empty is 0 (skies)
+    level : of the background, which the network sees as 0, nanomaggies; empty is 0
 
     Raises
     ------
@@ -75,6 +75,11 @@ class NoiseModel:
     def max_lag(self) -> int:
         """L: pixels further apart than this, along either axis, are uncorrelated."""
         return int(self.correlation.shape[1] // 2)
+
+    @property
+    def zero(self) -> Array:
+        """`level` of each band, 0 where there is none: (band, 1, 1) float32, nanomaggies."""
+        return np.asarray(self.level or (0.0,) * len(self.bands), dtype=np.float32)[:, None, None]
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers, from which `from_json` makes an equal model."""

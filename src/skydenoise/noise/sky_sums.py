@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-BLOCK = 512
-"""Largest edge of a block, pixels."""
-BLOCKS_PER_BAND = 12
-"""Blocks of a brick that are looked at, spread evenly: 3 million pixels give rho to 0.001."""
 OUTLIER = 5.0
 """Single pixels beyond this many sigma, of either sign, are defects."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which part of a brick is looked at.
+
+    block : largest edge of a block, pixels
+    blocks : of each band, spread evenly over what it covers; 12 of 512 pixels, 3 million, give rho to 0.001
+    """
+
+    block: int = 512
+    blocks: int = 12
 
 
 @dataclass
@@ -33,6 +41,7 @@ class Tally:
     products, pairs : (2L+1, 2L+1), sum of y(p) y(p+d) over pairs of sky pixels, and number of pairs
     variances, pixels : of y, robust, and sky pixels, per block
     inverse_root : 1 / sqrt(invvar) of a sample of pixels, per brick
+    backgrounds : median of the sky pixels, nanomaggies, per block
     """
 
     products: Array
@@ -40,6 +49,7 @@ class Tally:
     variances: list[float] = field(default_factory=list)
     pixels: list[int] = field(default_factory=list)
     inverse_root: list[Array] = field(default_factory=list)
+    backgrounds: list[float] = field(default_factory=list)
 
     @classmethod
     def empty(cls, max_lag: int) -> Tally:
@@ -47,8 +57,8 @@ class Tally:
         edge = 2 * max_lag + 1
         return cls(np.zeros((edge, edge)), np.zeros((edge, edge)))
 
-    def add(self, y: Array, sky: Array) -> None:
-        """Count in the whitened pixels `y` of a block where `sky`."""
+    def add(self, image: Array, y: Array, sky: Array) -> None:
+        """Count in a block where `sky`: its pixels, (y, x) nanomaggies, and the same whitened."""
         values = y[sky]
         centre = np.median(values)
         variance = float(1.4826 * np.median(np.abs(values - centre))) ** 2
@@ -61,6 +71,7 @@ class Tally:
         self.pairs += autocorrelation(kept, max_lag)
         self.variances.append(variance)
         self.pixels.append(int(values.size))
+        self.backgrounds.append(float(np.median(image[sky])))
 
     def join(self, other: Tally) -> None:
         """Count in what the other has."""
@@ -69,27 +80,38 @@ class Tally:
         self.variances += other.variances
         self.pixels += other.pixels
         self.inverse_root += other.inverse_root
+        self.backgrounds += other.backgrounds
 
 
 def tally_sky(brick: Brick, max_lag: int) -> list[Tally]:
     """One tally for each band of a brick; max_lag : L, pixels."""
-    usable = brick.usable
-    step = max(1, min(brick.shape) // 200)
     tallies = [Tally.empty(max_lag) for _ in brick.bands]
-    for tally, invvar, covered in zip(tallies, brick.invvar, usable, strict=True):
+    step = max(1, min(brick.shape) // 200)
+    for tally, invvar, covered in zip(tallies, brick.invvar, brick.usable, strict=True):
         tally.inverse_root.append(1 / np.sqrt(invvar[::step, ::step][covered[::step, ::step]]))
-    for rows, columns in _blocks(usable):
-        block = (slice(None), rows, columns)
-        whitened, sky = empty_sky(brick.image[block], brick.invvar[block], usable[block], brick.masked[block])
-        for tally, y, here in zip(tallies, whitened, sky, strict=True):
-            if np.count_nonzero(here) > here.size / 50:  # fewer are the dregs of a crowded or uncovered block
-                tally.add(y, here)
+    for block in tally_blocks(brick, max_lag, Sampling()):
+        for tally, found in zip(tallies, block, strict=True):
+            tally.join(found)
     return tallies
 
 
-def _blocks(usable: Array) -> Iterator[tuple[slice, slice]]:
+def tally_blocks(brick: Brick, max_lag: int, sampling: Sampling) -> Iterator[list[Tally]]:
+    """Yield a tally for each band, block by block; it is empty where there is too little sky."""
+    usable = brick.usable
+    for rows, columns in _blocks(usable, sampling):
+        tallies = [Tally.empty(max_lag) for _ in brick.bands]
+        block = (slice(None), rows, columns)
+        whitened, sky = empty_sky(brick.image[block], brick.invvar[block], usable[block], brick.masked[block])
+        for tally, image, y, here in zip(tallies, brick.image[block], whitened, sky, strict=True):
+            if np.count_nonzero(here) > here.size / 50:  # fewer are the dregs of a crowded or uncovered block
+                tally.add(image, y, here)
+        yield tallies
+
+
+def _blocks(usable: Array, sampling: Sampling) -> Iterator[tuple[slice, slice]]:
     """Blocks (rows, columns) spread over the covered area of each band of `usable` (band, y, x)."""
-    edges = [np.linspace(0, size, max(2, -(-size // BLOCK)) + 1).astype(int) for size in usable.shape[1:]]
+    parts = [max(2, -(-size // sampling.block)) for size in usable.shape[1:]]
+    edges = [np.linspace(0, size, n + 1).astype(int) for size, n in zip(usable.shape[1:], parts, strict=True)]
     rows, columns = ([slice(a, b) for a, b in itertools.pairwise(edge)] for edge in edges)
     blocks = [(row, column) for row in rows for column in columns]
     covered = np.array([usable[:, row, column].mean(axis=(1, 2)) for row, column in blocks])  # (block, band)
@@ -97,6 +119,6 @@ def _blocks(usable: Array) -> Iterator[tuple[slice, slice]]:
     for fraction in covered.T:
         full = np.flatnonzero((fraction >= min(0.5, fraction.max())) & (fraction > 0))
         if len(full):
-            chosen.update(full[np.linspace(0, len(full) - 1, BLOCKS_PER_BAND).round().astype(int)])
+            chosen.update(full[np.linspace(0, len(full) - 1, sampling.blocks).round().astype(int)])
     for index in sorted(chosen):
         yield blocks[index]

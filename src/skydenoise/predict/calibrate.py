@@ -33,7 +33,8 @@ from skydenoise.config import PredictSettings
 from skydenoise.errors import BrickError, StepError
 from skydenoise.io import Brick, read_brick, readable
 from skydenoise.io.atomic import write_json
-from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, load_denoiser, restore
+from skydenoise.noise import NoiseModel
+from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, estimate_sky, load_denoiser, noise_of
 from skydenoise.predict.stein import squared_error
 from skydenoise.predict.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
 
@@ -106,8 +107,9 @@ def calibrate(
     samples = []
     for brick in bricks:
         try:
+            noise = noise_of(brick, plain)
             for cutout in random_cutouts(brick, per_brick, size, generator):
-                samples.append(measure(cutout, plain, generator))
+                samples.append(measure(cutout, noise, plain, generator))
         except BrickError as error:
             logger.warning("left out of calibration: %s", error)
     bands = denoiser.description.bands
@@ -140,28 +142,35 @@ def random_cutouts(brick: Brick, count: int, size: int, generator: np.random.Gen
         yield replace(brick, image=brick.image[part], invvar=brick.invvar[part], masked=brick.masked[part])
 
 
-def measure(cutout: Brick, denoiser: Denoiser, generator: np.random.Generator) -> list[Sample]:
-    """Samples of the usable pixels of a cutout, one per band, from four passes through the chain."""
+def measure(
+    cutout: Brick, noise: NoiseModel, denoiser: Denoiser, generator: np.random.Generator
+) -> list[Sample]:
+    """Samples of the usable pixels of a cutout, one per band, from four passes through the chain.
+
+    noise : of the brick; its background level is taken off first, so that signals are counted from there
+    """
+    flat, noise = replace(cutout, image=cutout.image - noise.zero), replace(noise, level=())
+    noise_sigma = noise.sigma(cutout.invvar)
 
     def draw() -> Array:
-        return denoiser.description.noise.draw(cutout.image.shape, generator)
+        return noise.draw(cutout.image.shape, generator)
 
     def again(image: Array) -> tuple[Array, Array]:
         covered = replace(cutout, image=np.where(cutout.invvar > 0, image, np.float32(0)))
-        return restore(covered, denoiser)[:2]
+        return estimate_sky(covered, noise, denoiser)
 
-    first, _, noise_sigma = restore(cutout, denoiser)
-    noise = draw() * noise_sigma
-    second, recovered = again(first + noise)
+    first, _ = again(flat.image)
+    extra = draw() * noise_sigma
+    second, recovered = again(first + extra)
     sparse = np.stack([without_ripples(*pair) for pair in zip(first, noise_sigma, strict=True)])
-    sky, _ = again(sparse + noise)
+    sky, _ = again(sparse + extra)
     probe = draw()
-    third, _ = again(cutout.image + PROBE * probe * noise_sigma)
+    third, _ = again(flat.image + PROBE * probe * noise_sigma)
     samples = []
     for band, usable in enumerate(cutout.usable):
         error, sky_error, residual, change = (
             difference[band][usable] / noise_sigma[band][usable]
-            for difference in (second - first, sky - sparse, cutout.image - first, third - first)
+            for difference in (second - first, sky - sparse, flat.image - first, third - first)
         )
         signal, sky_signal, data_signal = (
             signal_of(image[band], noise_sigma[band])[usable] for image in (second, sky, first)

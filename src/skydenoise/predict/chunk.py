@@ -15,12 +15,15 @@ from tqdm import tqdm
 
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, StepError, disk_full
-from skydenoise.io import is_complete, read_brick, write_brick
+from skydenoise.io import is_complete, raw_digests, read_brick, write_brick
+from skydenoise.io.cards import CARDS
 from skydenoise.io.digest import file_digest, joint_digest
+from skydenoise.io.fitsfile import intact_header
 from skydenoise.io.manifest import Entry, write_manifest
-from skydenoise.paths import coadd_file, raw_file
+from skydenoise.noise import NoiseModel, neighbour_correlation
+from skydenoise.paths import coadd_file, raw_file, raw_kinds
 from skydenoise.pool import each
-from skydenoise.predict.denoise import Denoiser, denoise_brick
+from skydenoise.predict.denoise import Denoiser, denoise_brick, noise_of
 
 logger = logging.getLogger(__name__)
 
@@ -104,23 +107,32 @@ class Chunk:
         key = self.key(name, denoiser)
         if is_complete(self.root, name, bands, key):
             state = "kept"
+            header = intact_header(coadd_file(self.root, name, "image", bands[0])) or {}
+            noise = {entry: str(header.get(CARDS[entry][0], "")) for entry in ("noise", "correlation")}
             files = [coadd_file(self.root, name, kind, band) for kind in ("image", "sigma") for band in bands]
             files.append(coadd_file(self.root, name, "flags"))
         else:
             state = "done"
-            brick = read_brick(self.cache, name, bands)
-            denoised = denoise_brick(brick, denoiser)
-            files = write_brick(self.root, brick, denoised, self.output, provenance(denoiser, key))
+            brick = read_brick(self.cache, name, bands, verify=False)  # `key` has just done so
+            found = noise_of(brick, denoiser)
+            noise = noise_provenance(found)
+            denoised = denoise_brick(brick, denoiser, found)
+            files = write_brick(self.root, brick, denoised, self.output, provenance(denoiser, key) | noise)
         digest = joint_digest(file_digest(file) for file in sorted(files))
-        return Entry(name, state, len(files), digest, time.perf_counter() - start)
+        sigma_sky, rho = (list(map(float, noise[entry].split())) for entry in ("noise", "correlation"))
+        foreign = denoiser.description.holds_for.foreign(bands, sigma_sky, rho)
+        seconds = time.perf_counter() - start
+        return Entry(
+            name, state, len(files), digest, seconds, "", f"{noise['noise']}; {noise['correlation']}", foreign
+        )
 
     def key(self, name: str, denoiser: Denoiser) -> str:
         """Digest of all that decides on a brick's output: its files' bytes, denoiser, way of storing."""
         digest = hashlib.sha256(f"{denoiser.key} {sorted(asdict(self.output).items())}".encode())
         bands = denoiser.description.bands
-        files = [raw_file(self.cache, name, kind, band) for kind in ("image", "invvar") for band in bands]
-        for file in [*files, raw_file(self.cache, name, "maskbits")]:
-            digest.update(file_digest(file).encode() if file.exists() else b"none")
+        digests = raw_digests(self.cache, name, bands)
+        for kind, band in raw_kinds(bands):
+            digest.update(digests.get(raw_file(self.cache, name, kind, band).name, "none").encode())
         return digest.hexdigest()[:24]
 
     def _stop_if_disk_full(self, error: BaseException) -> None:
@@ -141,7 +153,17 @@ def provenance(denoiser: Denoiser, key: str) -> dict[str, str | int | float]:
         "overlap": settings.overlap,
         "precision": settings.precision,
         "recover": thresholds if settings.recover.enabled else "no",
+        "background": settings.background,
         "sigma": "calibrated" if denoiser.uncertainty else "noise of the input",
+    }
+
+
+def noise_provenance(noise: NoiseModel) -> dict[str, str]:
+    """What the output's headers say about the noise of a brick, numbers by band."""
+    return {
+        "noise": " ".join(f"{sigma:.4g}" for sigma in noise.sigma_sky),
+        "correlation": " ".join(f"{rho:.3f}" for rho in neighbour_correlation(noise)),
+        "level": " ".join(f"{level:.4g}" for level in noise.zero.ravel()),
     }
 
 

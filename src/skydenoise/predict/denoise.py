@@ -1,4 +1,4 @@
-"""Denoise one brick: fill, stretch, network on tiles, blend, unstretch, recover; uncertainty and flags."""
+"""One brick: fill, units of noise, stretch, network on tiles, blend, and back; recover, sigma, flags."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from skydenoise.fill import fill
 from skydenoise.io import Brick, Denoised, flag_bit
 from skydenoise.network import ModelDescription, for_inference, load_model
 from skydenoise.network.device import cuda_usable, to_numpy
+from skydenoise.noise import NoiseModel, measure_brick_noise, neighbour_correlation
+from skydenoise.predict.background import smooth_residual
 from skydenoise.predict.flags import inpainted_pixels, low_coverage
 from skydenoise.predict.recover import recover
 from skydenoise.predict.tiles import Blender, Origin, TileGrid, cut_tiles
@@ -84,6 +86,7 @@ class Denoiser:
             "tile": settings.tile,
             "overlap": settings.overlap,
             "recover": asdict(settings.recover) if settings.recover.enabled else False,
+            "background": settings.background,
         }
         return json.dumps(content, sort_keys=True)
 
@@ -127,47 +130,80 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
     return Denoiser(fast, description, settings, uncertainty, device)
 
 
-def denoise_brick(brick: Brick, denoiser: Denoiser) -> Denoised:
-    """Denoised image, uncertainty and flags of one brick: `restore`, `add_sigma_and_flags`.
+def denoise_brick(brick: Brick, denoiser: Denoiser, noise: NoiseModel | None = None) -> Denoised:
+    """Denoised image, uncertainty and flags of one brick.
+
+    noise : of the brick; None measures it (`noise_of`)
 
     Raises
     ------
     BrickError : other bands than the model's, smaller than a tile, no usable pixel at all, or no finite
-        result
+        result; or noise that the model was not trained for, if the settings say to skip it
     """
-    return add_sigma_and_flags(brick, denoiser, *restore(brick, denoiser))
+    noise = noise_of(brick, denoiser) if noise is None else noise
+    image, recovered = estimate_sky(brick, noise, denoiser)
+    return with_sigma_and_flags(brick, noise, denoiser, image, recovered)
 
 
-def restore(brick: Brick, denoiser: Denoiser) -> tuple[Array, Array, Array]:
-    """Denoised image, where residual was put back, and the rms noise of the input.
+def noise_of(brick: Brick, denoiser: Denoiser) -> NoiseModel:
+    """Noise and background level of a brick; the log says if the model was not trained for it.
+
+    Raises
+    ------
+    BrickError : it was not, and `predict.foreign_noise` is "skip"; or see check_brick
+    """
+    check_brick(brick, denoiser)
+    noise = measure_brick_noise(brick, denoiser.description.noise)
+    rho = neighbour_correlation(noise)
+    if foreign := denoiser.description.holds_for.foreign(noise.bands, noise.sigma_sky, rho):
+        text = f"the model was not trained for its noise ({foreign})"
+        if denoiser.settings.foreign_noise == "skip":
+            raise BrickError(
+                text, brick=brick.name, remedy="train on such bricks, or predict.foreign_noise: warn"
+            )
+        logger.warning("brick %s: %s", brick.name, text)
+    return noise
+
+
+def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[Array, Array]:
+    """Denoised image, and where significant residual was put back.
+
+    The network sees v = (x - level) / sigma, every pixel in units of its own noise. What it gives is brought
+    back to nanomaggies, then the smooth plane of the residual is put back (`background`), then its
+    significant detail (`recover`), both as the settings say.
+
+    noise : of the brick
 
     Returns
     -------
     image (band, y, x) float32, nanomaggies, filled with something smooth where there is no data; recovered
-    (band, y, x) bool; noise sigma (band, y, x) float32, nanomaggies, 0 without coverage
+    (band, y, x) bool
 
     Raises
     ------
     BrickError : see denoise_brick
     """
     check_brick(brick, denoiser)
-    usable = brick.usable
-    network_image = apply_network(fill(brick.image, usable), brick, denoiser)
-    noise = denoiser.description.noise
-    noise_sigma = noise.sigma(brick.invvar)
-    settings = denoiser.settings.recover
-    if not settings.enabled:  # then the levels of the noise need not be such that `recover` takes them
-        return network_image, np.zeros(usable.shape, dtype=bool), noise_sigma
-    image, recovered = recover(
-        brick.image, network_image, noise_sigma, usable, noise.levels, settings, denoiser.device
-    )
-    return image, recovered, noise_sigma
+    usable, sigma, zero = brick.usable, noise.sigma(brick.invvar), noise.zero
+    unit = fill(sigma, usable)
+    unit[(unit == 0).all(axis=(1, 2))] = 1  # a band without data
+    image = apply_network((fill(brick.image, usable) - zero) / unit, brick, denoiser)
+    image *= unit
+    image += zero
+    settings = denoiser.settings
+    if settings.background == "keep":
+        image += smooth_residual(brick.image - zero, image - zero, sigma, usable)
+    if (
+        not settings.recover.enabled
+    ):  # then the levels of the noise need not be such that `recover` takes them
+        return image, np.zeros(usable.shape, dtype=bool)
+    return recover(brick.image, image, sigma, usable, noise.levels, settings.recover, denoiser.device)
 
 
-def add_sigma_and_flags(
-    brick: Brick, denoiser: Denoiser, image: Array, recovered: Array, noise_sigma: Array
+def with_sigma_and_flags(
+    brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: Array, recovered: Array
 ) -> Denoised:
-    """Uncertainty and flags beside what `restore` returned; image and noise sigma may be overwritten.
+    """Uncertainty and flags beside what `estimate_sky` returned; its image may be overwritten.
 
     - A pixel without coverage: image 0, sigma NaN, NODATA.
     - A saturated or bad pixel: the network's inpainting, sigma NaN, INPAINTED. One without coverage is
@@ -178,6 +214,7 @@ def add_sigma_and_flags(
     """
     inpainted = inpainted_pixels(brick, reach=denoiser.settings.tile // 2)
     no_data = (brick.invvar <= 0) & ~inpainted
+    noise_sigma = noise.sigma(brick.invvar)
     if denoiser.uncertainty is None:
         sigma = noise_sigma
     else:
@@ -212,7 +249,9 @@ def check_brick(brick: Brick, denoiser: Denoiser) -> None:
 
 
 def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
-    """The network's image of one without gaps: (band, y, x) float32, nanomaggies; 0 in tiles without data.
+    """The network's image of one without gaps: (band, y, x) float32; 0 in tiles without data.
+
+    filled : (band, y, x) float32, as the image that is returned in units of the noise of each pixel
 
     What goes in and out of the network, what its blocks add up, and the blend are float32 on every device:
     with the 8 bits of bfloat16 a stretched value of 5 would be known to 0.016, the flux of a bright pixel to

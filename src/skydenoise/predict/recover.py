@@ -5,7 +5,8 @@ correlated noise does not explain (the multiresolution support of Starck, Murtag
 "Multiresolution support applied to image filtering and restoration"). A region starts from a seed above a
 high threshold, in one band or in the sum of all bands, and grows to its neighbours above a lower one.
 Negative rings that the filter makes around a positive source are told from true holes by the sign of the
-smoothed residual, and left out of the footprint.
+smoothed residual, and left out of the footprint. Holes count only where the network's image is brighter than
+the noise: the sky has no dark pits, but a network can give too much light.
 
 What: adding up detail coefficients would leave a moat around each source, because each detail plane sums to
 zero. Instead each pixel of the footprint spreads its residual with the smoothing kernel of the finest scale
@@ -79,8 +80,9 @@ def recover(
     base = torch.as_tensor(network, dtype=torch.float32, device=device)
     noise = torch.as_tensor(sigma, dtype=torch.float32, device=device)
     residual = (measured - base).masked_fill_(unusable, 0)
-    finest = find_support(residual, noise.square().masked_fill_(unusable, 0), levels, settings)
-    del residual
+    bright = base > noise
+    finest = find_support(residual, noise.square().masked_fill_(unusable, 0), bright, levels, settings)
+    del residual, bright
     finest.masked_fill_(unusable, settings.scales)
     restored, scratch = base.clone(), base.new_empty((2, *base.shape[1:]))
     for band, support in enumerate(finest):
@@ -93,11 +95,14 @@ def recover(
     return to_numpy(restored), to_numpy(restored != base)
 
 
-def find_support(residual: Tensor, variance: Tensor, levels: np.ndarray, settings: RecoverSettings) -> Tensor:
+def find_support(
+    residual: Tensor, variance: Tensor, bright: Tensor, levels: np.ndarray, settings: RecoverSettings
+) -> Tensor:
     """Find where the residual is significant, and how finely.
 
     residual, variance : (band, y, x) float32, nanomaggies and their square; both 0 where unusable; both are
         overwritten, which saves memory and, more than that, the time in which the system clears new pages
+    bright : (band, y, x) bool: where a negative residual counts
     levels : (band, scales)
 
     Returns (band, y, x) uint8: the finest significant scale of a pixel of the footprint, settings.scales
@@ -116,6 +121,8 @@ def find_support(residual: Tensor, variance: Tensor, levels: np.ndarray, setting
             spare, variances[band] = variances[band], spare
         for band, found in enumerate(candidates):
             places, value = _regions(band, found, planes, threshold, settings.growth)
+            possible = (value > 0) | bright[band].view(-1)[places]
+            places, value = places[possible], value[possible]
             unset = places[finest[band].view(-1)[places] == settings.scales]
             finest[band].view(-1)[unset] = scale
             smooth = fine[band].view(-1)[places]

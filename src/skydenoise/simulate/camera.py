@@ -166,15 +166,25 @@ def _missing(field: BrickField, band: int, settings: SimulationSettings) -> NDAr
     return _lattice(field, 0, MISSING_CELL, cell)
 
 
+def pass_map(field: BrickField, settings: SimulationSettings) -> NDArray[np.int64]:
+    """(y, x) exposures that are taken of each place, chip gaps aside: steps of depth between cells."""
+    passes, edge = settings.passes, settings.pass_cell
+
+    def cell(column: int, row: int) -> NDArray[np.int64]:
+        return np.full((edge, edge), passes[(column + 2 * row) % len(passes)])
+
+    return _lattice(field, 0, edge, cell)
+
+
 def exposure_maps(
     field: BrickField, band: int, settings: SimulationSettings
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Exposures that cover each pixel, and those of them in which it is good: two (y, x) arrays."""
     covered = np.zeros((field.size, field.size), np.int64)
     good = np.zeros_like(covered)
-    missing = _missing(field, band, settings)
-    for exposure in range(settings.exposures):
-        on_chip = ~(_in_gap(field, band, exposure, settings) | missing)
+    missing, passes = _missing(field, band, settings), pass_map(field, settings)
+    for exposure in range(max(settings.passes)):
+        on_chip = (exposure < passes) & ~(_in_gap(field, band, exposure, settings) | missing)
         covered += on_chip
         good += on_chip & ~_defects(field, band, exposure, settings)
     return covered, good

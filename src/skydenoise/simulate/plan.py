@@ -9,6 +9,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import ArrayLike
 
+from skydenoise.config import default
 from skydenoise.errors import SettingsError
 
 BANDS = ("g", "r", "z")
@@ -36,9 +37,13 @@ NOISES = {
     "white": CoaddNoise((0.0, 0.0, 0.0), 1.0),
     "decam": CoaddNoise((0.11, 0.03, -0.06), 1.0),
     "bass": CoaddNoise((0.60, 0.35, 0.00, -0.11), 0.84),
+    "between": CoaddNoise((0.35, 0.19, -0.03, -0.05), 0.92),
+    "resampled": CoaddNoise((0.73, 0.53, 0.28, 0.06), 0.75),
 }
-"""As measured in real coadds: DECam z, and BASS g of DR6 brick 0959p805, the latter outside the survey's own
-blobs. Over all pixels one finds 0.64, 0.43, 0.13 and 0.90 there, because faint sources look like noise."""
+"""decam and bass: as measured in real coadds, DECam z and BASS g of DR6 brick 0959p805, the latter outside
+the survey's blobs; over all pixels one finds 0.64, 0.43, 0.13 and 0.90 there, because faint sources look like
+noise. between: half way from one to the other. resampled: white noise smoothed by a Gaussian of 0.9 px, as an
+image resampled to smaller pixels has it."""
 
 
 @dataclass(frozen=True)
@@ -60,42 +65,47 @@ class SimulationSettings:
     wings : fraction of a source's light in the halo and the diffraction spikes of the telescope
     galaxies, stars : factors on the number counts of a high-latitude field
     bright_limit, faint_limit : r magnitude of the brightest and faintest sources
-    exposures : taken of each place; chip gaps and defects lower their number
+    passes : exposures of each place, one number after the other from cell to cell of `pass_cell` pixels; of
+        four numbers every square of two by two cells has all. Chip gaps and defects lower them
+    pass_cell : edge of the cells of one depth, pixels
     missing : probability that a 1024-pixel cell of a band holds a rectangle without any exposure
     cosmics : cosmic-ray tracks per exposure and million pixels
     stripes, gradient : amplitude of row offsets and of slow sky residuals, in units of a pixel's sky noise
     release, region : names of the mirror's folders
     """
 
-    seed: int = 1
-    bricks: int = 6
-    size: int = 800
+    seed: int = default("simulation.seed")
+    bricks: int = default("simulation.bricks")
+    size: int = default("simulation.size")
     ra: float = 150.05
     dec: float = 60.0
     step: int = 1
     depth: tuple[float, float, float] = (24.7, 23.9, 23.0)
     fwhm: tuple[float, float, float] = (1.5, 1.4, 1.3)
-    noise: str = "decam"
+    noise: str = default("simulation.noise")
     sky_brightness: tuple[float, float, float] = (22.04, 20.91, 18.46)
     saturation: tuple[float, float, float] = (16.0, 16.0, 15.3)
     wings: float = 0.02
-    galaxies: float = 1.0
-    stars: float = 1.0
+    galaxies: float = default("simulation.galaxies")
+    stars: float = default("simulation.stars")
     bright_limit: float = 12.5
     faint_limit: float = 27.0
-    exposures: int = 2
+    passes: tuple[int, ...] = (NOMINAL_EXPOSURES,)
+    pass_cell: int = 1024
     missing: float = 0.25
     cosmics: float = 60.0
-    stripes: float = 0.01
+    stripes: float = default("simulation.stripes")
     gradient: float = 0.01
-    release: str = "dr9"
-    region: str = "south"
+    release: str = default("survey.release")
+    region: str = default("survey.region")
 
     def __post_init__(self) -> None:
         for key in ("depth", "fwhm", "sky_brightness", "saturation"):
             object.__setattr__(self, key, tuple(float(value) for value in getattr(self, key)))
             _require(len(getattr(self, key)) == len(BANDS), key, f"one value for each of {BANDS} expected")
-        for key in ("bricks", "step", "exposures"):
+        object.__setattr__(self, "passes", tuple(self.passes))
+        _require(min(self.passes, default=0) >= 1, "passes", f"{self.passes} is not one or more passes")
+        for key in ("bricks", "step", "pass_cell"):
             _require(getattr(self, key) >= 1, key, f"{getattr(self, key)} is below 1")
         for key in ("seed", "galaxies", "stars", "cosmics", "stripes", "gradient"):
             _require(getattr(self, key) >= 0, key, f"{getattr(self, key)} is below 0")

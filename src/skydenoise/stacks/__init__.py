@@ -1,6 +1,7 @@
 """Stacks of frames: TIFF, NPY, MRC, HDF5 and FITS cubes, one frame at a time in memory.
 
-`stack` reads and `writer` writes what came in; `containers` knows the files, `axes` what their axes mean,
-`rawfile` pixels that lie in a row. `frames` makes a brick of a frame, `scale` measures level and spread.
-`formats` says which files are stacks (light: Snakemake imports it while it parses).
+`stack` reads a frame, and writes a stack like another. The end of a file's name finds the module of its kind:
+`tiff`, `mrc`, `hdf5`, `fits_cube`, and `pixels` for NPY. `axes` says what an array's axes mean. `table` finds
+stacks in the user's table and checks them against the settings. `series` measures level and rms of frames and
+cuts patches; `denoise` and `picture` are what is done with a model.
 """

@@ -45,26 +45,22 @@ class Axes:
             raise SettingsError(f"an array of shape {self.shape} holds no pixel")
 
     @property
-    def frame_shape(self) -> tuple[int, ...]:
+    def frames(self) -> int:
+        """How many frames."""
+        return int(np.prod(self._counted, dtype=int))
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """(channel, y, x) of a frame."""
+        sizes = dict(zip(self.text, self.shape, strict=True))
+        return sizes.get("c", 1), sizes["y"], sizes["x"]
+
+    @property
+    def _counted(self) -> tuple[int, ...]:
         """Lengths of the axes along which frames are counted; empty for a single frame."""
         return tuple(
             size for letter, size in zip(self.text, self.shape, strict=True) if letter in FRAME_LETTERS
         )
-
-    @property
-    def frames(self) -> int:
-        """How many frames."""
-        return int(np.prod(self.frame_shape, dtype=int))
-
-    @property
-    def channels(self) -> int:
-        """How many channels a frame has."""
-        return self.shape[self.text.index("c")] if "c" in self.text else 1
-
-    @property
-    def image(self) -> tuple[int, int]:
-        """(y, x) of a frame."""
-        return self.shape[self.text.index("y")], self.shape[self.text.index("x")]
 
     def key(self, index: int) -> Key:
         """Index of frame `index` (from 0) in the array; frames count along the last frame axis first.
@@ -73,7 +69,7 @@ class Axes:
         """
         if not 0 <= index < self.frames:
             raise IndexError(f"frame {index} of {self.frames}")
-        places = iter(np.unravel_index(index, self.frame_shape) if self.frame_shape else ())
+        places = iter(np.unravel_index(index, self._counted) if self._counted else ())
         return tuple(int(next(places)) if letter in FRAME_LETTERS else slice(None) for letter in self.text)
 
     def to_image(self, block: Array) -> Array:
@@ -91,7 +87,7 @@ class Axes:
         return image.transpose(["cyx".index(letter) for letter in inner])
 
 
-def understood(given: str, own: str, shape: tuple[int, ...]) -> Axes:
+def axes_of(shape: tuple[int, ...], given: str = "", own: str = "") -> Axes:
     """Axes of an array: those that the user gave, else the file's own, else by the number of dimensions.
 
     given : as in Axes, upper or lower case, or empty. A leading axis of frames may be missing in the array: a

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.pictures.draw import save_figure
-from skydenoise.stacks.stack import Stack, open_stack
-from skydenoise.stacks.table import StackFile
+from skydenoise.io.atomic import atomic_path
+from skydenoise.stacks.pixels import StackFile
+from skydenoise.stacks.stack import open_stack, suffix_of
 
 Array = NDArray[Any]
 
@@ -31,38 +31,32 @@ def draw_stack(file: StackFile, denoised: Path, path: Path) -> None:
     denoised : stack that `denoise_stack` wrote
     path : PNG file
     """
-    with (
-        open_stack(file.path, dataset=file.dataset, axes=file.axes) as before,
-        open_stack(denoised, dataset=_dataset_of_copy(file), axes=before.axes.text) as after,
-    ):
-        index = before.frames // 2
-        versions = {"input": before.read(index), "denoised": after.read(index)}
-        figure = _figure(versions, before)
-    figure.suptitle(f"{file.path.name}, frame {index} of {before.frames} (from 0)", fontsize=11)
-    save_figure(figure, path)
+    with open_stack(file) as before:
+        # TIFF and FITS come back with nothing but the stack
+        dataset = before.file.dataset if suffix_of(denoised) in (".h5", ".hdf5") else ""
+        with open_stack(StackFile(denoised, dataset, before.axes.text)) as after:
+            index = len(before) // 2
+            figure = _figure({"input": before.read(index), "denoised": after.read(index)})
+        figure.suptitle(f"{file.path.name}, frame {index} of {len(before)} (from 0)", fontsize=11)
+    with atomic_path(path) as partial:
+        figure.savefig(partial, format="png", metadata={"Software": "skydenoise"})
 
 
-def _dataset_of_copy(file: StackFile) -> str:
-    """Name of the array in the denoised file: a TIFF has one series there, a FITS file one image."""
-    return file.dataset if file.suffix in (".h5", ".hdf5") else ""
-
-
-def _figure(versions: dict[str, Array], stack: Stack) -> Figure:
-    channels = min(stack.channels, MOST_CHANNELS)
+def _figure(versions: dict[str, Array]) -> Figure:
+    channels = min(len(versions["input"]), MOST_CHANNELS)
     size = (2 * channels * PANEL + 0.4, 2 * PANEL + 0.9)
     figure = Figure(figsize=size, dpi=110, layout="constrained")
     panels = figure.subplots(2, 2 * channels, squeeze=False)
     for channel in range(channels):
-        low, high = grey_range(versions["denoised"][channel])
+        limits = grey_range(versions["denoised"][channel])
         for row, (name, image) in zip(panels, versions.items(), strict=True):
             whole, detail = row[2 * channel : 2 * channel + 2]
-            _show(whole, image[channel], (low, high))
-            _show(detail, _middle(image[channel]), (low, high))
+            _show(whole, image[channel], limits)
+            _show(detail, _middle(image[channel]), limits)
             if channel == 0:
                 whole.set_ylabel(name, fontsize=11)
-        label = f"channel {channel}, " if stack.channels > 1 else ""
-        panels[0][2 * channel].set_title(f"{label}whole frame", fontsize=9)
-        panels[0][2 * channel + 1].set_title(f"{label}centre, {ZOOM} times larger", fontsize=9)
+        panels[0][2 * channel].set_title(f"channel {channel}, whole frame", fontsize=9)
+        panels[0][2 * channel + 1].set_title(f"centre, {ZOOM} times larger", fontsize=9)
     figure.supxlabel("the same grey scale above and below", fontsize=8)
     return figure
 

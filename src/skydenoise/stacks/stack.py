@@ -1,69 +1,86 @@
-"""A stack of frames in a file, of which one frame at a time is in memory."""
+"""A stack of frames in a file, read and written with one frame at a time in memory.
 
-import struct
-import zlib
+Each kind of file has a module with `open_array` and `create_like`. It is imported when a file of its kind is
+met, because its reader is an extra that a survey does not need.
+"""
+
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
-from skydenoise.errors import SettingsError, StepError
-from skydenoise.stacks.axes import Axes, understood
-from skydenoise.stacks.containers import OPENERS, Pixels
-from skydenoise.stacks.formats import suffix_of
+from skydenoise import __version__
+from skydenoise.errors import SettingsError, StepError, disk_full
+from skydenoise.io.atomic import atomic_path
+from skydenoise.stacks.axes import Axes, axes_of
+from skydenoise.stacks.pixels import NewPixels, Pixels, StackFile
 
 Array = NDArray[Any]
 
+MODULES = {
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".npy": "pixels",
+    ".mrc": "mrc",
+    ".mrcs": "mrc",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".fits.gz": "fits_cube",
+    ".fits.fz": "fits_cube",
+    ".fits": "fits_cube",
+}
+"""End of a file's name -> module of this room that reads and writes it."""
 
-DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    tifffile.TiffFileError,
-)
-"""What the readers of the field raise for files that are cut off or damaged."""
+
+def suffix_of(path: Path) -> str:
+    """End of a stack's name, in lower case; raises SettingsError if it is not among those of MODULES."""
+    name = path.name.lower()
+    for suffix in MODULES:
+        if name.endswith(suffix) and len(name) > len(suffix):
+            return suffix
+    raise SettingsError(f"{path}: no kind of stack; known are {', '.join(MODULES)}")
+
+
+def output_suffix(path: Path) -> str:
+    """End of the name of a stack that is written like the one at `path`: compressed FITS comes back plain."""
+    suffix = suffix_of(path)
+    return ".fits" if suffix.startswith(".fits") else suffix
+
+
+def _module_of(path: Path) -> ModuleType:
+    try:
+        return import_module(f"skydenoise.stacks.{MODULES[suffix_of(path)]}")
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{path}: such a stack needs the package {error.name}: pip install 'skydenoise[stacks]'"
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """An open stack.
+    """An open stack; its length is the number of frames.
 
-    path : of its file
+    file : where it lies; `dataset` says which array it is even where the user did not
     axes : meaning and lengths of the axes of the array in the file
-    dtype : of its pixels
-    dataset : the array's name in the file, where a file can hold several
     """
 
-    path: Path
+    file: StackFile
     axes: Axes
-    dtype: np.dtype[Any]
-    dataset: str
     pixels: Pixels
 
-    @property
-    def frames(self) -> int:
-        """How many frames."""
+    def __len__(self) -> int:
         return self.axes.frames
 
     @property
-    def channels(self) -> int:
-        """How many channels each frame has."""
-        return self.axes.channels
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(y, x) of a frame."""
-        return self.axes.image
+    def frame_shape(self) -> tuple[int, int, int]:
+        """(channel, y, x) of a frame."""
+        return self.axes.frame_shape
 
     def read(self, index: int) -> Array:
         """Frame `index` (from 0): (channel, y, x) float32, in the file's own units; may hold NaN.
@@ -75,58 +92,114 @@ class Stack:
         """
         key = self.axes.key(index)
         try:
-            block = self.pixels[key]
-        except DAMAGE as error:
-            raise StepError(f"{self.path}: frame {index} cannot be read: {one_line(error)}") from error
-        return np.ascontiguousarray(self.axes.to_image(np.asarray(block)), dtype=np.float32)
+            block = np.asarray(self.pixels[key])
+        except Exception as error:  # of many kinds, by what is damaged
+            raise StepError(f"{self.file.path}: frame {index} cannot be read: {_one_line(error)}") from error
+        return np.ascontiguousarray(self.axes.to_image(block), dtype=np.float32)
 
 
 @contextmanager
-def open_stack(path: Path, *, dataset: str = "", axes: str = "") -> Iterator[Stack]:
-    """Open a stack: TIFF, NPY, MRC, HDF5 or FITS, by the end of its name (formats.SUFFIXES).
-
-    dataset : name of the array, for HDF5; number or name of the HDU, for FITS; number of the series, for
-        TIFF; empty: the first, in HDF5 the only one
-    axes : letters in the array's order: n, t or z (frames), c (channels), y, x; empty: what the file says
-        (the TIFF of ImageJ, OME and tifffile does), else yx, nyx or ncyx by the number of dimensions
+def open_stack(file: StackFile) -> Iterator[Stack]:
+    """Open a stack: TIFF, NPY, MRC, HDF5 or FITS, by the end of its name.
 
     Raises
     ------
-    SettingsError : unknown kind of file, no such dataset, axes that do not fit, complex pixels
+    SettingsError : unknown kind of file, a package that is missing, no such dataset, axes that do not fit,
+        pixels that are complex or no amounts of light, series of a TIFF that are not alike
     StepError : no such file, or a damaged one
     """
-    suffix = suffix_of(path)
+    module, path = _module_of(file.path), file.path
     with ExitStack() as files:
         try:
-            opened = files.enter_context(OPENERS[suffix](path, dataset))
-            found = understood(axes, opened.axes, tuple(opened.pixels.shape))
-            dtype = np.dtype(opened.pixels.dtype)
+            stored = files.enter_context(module.open_array(path, file.dataset))
+            axes = axes_of(tuple(stored.pixels.shape), file.axes, stored.axes)
+            dtype = np.dtype(stored.pixels.dtype)
         except SettingsError as error:
             raise SettingsError(f"{path}: {error}") from None
         except FileNotFoundError:
             raise StepError(f"{path}: there is no such file") from None
-        except DAMAGE as error:
-            raise StepError(f"{path}: cannot be read as {suffix}: {one_line(error)}") from error
+        except Exception as error:  # of many kinds, by what is damaged
+            raise StepError(f"{path}: cannot be read as {suffix_of(path)}: {_one_line(error)}") from error
         if dtype.kind not in "uifb":
             raise SettingsError(f"{path}: pixels of type {dtype}: whole or real numbers are needed")
-        yield Stack(path, found, dtype, opened.dataset, opened.pixels)
+        yield Stack(StackFile(path, stored.dataset, axes.text), axes, stored.pixels)
 
 
-def spread(stacks: Sequence[Stack], most: int | None = None) -> list[tuple[int, int]]:
-    """Frames of all stacks, taken as one series: (number of the stack, index in it), in order.
+def check_channels(stack: Stack, bands: Sequence[str]) -> None:
+    """Raise SettingsError if a stack has another number of channels than there are bands."""
+    channels = stack.frame_shape[0]
+    if channels != len(bands):
+        raise SettingsError(
+            f"survey.bands: {len(bands)} names ({', '.join(bands)}) for {stack.file.path}, whose frames have "
+            f"{channels} channels (its axes are {stack.axes.text}, lengths {stack.axes.shape})"
+        )
 
-    most : if there are more, so many of them, evenly spread
+
+class StackWriter:
+    """Takes the frames of a stack in any order, each once or more."""
+
+    def __init__(self, axes: Axes, pixels: NewPixels) -> None:
+        self._axes, self._pixels = axes, pixels
+        self.missing = set(range(axes.frames))
+        """Frames that were never written."""
+
+    def write(self, index: int, image: Array) -> None:
+        """Write frame `index` (from 0): (channel, y, x), stored as float32.
+
+        Raises
+        ------
+        ValueError : another shape than the source's frames
+        IndexError : there is no such frame
+        """
+        if image.shape != self._axes.frame_shape:
+            raise ValueError(f"a frame of shape {image.shape}, not {self._axes.frame_shape} (channel, y, x)")
+        key = self._axes.key(index)
+        self._pixels[key] = self._axes.from_image(np.asarray(image, dtype=np.float32))
+        self.missing.discard(index)
+
+
+@contextmanager
+def write_like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter]:
+    """Write a stack like `stack` to `path`: same container, axes and lengths, float32.
+
+    What the source says about itself is carried over: FITS cards; colours, resolution and series of a TIFF,
+    and what ImageJ or OME tell about sizes; an MRC's header and extended header; HDF5's attributes. TIFF and
+    FITS come without compression. The file gets its name once the block has ended well.
+
+    stack : open
+    path : its name must end as `output_suffix` says
+    note : goes into the file beside the version, where the format has a place for it
+
+    Raises
+    ------
+    SettingsError : the name ends otherwise
+    StepError : the disk is full, or what the source says about itself makes no sense
+    ValueError : the block ended before all frames were written
     """
-    ends = np.cumsum([stack.frames for stack in stacks])
-    total = int(ends[-1])
-    places = np.arange(total)
-    if most is not None and total > most:
-        places = np.linspace(0, total - 1, most).round().astype(int)
-    numbers = np.searchsorted(ends, places, side="right")
-    firsts = ends - [stack.frames for stack in stacks]
-    return [(int(number), int(place - firsts[number])) for number, place in zip(numbers, places, strict=True)]
+    suffix = output_suffix(stack.file.path)
+    if suffix_of(path) != suffix:
+        raise SettingsError(f"{path}: a stack like {stack.file.path} ends in {suffix}")
+    made_by = ", ".join(filter(None, (f"skydenoise {__version__}", note)))
+    create_like = _module_of(path).create_like
+    try:
+        with atomic_path(path) as partial:
+            with ExitStack() as files:
+                try:
+                    pixels = files.enter_context(create_like(stack.file, stack.axes, partial, made_by))
+                except (ValueError, LookupError) as error:
+                    raise StepError(
+                        f"{stack.file.path}: its header is damaged: {_one_line(error)}"
+                    ) from error
+                writer = StackWriter(stack.axes, pixels)
+                yield writer
+            if writer.missing:
+                raise ValueError(f"{path}: {len(writer.missing)} of {len(stack)} frames were not written")
+    except OSError as error:
+        if disk_full(error):
+            raise StepError(f"no space left for {path}; free some and run again") from error
+        raise
 
 
-def one_line(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     """What an error says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,35 +1,20 @@
-"""Stacks among the rows of `survey.files`; light enough to import while Snakemake parses."""
+"""Stacks among the rows of `survey.files`, and what the settings can do with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
-from skydenoise.errors import SettingsError
-from skydenoise.stacks.formats import output_suffix, suffix_of
-from skydenoise.survey.external.rows import ForeignImage
+from skydenoise.config import PatchSettings, PredictSettings, check_frames
+from skydenoise.errors import SettingsError, StepError
+from skydenoise.image_table import ListedImage
+from skydenoise.stacks.pixels import StackFile
+from skydenoise.stacks.stack import check_channels, open_stack, suffix_of
 
-OF_STACKS = ("brick", "band", "image", "hdu", "axes", "dataset")
-"""Columns that have a meaning for a stack; it has no band, though."""
-
-
-@dataclass(frozen=True)
-class StackFile:
-    """A stack in a file.
-
-    path, dataset, axes : as for `open_stack`
-    """
-
-    path: Path
-    dataset: str = ""
-    axes: str = ""
-
-    @property
-    def suffix(self) -> str:
-        """End of the name of the denoised stack."""
-        return output_suffix(self.path)
+OF_STACKS = ("brick", "image", "hdu", "axes", "dataset")
+"""Columns that have a meaning for a stack."""
 
 
-def stacks_of(table: Path, images: Sequence[ForeignImage]) -> dict[str, StackFile]:
+def stacks_of(table: Path, images: Sequence[ListedImage]) -> dict[str, StackFile]:
     """Stacks by their names; empty if the rows are images of the sky.
 
     table : file that the rows come from, for messages
@@ -46,28 +31,22 @@ def stacks_of(table: Path, images: Sequence[ForeignImage]) -> dict[str, StackFil
             f"{table}: {stacks[0].brick} is a stack of frames, {skies[0].brick} is an image of the sky: "
             "give each kind a table and a run of its own"
         )
-    return {stack.brick: _stack_file(table, stack) for stack in stacks}
-
-
-def _stack_file(table: Path, row: ForeignImage) -> StackFile:
-    for field in fields(row):
-        given = getattr(row, field.name)
-        if (field.name not in OF_STACKS and given not in ("", None)) or (field.name == "band" and given):
-            raise SettingsError(
-                f"{table}: stack {row.brick}: column {field.name} is for images of the sky: leave it empty"
-            )
     try:
-        suffix = suffix_of(row.image)
+        return {stack.brick: _stack_file(stack) for stack in stacks}
     except SettingsError as error:
-        raise SettingsError(f"{table}: stack {row.brick}: {error}") from None
-    dataset = row.dataset
-    if row.hdu is not None:
-        if not suffix.startswith(".fits") or dataset:
+        raise SettingsError(f"{table}: {error}") from None
+
+
+def _stack_file(row: ListedImage) -> StackFile:
+    for column in (field.name for field in fields(row) if field.name not in OF_STACKS):
+        if getattr(row, column) not in ("", None):
             raise SettingsError(
-                f"{table}: stack {row.brick}: give the column dataset or, for FITS alone, hdu"
+                f"stack {row.brick}: column {column} is for images of the sky: leave it empty"
             )
-        dataset = str(row.hdu)
-    return StackFile(row.image, dataset, row.axes)
+    suffix = suffix_of(row.image)
+    if row.hdu is not None and (row.dataset or not suffix.startswith(".fits")):
+        raise SettingsError(f"stack {row.brick}: give the column dataset or, for FITS alone, hdu")
+    return StackFile(row.image, row.dataset if row.hdu is None else str(row.hdu), row.axes)
 
 
 def check_names(table: Path, stacks: Mapping[str, StackFile], wanted: Sequence[str]) -> None:
@@ -75,3 +54,33 @@ def check_names(table: Path, stacks: Mapping[str, StackFile], wanted: Sequence[s
     for name in wanted:
         if name not in stacks:
             raise SettingsError(f"{table}: there is no stack {name}, only {', '.join(stacks)}")
+
+
+def check_files(
+    stacks: Mapping[str, StackFile],
+    purposes: Mapping[str, Sequence[str]],
+    bands: Sequence[str],
+    patches: PatchSettings,
+    predict: PredictSettings,
+) -> None:
+    """Open every stack that is used, and refuse what the settings cannot do with it.
+
+    purposes : "train" and "predict" -> names of stacks
+
+    Raises
+    ------
+    SettingsError : other channels than `bands`, frames smaller than a patch or a tile; or see `open_stack`
+    StepError : a file is missing or damaged
+    """
+    for name in dict.fromkeys(name for names in purposes.values() for name in names):
+        try:
+            with open_stack(stacks[name]) as stack:
+                check_channels(stack, bands)
+                shape = stack.frame_shape[1:]
+        except StepError as error:
+            raise StepError(f"{error}; mend it, or say no to stack {name} in the table of bricks") from None
+        frames = f"the frames of {stacks[name].path}"
+        if name in purposes["train"]:
+            check_frames("patches.size", patches.size, frames, shape)
+        if name in purposes["predict"]:
+            check_frames("predict.tile", predict.tile, frames, shape)

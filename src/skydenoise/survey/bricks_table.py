@@ -28,10 +28,36 @@ class BrickRow:
     predict: bool
 
 
-def read_bricks_table(path: Path, survey_names: bool = True) -> list[BrickRow]:
-    """Read a tab-separated table with the columns brick, train and predict (yes or no).
+def read_cells(path: Path) -> list[tuple[int, list[str]]]:
+    """Line number and cells, without blanks around them, of each line of a tab-separated table.
 
-    Empty lines and lines that begin with # are passed over.
+    Empty lines and lines that begin with # are passed over; so is the byte order mark of some editors.
+
+    Raises
+    ------
+    SettingsError : in one line: there is no such file, it cannot be read, is no text, or a quote does not end
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such table of bricks") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is no text in UTF-8 ({error.reason})") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: is no table ({error.strerror})") from None
+    cells = []
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.startswith("#"):
+            try:
+                (row,) = csv.reader([line], delimiter="\t", strict=True)
+            except csv.Error as error:
+                raise SettingsError(f"{path}, line {number}: {error} (is a quote not closed?)") from None
+            cells.append((number, [cell.strip() for cell in row]))
+    return cells
+
+
+def read_bricks_table(path: Path, survey_names: bool = True) -> list[BrickRow]:
+    """Read a tab-separated table with the columns brick, train and predict (yes or no); see `read_cells`.
 
     path : the table
     survey_names : whether names must be the survey's (RRRr[pm]DDd), or only harmless as file names
@@ -41,21 +67,7 @@ def read_bricks_table(path: Path, survey_names: bool = True) -> list[BrickRow]:
     SettingsError : in one line with file and line number: no such file, other columns, a name of another
         form, a brick listed twice, a word that is not yes or no, no brick at all
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such table of bricks") from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: is no text in UTF-8 ({error.reason})") from None
-    numbered = [
-        (number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")
-    ]
-    cells = [
-        (number, [cell.strip() for cell in row])
-        for (number, _), row in zip(
-            numbered, csv.reader((line for _, line in numbered), delimiter="\t"), strict=True
-        )
-    ]
+    cells = read_cells(path)
     if not cells or cells[0][1] != COLUMNS:
         found = cells[0][1] if cells else "nothing"
         raise SettingsError(f"{path}: the header must be {COLUMNS}, separated by tabs, not {found}")
@@ -88,10 +100,15 @@ def write_bricks_table(
     """Write the table of `bricks`, in their order, in one step.
 
     train, predict : which of them are for training, which are denoised
+
+    Raises
+    ------
+    SettingsError : a name is not harmless; a tab or a newline in it would make a row of its own
     """
     purposes = set(train), set(predict)  # of lists, a whole survey's table would take minutes
     lines = ["\t".join(COLUMNS)]
     for brick in bricks:
+        check_brick_name(brick, survey=False)
         lines.append("\t".join((brick, *("yes" if brick in chosen else "no" for chosen in purposes))))
     write_text(path, "\n".join(lines) + "\n")
 

@@ -1,56 +1,39 @@
-"""One address to one file: resumed, retried, checked, and whole under its own name or not there."""
+"""One address to one file: whole, checked and under its own name, or not there."""
 
-import fcntl
 import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from email.utils import formatdate
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 
-from skydenoise.errors import SettingsError
+from skydenoise.config import FetchSettings
+from skydenoise.io.atomic import atomic_path
+from skydenoise.paths import LOGIN_REMEDY, public_url
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 BLOCK = 1 << 16
-"""Bytes per read; at most so many are lost when a connection breaks."""
+"""Most bytes per read."""
 
-BUSY = (429, 500, 502, 503, 504)
+SMALL_MB = 1.0
+"""Most of a file that is read into memory."""
+
+BUSY = (408, 425, 429, 500, 502, 503, 504)
 """HTTP states that another try may cure."""
-
-
-@dataclass(frozen=True)
-class FetchSettings:
-    """How files are fetched.
-
-    connections : files in transfer at once
-    retries : further tries after the first, for each file
-    timeout_s : a transfer without a byte for so many seconds has stalled
-    backoff_s : pause before the second try in seconds; it doubles with each further one
-    """
-
-    connections: int = 8
-    retries: int = 5
-    timeout_s: float = 60.0
-    backoff_s: float = 1.0
-
-    def __post_init__(self) -> None:
-        for key, least in (("connections", 1), ("retries", 0)):
-            if getattr(self, key) < least:
-                raise SettingsError(f"survey.{key}: {getattr(self, key)} is below {least}")
-        if not self.timeout_s > 0:
-            raise SettingsError(f"survey.timeout: {self.timeout_s} is not above 0")
-        if not self.backoff_s >= 0:
-            raise SettingsError(f"backoff_s: {self.backoff_s} is below 0")
 
 
 class RefusedError(Exception):
@@ -65,220 +48,188 @@ class UnfitError(Exception):
     """All bytes came, but they are wrong: raised by checks."""
 
 
-class BrokenTransferError(Exception):
-    """The transfer broke; another try may succeed."""
-
-
-class UnreachableError(BrokenTransferError):
-    """No answer, although urllib3 has tried again and waited."""
-
-
-class CancelledError(Exception):
-    """The downloader was told to stop."""
-
-
-def check_url(url: str) -> str:
-    """Return `url` if it is https://, http:// or an absolute file:///; raises SettingsError otherwise."""
-    parts = urlsplit(url)
-    local = parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/")
-    if not local and not (parts.scheme in ("http", "https") and parts.netloc):
-        raise SettingsError(f"survey.url: {url!r} is not https://..., http://... or file:///...")
-    return url
+class TransferError(Exception):
+    """The transfer broke; another try, or another run, may succeed."""
 
 
 class Downloader:
     """Fetches files; may be used from as many threads as the settings allow connections.
 
-    settings : see FetchSettings
+    Proxies and logins are those of the environment and of ~/.netrc, as `requests` finds them.
+
     stop : set from outside, it ends every transfer at its next block
     """
 
     def __init__(self, settings: FetchSettings) -> None:
         self.settings = settings
         self.stop = threading.Event()
-        retry = urllib3.Retry(
-            total=settings.retries,
-            backoff_factor=settings.backoff_s,
-            status_forcelist=BUSY,
-            allowed_methods={"GET"},
-            raise_on_status=False,
-        )
-        adapter = HTTPAdapter(pool_maxsize=settings.connections, max_retries=retry)
+        self._free_at = 0.0  # of time.monotonic(), until which the server wants to be left alone
         self._session = requests.Session()
+        self._session.headers["Accept-Encoding"] = "identity"  # the bytes that checksums are about
+        name, colon, password = os.environ.get("SKYDENOISE_LOGIN", "").partition(":")
+        self._session.auth = (name, password) if colon else None
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter)
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=settings.connections))
+        self._session.mount("file://", _DiskAdapter())
 
     def __enter__(self) -> "Downloader":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop.set()
         self._session.close()
 
-    def fetch(self, url: str, target: Path, check: Callable[[Path], None]) -> bool:
-        """Make sure that `target` holds the file at `url` and passes `check`; return whether it was fetched.
+    def fetch(self, url: str, target: Path, check: Callable[[Path], T]) -> tuple[T, str]:
+        """Put the file at `url` under `target`; return what `check` says of it, and its version.
 
-        A file that is there and passes is left alone. The bytes grow in `<target>.part`, where a later call
-        goes on; a lock on it keeps two processes that share a cache from writing the same file.
+        Where `check` returns an empty answer, nothing vouches for the bytes: then at least the file must not
+        have changed at the survey while it came.
 
         Raises
         ------
-        RefusedError : there is no such file (MissingError), or the server will not give it
+        RefusedError : there is no such file (MissingError), it is too large, or the server will not give it
         UnfitError : the bytes failed `check` each time
-        BrokenTransferError : the transfer broke each time; what came is kept
+        TransferError : the transfer broke each time
         OSError : the file cannot be written here
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        with _locked(part) as stream:
+
+        def once() -> tuple[T, str]:
+            with atomic_path(target) as partial:
+                with partial.open("wb") as stream:
+                    version = self._copy(url, stream, self.settings.largest_file)
+                answer = check(partial)
+                with suppress(RefusedError):  # a server that does not know HEAD
+                    if not answer and self._version(url) != version:
+                        raise TransferError("the file changed at the survey while it came")
+            return answer, version
+
+        return self._persist(url, once)
+
+    def read(self, url: str, parse: Callable[[bytes], T]) -> T:
+        """What `parse` makes of a small file; raises what `fetch` raises."""
+
+        def once() -> T:
+            content = BytesIO()
+            self._copy(url, content, SMALL_MB)
+            return parse(content.getvalue())
+
+        return self._persist(url, once)
+
+    def version(self, url: str) -> str:
+        """Size and date of a file, or size and ETag; raises what `fetch` raises."""
+        return self._persist(url, lambda: self._version(url))
+
+    def _persist(self, url: str, once: Callable[[], T]) -> T:
+        """Do `once` until it succeeds, with pauses; of a mirror on disk only one time."""
+        tries = 1 if url.startswith("file:") else self.settings.retries + 1
+        for number in range(tries):
+            self._wait(self.settings.backoff * 2 ** (number - 1) if number else 0)
             try:
-                if _passes(target, check):
-                    stream.truncate(0)
-                    return False
-                self._complete(url, part, stream, check)
-                os.fsync(stream.fileno())
-                part.replace(target)
-            finally:
-                if part.exists() and part.stat().st_size == 0:
-                    part.unlink()
-        return True
-
-    def _complete(self, url: str, part: Path, stream: BinaryIO, check: Callable[[Path], None]) -> None:
-        """Try until `part` is whole and passes `check`."""
-        transfer = _Transfer(url, stream, self)
-        resumed = stream.seek(0, os.SEEK_END) > 0  # bytes of an earlier run may be stale: they cost no try
-        again = 0 if url.startswith("file:") else self.settings.retries  # a disk gives the same bytes again
-        tries = again + 1 + resumed
-        failure: UnfitError | BrokenTransferError | None = None
-        for attempt in range(tries):
-            if attempt and self.stop.wait(self.settings.backoff_s * 2 ** (attempt - 1)):
-                raise CancelledError
-            try:
-                transfer.run()
-                stream.flush()
-                check(part)
-                return
-            except UnreachableError:
-                raise
-            except BrokenTransferError as error:
+                return once()
+            except (TransferError, UnfitError) as error:
                 failure = error
-            except UnfitError as error:
-                failure = error
-                stream.truncate(0)
-            log.info("%s: %s; try %d of %d", url, failure, attempt + 1, tries)
-        assert failure is not None
-        raise type(failure)(f"{failure} ({tries} tries)")
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                failure = TransferError(_brief(error))
+            log.info("%s: %s (try %d of %d)", public_url(url), failure, number + 1, tries)
+        raise type(failure)(f"{failure} ({tries} tries)" if tries > 1 else str(failure)) from failure
 
-    def open(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """Answer to a GET, its body not yet read; raises UnreachableError."""
-        timeout = self.settings.timeout_s
-        try:
-            return self._session.get(url, headers=headers, stream=True, timeout=(timeout, timeout))
-        except requests.RequestException as error:
-            raise UnreachableError(_brief(error)) from error
+    def _wait(self, backoff: float) -> None:
+        """Wait so many seconds, or as long as the server asks; raises TransferError if told to stop."""
+        asked, longest = self._free_at - time.monotonic(), self.settings.longest_wait
+        if asked > longest:
+            raise TransferError(f"the server asks to wait {asked:.0f} s, survey.longest_wait is {longest:g}")
+        if asked > 0:
+            log.info("waiting for %.0f s, as the server asks", asked)
+        if self.stop.wait(max(min(backoff, longest), asked, 0)):
+            raise TransferError("stopped")
 
+    def _copy(self, url: str, sink: BinaryIO, most: float) -> str:
+        """Copy the file at `url`, of at most so many MB, into `sink`; return its version."""
+        got, before, since = 0, 0, time.monotonic()
+        with self._open("GET", url) as answer:
+            announced = answer.raw.length_remaining or 0
+            while block := answer.raw.read1(BLOCK, decode_content=False):
+                got += len(block)
+                if max(got, announced) > most * 1e6:
+                    raise RefusedError(
+                        f"{max(got, announced)} bytes are more than survey.largest_file: {most:g} MB"
+                    )
+                if self.stop.is_set():
+                    raise TransferError("stopped")
+                if (passed := time.monotonic() - since) > self.settings.timeout:
+                    if got - before < self.settings.least_rate * 1e3 * passed:
+                        raise TransferError(f"stalled: {(got - before) / passed:.0f} bytes a second")
+                    before, since = got, time.monotonic()
+                sink.write(block)
+            return _version(answer)
 
-class _Transfer:
-    """Brings what is still missing of one address into one open file."""
+    def _version(self, url: str) -> str:
+        with self._open("HEAD", url) as answer:
+            return _version(answer)
 
-    def __init__(self, url: str, stream: BinaryIO, downloader: Downloader) -> None:
-        self._url, self._stream, self._downloader = url, stream, downloader
-        self._validator = ""  # ETag or date of the version that the first bytes came from
-
-    def run(self) -> None:
-        """Append the missing bytes; raises RefusedError or BrokenTransferError."""
-        if urlsplit(self._url).scheme == "file":
-            self._copy()
-            return
-        have = self._stream.seek(0, os.SEEK_END)
-        headers = {"Accept-Encoding": "identity"}  # the bytes of the file, which the checksums are about
-        if have:
-            headers["Range"] = f"bytes={have}-"
-            if self._validator:
-                headers["If-Range"] = self._validator
-        with self._downloader.open(self._url, headers) as response:
-            if self._continues(response, have):
-                self._append(response)
-
-    def _continues(self, response: requests.Response, have: int) -> bool:
-        """Whether the body has to be appended; drops the old bytes if the server starts anew."""
-        status, span = response.status_code, response.headers.get("Content-Range", "")
-        if status == 206 and re.match(rf"bytes {have}-", span):
-            return True
-        if status == 416 and re.fullmatch(rf"bytes \*/{have}", span):
-            return False  # nothing is missing
-        if status in (200, 206, 416):
-            if have:
-                self._stream.truncate(0)
+    @contextmanager
+    def _open(self, method: str, url: str) -> Iterator[requests.Response]:
+        """Answer of the server, its body not yet read; raises RefusedError or TransferError for others."""
+        timeout = self.settings.timeout
+        with self._session.request(
+            method, url, stream=True, allow_redirects=True, timeout=(timeout, timeout)
+        ) as answer:
+            status = answer.status_code
+            if status in BUSY:
+                self._free_at = max(self._free_at, time.monotonic() + _retry_after(answer))
+                raise TransferError(f"the server answers {status}")
+            if status in (404, 410):
+                raise MissingError(f"no file at the survey ({status})")
             if status != 200:
-                raise BrokenTransferError(f"the server gave another part ({span}) than the one asked for")
-            etag = response.headers.get("ETag", "")
-            weak = etag.startswith("W/")  # may not be used in If-Range (RFC 9110, section 13.1.5)
-            self._validator = etag if etag and not weak else response.headers.get("Last-Modified", "")
-            return True
-        if status in (404, 410):
-            raise MissingError(f"no file at the survey ({status})")
-        if status in BUSY:
-            raise UnreachableError(f"the server answers {status}")
-        raise RefusedError(f"the server answers {status}")
+                login = f" ({LOGIN_REMEDY})" if status in (401, 403) else ""
+                raise RefusedError(f"the server answers {status}{login}")
+            yield answer
 
-    def _append(self, response: requests.Response) -> None:
-        blocks = response.raw.stream(BLOCK, decode_content=False)
-        while block := self._next_block(blocks):
-            self._stream.write(block)
 
-    def _next_block(self, blocks: Iterator[bytes]) -> bytes:
-        if self._downloader.stop.is_set():
-            raise CancelledError
+class _DiskAdapter(BaseAdapter):
+    """Answers for file:// addresses, so that a mirror on disk is read as a server is."""
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        answer = requests.Response()
+        answer.raw = urllib3.HTTPResponse(preload_content=False)
         try:
-            return next(blocks, b"")
-        except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as error:
-            raise BrokenTransferError(_brief(error)) from error
-
-    def _copy(self) -> None:
-        """Copy a mirror's file from its start."""
-        path = Path(url2pathname(urlsplit(self._url).path))
-        self._stream.truncate(0)
-        try:
-            source = path.open("rb")
-        except FileNotFoundError as error:
-            raise MissingError("no file at the mirror") from error
+            stream = Path(url2pathname(urlsplit(request.url or "").path)).open("rb")  # noqa: SIM115
+        except FileNotFoundError:
+            answer.status_code = 404
         except OSError as error:
-            raise RefusedError(f"the mirror's file cannot be read: {error.strerror}") from error
-        with source:
-            blocks = iter(lambda: source.read(BLOCK), b"")
-            while block := self._next_block(blocks):
-                self._stream.write(block)
+            raise requests.ConnectionError(error) from error
+        else:
+            state = os.fstat(stream.fileno())
+            answer.headers["Content-Length"] = str(state.st_size)
+            answer.headers["Last-Modified"] = formatdate(state.st_mtime, usegmt=True)
+            answer.raw = urllib3.HTTPResponse(stream, answer.headers, preload_content=False)
+            answer.status_code = 200
+        return answer
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _version(answer: requests.Response) -> str:
+    """Size, and date or else ETag; never empty."""
+    date = answer.headers.get("Last-Modified") or answer.headers.get("ETag", "undated")
+    return " ".join(f"{answer.headers.get('Content-Length', '')} {date}".split())
+
+
+def _retry_after(answer: requests.Response) -> float:
+    """Seconds that the server wants to be left alone; 0 if it does not say, or says nonsense."""
+    try:
+        return urllib3.Retry().get_retry_after(answer.raw) or 0.0
+    except urllib3.exceptions.InvalidHeader:
+        return 0.0
 
 
 def _brief(error: Exception) -> str:
     """What went wrong on the wire, in a few words."""
     text = str(error)
-    if isinstance(error, requests.Timeout) or "timed out" in text:
+    if "timed out" in text:
         return "no bytes within the time limit (stalled)"
     if "IncompleteRead" in text:
         return "the connection broke off in the middle of the file"
-    if refused := re.search(r"\[Errno -?\d+\] [^'\")]+", text):
-        return refused[0]
-    return " ".join(text.split())[-200:]
-
-
-def _passes(path: Path, check: Callable[[Path], None]) -> bool:
-    try:
-        check(path)
-    except (UnfitError, FileNotFoundError):
-        return False
-    return True
-
-
-@contextmanager
-def _locked(part: Path) -> Iterator[BinaryIO]:
-    """Open `part` for appending, alone; waits while another process holds it."""
-    while True:
-        stream = part.open("ab")
-        with suppress(OSError):  # a file system without locks: checks and the final rename still hold
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        if part.exists() and os.path.samestat(os.fstat(stream.fileno()), part.stat()):
-            break
-        stream.close()  # the other process has finished and renamed it
-    with stream:
-        yield stream
+    refused = re.search(r"\[Errno -?\d+\] [^'\")]+", text)
+    return refused[0] if refused else " ".join(text.split())[-200:]

@@ -2,42 +2,39 @@
 
 import json
 import logging
-import re
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from multiprocessing.pool import ThreadPool  # its threads do not hold up the end of the program
 from pathlib import Path
 
 from tqdm import tqdm
 
 from skydenoise import paths
-from skydenoise.errors import SettingsError, StepError
-from skydenoise.io.atomic import write_json, write_text
+from skydenoise.config import FetchSettings
+from skydenoise.errors import BrickError, SettingsError, StepError
+from skydenoise.io.atomic import write_json
 from skydenoise.io.digest import file_digest, joint_digest
+from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
+from skydenoise.io.verified import Fetched, read_record, write_record
+from skydenoise.survey.checks import check_fits, survey_checksums
 from skydenoise.survey.download import (
-    BrokenTransferError,
-    CancelledError,
     Downloader,
-    FetchSettings,
     MissingError,
     RefusedError,
+    TransferError,
     UnfitError,
-    check_url,
 )
-from skydenoise.survey.fitscheck import check_fits
-
-__all__ = ["FetchError", "FetchSettings", "fetch_bricks", "mark_source", "read_checksums"]
 
 log = logging.getLogger(__name__)
 
 SOURCE = "SOURCE.json"
 """Says in the cache's folder which release it holds."""
 
-RECORD = "fetched.sha256"
-"""In a brick's folder: sha256 of its verified files, as sha256sum writes it; made when it is complete."""
+GOES_ON = "run the same command again: it goes on from here"
 
 
 class FetchError(StepError):
@@ -49,33 +46,34 @@ def fetch_bricks(
 ) -> list[Entry]:
     """Fetch image and invvar of each band, and maskbits, of every brick into `cache`, in the survey's paths.
 
-    A file counts once its sha256 is the one in the survey's sha256sum file of the brick (where the survey
-    has none: once every pixel could be read) and it is a whole FITS file with a 2-D image in HDU 1. A brick
-    that is complete already is verified against its record without any request.
+    A file counts once its sha256 is the survey's, and its FITS checksums hold; where the survey has no sha256
+    of it, once every pixel could be read. A brick that is complete is verified against its record without any
+    request.
 
     Returns one Entry per brick, in the order given: "done", "kept" if no byte had to be fetched, or "skipped"
-    if the survey has no such file, or none that fits its checksum.
+    if the survey has no such file, or none that fits.
 
     Raises
     ------
-    SettingsError : a name, an address, or a cache that holds another release
-    FetchError : after the other bricks are finished, if some could not be had for a reason that may pass; at
-        once if a file cannot be written
+    SettingsError : a name that is none, or a cache that holds another release
+    FetchError : after the other bricks are finished, if some could not be had for a reason that may pass;
+        soon if a file cannot be written
     """
     for band in bands:
         paths.check_band_name(band)
-    check_url(survey.url)
-    states = [_Brick(paths.check_brick_name(name)) for name in dict.fromkeys(bricks)]
+    names = [paths.check_brick_name(name) for name in dict.fromkeys(bricks)]
     mark_source(cache, survey)
-    with Downloader(settings) as downloader:
-        _Job(tuple(bands), survey, cache, downloader).run(states)
-    failed = [state for state in states if state.failure]
-    if failed:
-        raise FetchError(
-            f"{len(failed)} of {len(states)} bricks are not complete; brick {failed[0].name}, "
-            f"{failed[0].failure} (run the same command again: it goes on from here)"
-        )
-    return [state.entry() for state in states]
+    count = settings.connections
+    with ThreadPool(count) as folders, ThreadPool(count) as transfers, Downloader(settings) as downloader:
+        job = _Job(bands, survey, cache, downloader, transfers)
+        outcomes = folders.imap(job.fetch, names)
+        results = list(tqdm(outcomes, total=len(names), desc="fetch", unit="brick", disable=None))
+    if failures := [result for result in results if isinstance(result, Exception)]:
+        first = min(
+            failures, key=lambda failure: isinstance(failure, TransferError)
+        )  # a full disk before all
+        raise FetchError(f"{len(failures)} of {len(names)} bricks are not complete; {first} ({GOES_ON})")
+    return [result for result in results if isinstance(result, Entry)]
 
 
 def mark_source(folder: Path, survey: paths.Survey) -> None:
@@ -84,14 +82,17 @@ def mark_source(folder: Path, survey: paths.Survey) -> None:
     Raises
     ------
     SettingsError : `folder` belongs to another address, release or region
+    FetchError : it cannot be written
     """
     path = folder / SOURCE
     wanted = {"url": survey.url.rstrip("/"), "release": survey.release, "region": survey.region}
     try:
+        if not path.exists():
+            with alone(folder):
+                write_json(path, wanted)
         found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        write_json(path, wanted)
-        return
+    except OSError as error:
+        raise FetchError(unwritable(error, path)) from error
     except ValueError:
         found = "unreadable"
     if found != wanted:
@@ -101,199 +102,129 @@ def mark_source(folder: Path, survey: paths.Survey) -> None:
         )
 
 
-def read_checksums(path: Path) -> dict[str, str]:
-    """File name -> sha256 from a sha256sum file, its lines `hash  basename` or `hash *relative/path`.
-
-    Raises
-    ------
-    UnfitError : a line is of neither form
-    """
-    sums = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        if not line.strip():
-            continue
-        match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line.rstrip())
-        if not match:
-            raise UnfitError(f"{path.name}: {line[:40]!r} is no line of a sha256sum file")
-        sums[match[2].rsplit("/", 1)[-1]] = match[1].lower()
-    return sums
-
-
-def _check(path: Path, expected: str | None) -> None:
-    """Raise UnfitError unless `path` has the sha256 `expected` (None: not known) and is a whole FITS file."""
-    if expected is not None and (found := file_digest(path)) != expected:
-        raise UnfitError(f"sha256 {found[:12]}... is not the survey's {expected[:12]}...")
-    check_fits(path, pixels=expected is None)
-
-
-@dataclass
-class _Brick:
-    """What has become of one brick so far; threads only add to its collections or set a reason."""
-
-    name: str
-    expected: Mapping[str, str] = field(default_factory=dict)  # sha256 by file name, from the survey
-    verified: dict[str, str] = field(default_factory=dict)  # sha256 by file name, of files that are in place
-    fetched: set[str] = field(default_factory=set)  # names of files that were not there before
-    spent: list[float] = field(default_factory=list)  # seconds, one item per file
-    reason: str = ""  # why it is skipped for good
-    failure: str = ""  # why it could not be finished now
-
-    def entry(self) -> Entry:
-        seconds = sum(self.spent)
-        if self.reason:
-            return Entry(self.name, "skipped", seconds=seconds, reason=f"brick {self.name}, {self.reason}")
-        digest = joint_digest(self.verified[name] for name in sorted(self.verified))
-        state = "done" if self.fetched else "kept"
-        return Entry(self.name, state, len(self.verified), digest, seconds)
+def unwritable(error: OSError, path: Path) -> str:
+    """What to say where `path`, or the file that the error names, cannot be written."""
+    cause = f"{error.filename or path}: {error.strerror or error}"
+    return f"{cause}; make room, make it writable, or set survey.cache to another folder"
 
 
 @dataclass(frozen=True)
 class _File:
-    """One file of a brick."""
+    """One file of a brick, and where it belongs."""
 
-    brick: _Brick
+    brick: str
     kind: str
     band: str | None
+    target: Path
 
-    @property
-    def label(self) -> str:
-        return f"band {self.band}" if self.band else self.kind
+    def fault(self, cause: Exception) -> BrickError:
+        return BrickError(str(cause), brick=self.brick, band=self.band, file=self.target.name)
 
 
+@dataclass(frozen=True)
 class _Job:
-    """One chunk."""
+    """What the bricks of a chunk share.
 
-    def __init__(
-        self, bands: tuple[str, ...], survey: paths.Survey, cache: Path, downloader: Downloader
-    ) -> None:
-        self._bands, self._survey, self._cache, self._downloader = bands, survey, cache, downloader
-        self._fatal: FetchError | None = None
+    transfers : threads that ask the server; those that call `fetch` wait for them, each for one brick
+    """
 
-    def run(self, bricks: Sequence[_Brick]) -> None:
-        """Bring every brick to its end; raises FetchError if a file cannot be written."""
-        with ThreadPoolExecutor(self._downloader.settings.connections) as pool:
+    bands: Sequence[str]
+    survey: paths.Survey
+    cache: Path
+    downloader: Downloader
+    transfers: ThreadPool
+
+    def fetch(self, name: str) -> Entry | Exception:
+        """What became of a brick, or why it could not be finished now."""
+        started = time.perf_counter()
+        try:
+            files, state = self._complete(name)
+        except BrickError as error:
+            log.warning("skipped: %s", error)
+            return Entry(name, "skipped", seconds=time.perf_counter() - started, reason=str(error))
+        except TransferError as error:
+            log.warning("not complete: %s", error)
+            return error
+        except OSError as error:  # what fails for one file on this machine's disk fails for all
+            self.downloader.stop.set()
+            return OSError(unwritable(error, self.cache))
+        seconds = time.perf_counter() - started
+        log.info("brick %s: %s, %d files, %.1f s", name, state, len(files), seconds)
+        if unverified := sorted(name for name, file in files.items() if not file.vouched):
+            log.warning("brick %s: no checksum vouches for %s", name, ", ".join(unverified))
+        digest = joint_digest(files[name].sha256 for name in sorted(files))
+        return Entry(name, state, len(files), digest, seconds, unverified=len(unverified))
+
+    def _complete(self, name: str) -> tuple[dict[str, Fetched], str]:
+        """Files of a brick by name, once all are in their places, and "done" or "kept"."""
+        files = [
+            _File(name, kind, band, paths.raw_file(self.cache, name, kind, band))
+            for kind, band in paths.raw_kinds(self.bands)
+        ]
+        folder = files[0].target.parent
+        recorded, missing = _recorded(folder, files)
+        if not missing:
+            return recorded, "kept"
+        with alone(folder):
+            recorded, missing = _recorded(folder, files)  # another job may have been here until now
+            record = read_record(folder)
+            for file in missing:
+                if file.target.name in record:
+                    file.target.unlink(missing_ok=True)  # its bytes are not those that were fetched
+            wanted = {file.target.name for file in missing}
+            sums = self.transfers.apply(survey_checksums, (self.downloader, self.survey, name, wanted))
+            brought = self._bring_all(missing, sums)
+            write_record(folder, record | brought)
+        return recorded | brought, "done" if any(file.version for file in brought.values()) else "kept"
+
+    def _bring_all(self, files: Sequence[_File], sums: Mapping[str, str]) -> dict[str, Fetched]:
+        """Files in their places, by name; raises what the first of them raises, and then begins no other."""
+        failed = threading.Event()
+
+        def bring(file: _File) -> Fetched | Exception | None:
             try:
-                missing = [files for files in pool.map(self._plan, bricks) if files]
-                count = sum(map(len, missing))
-                with tqdm(total=count, desc="fetch", unit="file", disable=None) as bar:
-                    done = pool.map(self._bring, [file for files in missing for file in files])
-                    for files in missing:
-                        for _ in files:
-                            next(done)
-                            bar.update()
-                        self._close(files[0].brick)
-            except BaseException:
-                self._downloader.stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-        if self._fatal:
-            raise self._fatal
+                return None if failed.is_set() else self._bring(file, sums.get(file.target.name))
+            except Exception as error:
+                failed.set()
+                return error
 
-    def _files(self, brick: _Brick) -> Iterator[_File]:
-        for kind in ("image", "invvar"):  # images first: a missing band shows before most bytes are spent
-            for band in self._bands:
-                yield _File(brick, kind, band)
-        yield _File(brick, "maskbits", None)
+        brought = {}
+        for file, outcome in zip(files, self.transfers.map(bring, files, chunksize=1), strict=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+            if outcome:
+                brought[file.target.name] = outcome
+        return brought
 
-    def _target(self, file: _File) -> Path:
-        return paths.raw_file(self._cache, file.brick.name, file.kind, file.band)
-
-    def _folder(self, brick: _Brick) -> Path:
-        return paths.raw_file(self._cache, brick.name, "maskbits").parent
-
-    def _plan(self, brick: _Brick) -> list[_File]:
-        """Files that the brick still needs, none if it is complete or nothing can be done for it."""
-        started = time.perf_counter()
-        files = list(self._files(brick))
-        target = self._folder(brick) / self._survey.checksums(brick.name).rsplit("/", 1)[-1]
+    def _bring(self, file: _File, expected: str | None) -> Fetched | None:
+        """Put a file in its place, unless it is there; None if the survey has no maskbits."""
+        check = partial(check_fits, expected=expected, largest_mb=self.downloader.settings.largest_file)
+        target, version = file.target, ""
         try:
-            if self._recorded(brick, files):
-                return []
-            self._downloader.fetch(self._survey.checksums(brick.name), target, lambda path: _parse(path))
-            brick.expected = read_checksums(target)
-        except RefusedError as error:
-            log.warning("brick %s: no checksums (%s); every pixel is read instead", brick.name, error)
-        except UnfitError as error:
-            brick.reason = f"checksums: {error}"
-        except BrokenTransferError as error:
-            brick.failure = f"checksums: {error}"
-        except CancelledError:
-            brick.failure = "cancelled"
-        except OSError as error:
-            self._give_up(target, error)
-        finally:
-            brick.spent.append(time.perf_counter() - started)
-        return [] if brick.reason or brick.failure else files
-
-    def _recorded(self, brick: _Brick, files: Sequence[_File]) -> bool:
-        """Whether the record says that the brick is complete, and its files still fit."""
-        record = self._folder(brick) / RECORD
-        if not record.exists():
-            return False
-        try:
-            sums = read_checksums(record)
-        except UnfitError:
-            return False
-        targets = [self._target(file) for file in files if file.band or self._target(file).name in sums]
-        if all(path.exists() and sums.get(path.name) == file_digest(path) for path in targets):
-            brick.verified = {path.name: sums[path.name] for path in targets}
-            return True
-        return False
-
-    def _bring(self, file: _File) -> None:
-        """Put one file in its place and note what became of it."""
-        brick, target = file.brick, self._target(file)
-        if brick.reason or self._fatal:
-            return
-        started = time.perf_counter()
-        expected = brick.expected.get(target.name)
-        try:
-            url = self._survey.file(brick.name, file.kind, file.band)
-            if self._downloader.fetch(url, target, partial(_check, expected=expected)):
-                brick.fetched.add(target.name)
-            brick.verified[target.name] = expected or file_digest(target)
-        except MissingError as error:
-            if file.kind == "maskbits":
-                log.warning("brick %s: maskbits: %s; no pixel will count as saturated", brick.name, error)
-            else:
-                brick.reason = brick.reason or f"{file.label}: {error}: {target.name}"
+            try:
+                vouched = check(target)
+            except (FileNotFoundError, UnfitError):
+                url = self.survey.file(file.brick, file.kind, file.band)
+                vouched, version = self.downloader.fetch(url, target, check)
         except (RefusedError, UnfitError) as error:
-            brick.reason = brick.reason or f"{file.label}: {error}: {target.name}"
-        except BrokenTransferError as error:
-            brick.failure = brick.failure or f"{file.label}: {error}: {target.name}"
-        except CancelledError:
-            brick.failure = brick.failure or "cancelled"
-        except OSError as error:
-            self._give_up(target, error)
-        finally:
-            brick.spent.append(time.perf_counter() - started)
-
-    def _give_up(self, target: Path, error: OSError) -> None:
-        """End the job: what fails for one file on this machine's disk fails for all."""
-        self._fatal = FetchError(
-            f"{target}: {error.strerror or error} (make room or mend survey.cache, then run the same command "
-            "again: it goes on from here)"
-        )
-        self._downloader.stop.set()
-
-    def _close(self, brick: _Brick) -> None:
-        """Write the record of a complete brick, and one line to the log."""
-        folder = self._folder(brick)
-        if brick.reason:
-            log.warning("brick %s is skipped: %s", brick.name, brick.reason)
-            # the survey may have mended its checksums by the next run
-            (folder / self._survey.checksums(brick.name).rsplit("/", 1)[-1]).unlink(missing_ok=True)
-        elif brick.failure:
-            log.warning("brick %s is not complete: %s", brick.name, brick.failure)
-        elif not self._fatal:
-            lines = [f"{digest}  {name}\n" for name, digest in sorted(brick.verified.items())]
-            write_text(folder / RECORD, "".join(lines))
-            fetched, seconds = len(brick.fetched), sum(brick.spent)
-            kept = len(brick.verified) - fetched
-            log.info("brick %s: %d files fetched, %d kept, %.1f s", brick.name, fetched, kept, seconds)
+            if file.kind == "maskbits" and isinstance(error, MissingError):
+                log.warning("brick %s: maskbits: %s; no pixel will count as saturated", file.brick, error)
+                return None
+            raise file.fault(error) from error
+        except TransferError as error:
+            raise TransferError(str(file.fault(error))) from error
+        return Fetched(expected or file_digest(target), vouched, version)
 
 
-def _parse(path: Path) -> None:
-    """Check of a sha256sum file."""
-    if not read_checksums(path):
-        raise UnfitError(f"{path.name} is empty")
+def _recorded(folder: Path, files: Sequence[_File]) -> tuple[dict[str, Fetched], list[_File]]:
+    """What the record says of the files that are as they were, by name, and the files that are not.
+
+    Maskbits that a record does not list are none of these: the survey has none.
+    """
+    record = read_record(folder)
+    known = {}
+    for path in (file.target for file in files if file.target.name in record):
+        if path.exists() and file_digest(path) == record[path.name].sha256:
+            known[path.name] = record[path.name]
+    wanted = [file for file in files if file.band or file.target.name in record or not record]
+    return known, [file for file in wanted if file.target.name not in known]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from skydenoise.config import Architecture, TrainSettings
+from skydenoise.config import Architecture, TrainSettings, plain, rebuild
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class TrainJob:
     model : folder for model.safetensors and model.json; the checkpoint lies there until both are written
     log : CSV file of the training curve: epoch, step, loss, validation, rate, seconds
     tensorboard : folder of the same curve for TensorBoard
-    softening : beta of the stretch asinh(x / (beta sigma_sky))
+    softening : beta of the stretch, in units of the noise
     provenance : goes into model.json beside what is added here
     """
 
@@ -35,14 +35,9 @@ class TrainJob:
 
     def to_json(self) -> str:
         """One line, from which `from_json` makes an equal job."""
-        return json.dumps(asdict(self), default=str)
+        return json.dumps(plain(self))
 
     @classmethod
     def from_json(cls, line: str) -> Self:
         """Inverse of `to_json`; raises SettingsError for impossible settings."""
-        content = json.loads(line)
-        for key in ("patches", "noise", "model", "log", "tensorboard"):
-            content[key] = Path(content[key])
-        content["architecture"] = Architecture(**content["architecture"])
-        content["settings"] = TrainSettings(**content["settings"])
-        return cls(**content)
+        return rebuild(cls, json.loads(line))

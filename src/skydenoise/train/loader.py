@@ -21,23 +21,24 @@ RESIDENT = 0.5
 """Largest fraction of a GPU's free memory that the patches may take; else they stay on the disk."""
 
 
-class Feed:
+class PatchLoader:
     """Batches of a PatchSet on `device`.
 
-    A batch is image and sigma, (n, band, y, x) float32 nanomaggies; sigma is the noise of each pixel, 0 where
-    it does not count. On a GPU with room for all patches they are copied there once.
+    A batch is image and counts, (n, band, y, x) float32: pixels in units of their own noise, above the level
+    of the noise model, and 1 for those that count, else 0. On a GPU with room for all patches they are
+    copied there once.
     """
 
     def __init__(self, patches: PatchSet, noise: NoiseModel, device: torch.device) -> None:
         self.patches, self.noise, self.device = patches, noise, device
         self.resident: tuple[Tensor, Tensor] | None = None
-        size = 2 * 4 * len(patches) * int(np.prod(patches.shape))  # bytes of image and sigma
+        size = 2 * 4 * len(patches) * int(np.prod(patches.shape))  # bytes of image and counts
         if device.type == "cuda" and size < RESIDENT * torch.cuda.mem_get_info(device)[0]:
             parts = [self._read(part) for part in np.array_split(np.arange(len(patches)), 1 + size // 2**30)]
             self.resident = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
     def batches(self, groups: Iterable[Array]) -> Iterator[tuple[Array, Tensor, Tensor]]:
-        """Yield the patch numbers of each of `groups` with their image and sigma, in order."""
+        """Yield the patch numbers of each of `groups` with their image and counts, in order."""
         if self.resident is not None:
             for group in groups:
                 chosen = torch.as_tensor(group, device=self.device)
@@ -55,7 +56,13 @@ class Feed:
 
     def _read(self, numbers: Array) -> tuple[Tensor, Tensor]:
         image, invvar = self.patches.get(numbers)
-        return self._send(image), self._send(self.noise.sigma(invvar))
+        sigma = self.noise.sigma(invvar)
+        counts = (sigma > 0).astype(np.float32)
+        total, covered = sigma.sum((-2, -1), keepdims=True), counts.sum((-2, -1), keepdims=True)
+        sky = np.asarray(self.noise.sigma_sky, np.float32).reshape(-1, 1, 1)
+        typical = np.where(covered > 0, total / np.maximum(covered, 1), sky)  # of the patch, for its gaps
+        sigma = np.where(counts > 0, sigma, typical)
+        return self._send((image - self.noise.zero) / sigma), self._send(counts)
 
     def _send(self, array: Array) -> Tensor:
         tensor = torch.from_numpy(array)

@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -18,13 +19,14 @@ from tqdm import tqdm
 
 from skydenoise.config import TrainSettings
 from skydenoise.errors import StepError
-from skydenoise.network import Network, save_model
+from skydenoise.network import Network, load_model, read_description, save_model
+from skydenoise.network.folder import DESCRIPTION
 from skydenoise.train.checkpoint import CHECKPOINT, TrainState, sigterm_noted
 from skydenoise.train.curve import Curve
 from skydenoise.train.job import TrainJob
 from skydenoise.train.ranks import Ranks, join_ranks
 from skydenoise.train.snapshots import clear_snapshots, snapshot_folder
-from skydenoise.train.training import Course
+from skydenoise.train.training import Training
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +34,10 @@ LARGEST_GRADIENT = 1.0
 """Norm to which a larger gradient is cut."""
 
 
-def train(job: TrainJob, make_course: Callable[[TrainJob, Ranks], Course] = Course) -> None:
+def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = Training) -> None:
     """Train, or go on training; every rank calls it, rank 0 writes.
 
-    make_course : brings patches, pairs and loss; for experiments that train on others
+    make_training : brings patches, pairs and loss; for experiments that train on others
 
     Raises
     ------
@@ -43,23 +45,26 @@ def train(job: TrainJob, make_course: Callable[[TrainJob, Ranks], Course] = Cour
     StepError : the loss is not finite; or SIGTERM came, and a checkpoint was left
     """
     with join_ranks() as ranks, sigterm_noted() as sigterm:
-        course = make_course(job, ranks)
+        training = make_training(job, ranks)
+        if is_finished(job, training.fingerprint):
+            logger.info("this very training has ended: its model is kept")
+            return
         state = initial_state(job, ranks)
         checkpoint = job.model / CHECKPOINT
-        state.load(checkpoint, course.fingerprint)
+        state.load(checkpoint, training.fingerprint)
         if float(ranks.mean(torch.tensor(float(state.step), device=ranks.device))) != state.step:
             raise StepError(f"train: the ranks see different checkpoints {checkpoint}; is its disk shared?")
         if ranks.rank == 0:
-            logger.info("training on %s: step %d of %d", ranks, state.step, course.steps)
-            clear_snapshots(job.model, later_than=state.step // course.epoch_steps)
-        network = course.distributed(state.network)
-        loss_of = course.loss_of(network)
+            logger.info("training on %s: step %d of %d", ranks, state.step, training.steps)
+            clear_snapshots(job.model, later_than=state.step // training.epoch_steps)
+        network = training.distributed(state.network)
+        loss_of = training.loss_of(network)
         curve = Curve(job.log, job.tensorboard, state.step) if ranks.rank == 0 else None
-        bar = tqdm(total=course.steps, initial=state.step, unit="step", disable=ranks.rank > 0 or None)
+        bar = tqdm(total=training.steps, initial=state.step, unit="step", disable=ranks.rank > 0 or None)
         saved, start = time.monotonic(), time.monotonic() - state.seconds
-        for patches, image, sigma in course.batches(state.step):
-            rate = learning_rate(state.step, course.steps, job.settings)
-            pair = course.pair(patches, image, sigma, state.step // course.epoch_steps)
+        for patches, image, counts in training.batches(state.step):
+            rate = learning_rate(state.step, training.steps, job.settings)
+            pair = training.pair(patches, image, counts, state.step // training.epoch_steps)
             loss = loss_of(pair)
             state.optimizer.zero_grad()
             loss.backward()
@@ -69,7 +74,7 @@ def train(job: TrainJob, make_course: Callable[[TrainJob, Ranks], Course] = Cour
             mean_loss, norm, stop = signals.tolist()  # once a step: a GPU idles until it has an answer
             if not math.isfinite(norm):
                 raise StepError(
-                    f"train: loss or gradient is not finite at step {state.step + 1} of {course.steps}, "
+                    f"train: loss or gradient is not finite at step {state.step + 1} of {training.steps}, "
                     f"learning rate {rate:.3g}; lower train.learning_rate, or look for wild pixels "
                     "in the patches"
                 )
@@ -77,33 +82,42 @@ def train(job: TrainJob, make_course: Callable[[TrainJob, Ranks], Course] = Cour
             state.loss_sum += mean_loss
             state.seconds = time.monotonic() - start
             bar.update()
-            if state.step % course.epoch_steps == 0:
-                state.end_epoch(course.epoch_steps, course.validation(state), rate)
+            if state.step % training.epoch_steps == 0:
+                state.end_epoch(training.epoch_steps, training.validation(state), rate)
                 if curve is not None:
                     curve.write(state.rows)
                     logger.info(", ".join(f"{key} {value}" for key, value in state.rows[-1].items()))
-                    keep_snapshot(job, state, course)
-            if state.step == course.steps:
+                    keep_snapshot(job, state, training)
+            if state.step == training.steps:
                 break
             if ranks.rank == 0 and (stop or time.monotonic() - saved > 60 * job.settings.checkpoint_minutes):
-                state.save(checkpoint, course.fingerprint)
+                state.save(checkpoint, training.fingerprint)
                 saved = time.monotonic()
             if stop:
                 raise StepError(
-                    f"train: stopped by SIGTERM at step {state.step} of {course.steps}; run it again to go on"
+                    f"train: stopped by SIGTERM at step {state.step} of {training.steps}; run again to go on"
                 )
         bar.close()
         if curve is not None:
             curve.close()
-            save_model(job.model, state.averaged(), course.description(state))
+            save_model(job.model, state.averaged(), training.description(state))
             checkpoint.unlink(missing_ok=True)
 
 
-def keep_snapshot(job: TrainJob, state: TrainState, course: Course) -> None:
+def is_finished(job: TrainJob, fingerprint: str) -> bool:
+    """Whether this very training has ended: as the orphan of a killed run, for which this one waited."""
+    try:
+        provenance = read_description(job.model / DESCRIPTION).provenance
+    except StepError:
+        return False
+    return job.log.exists() and provenance.get("training") == fingerprint
+
+
+def keep_snapshot(job: TrainJob, state: TrainState, training: Training) -> None:
     """Save the averaged weights of the epoch that has ended, every `snapshots` epochs."""
-    epoch = state.step // course.epoch_steps
+    epoch = state.step // training.epoch_steps
     if job.settings.snapshots and epoch % job.settings.snapshots == 0:
-        save_model(snapshot_folder(job.model, epoch), state.averaged(), course.description(state))
+        save_model(snapshot_folder(job.model, epoch), state.averaged(), training.description(state))
 
 
 def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:
@@ -111,6 +125,13 @@ def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.settings.seed)
         network = Network(job.architecture)
+    if job.settings.initial:
+        start, description = load_model(Path(job.settings.initial))
+        if description.architecture != job.architecture:
+            raise StepError(
+                f"train.initial: {job.settings.initial} has another architecture than `model` says"
+            )
+        network.load_state_dict(start.state_dict())
     network.to(ranks.device)
     on_gpu = ranks.device.type == "cuda"
     if on_gpu:

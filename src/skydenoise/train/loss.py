@@ -22,41 +22,35 @@ class Criterion:
 
     kind : "l1" or "l2", absolute or squared difference of stretched values; or "flux". The noise of the
         target is stretched with it, so the mean that "l2" finds is not the mean flux: a star of 5 sigma
-        comes out too faint. "flux" compares fluxes and is unbiased: squared difference in nanomaggies,
-        divided by softening**2 + input**2 (less the stretch's offset). That weight keeps the brightest
-        stars from ruling the sum, and since it is a function of the input alone, whose noise is independent
-        of the target's (`objective`), the best prediction is the mean flux, whatever the weight. The
-        softening in it is that of the pixel's own noise, so shallow regions count as much as deep ones.
-    stretch : between nanomaggies and outputs
-    softening_sigma : beta, softening in units of the noise
+        comes out too faint. "flux" compares fluxes, in units of the noise, and is unbiased: squared
+        difference, divided by softening**2 + input**2. That weight keeps the brightest stars from ruling
+        the sum, and since it is a function of the input alone, whose noise is independent of the target's
+        (`pairs`), the best prediction is the mean flux, whatever the weight.
+    stretch : between pixels in units of their noise and outputs
     """
 
     kind: str
     stretch: Stretch
-    softening_sigma: float
 
     def __call__(self, outputs: Sequence[Tensor], pair: Pair) -> Tensor:
         """Mean over samples, bands, pixels and resolutions, (); pixels that do not count add 0.
 
         outputs : (n, band, y / 2**k, x / 2**k) stretched values, k = 0, 1, 2, ...
         """
-        counts = (pair.sigma > 0).to(pair.sigma.dtype)
+        counts = pair.counts
         losses = []
         for k, output in enumerate(outputs):
             weight = functional.avg_pool2d(counts, 2**k) if k else counts  # fraction of pixels that count
-            losses.append((weight * self._per_pixel(output, pair, counts, k)).mean())
+            losses.append((weight * self._per_pixel(output, pair, k)).mean())
         return torch.stack(losses).mean()
 
-    def _per_pixel(self, output: Tensor, pair: Pair, counts: Tensor, k: int) -> Tensor:
+    def _per_pixel(self, output: Tensor, pair: Pair, k: int) -> Tensor:
         """Loss of each pixel of resolution k, (n, band, y / 2**k, x / 2**k)."""
         if self.kind == "flux":
-            source, target = pool(pair.source, counts, k), pool(pair.target, counts, k)
-            softening = self.softening_sigma * pool(pair.sigma, counts, k)
+            source, target = pool(pair.source, pair.counts, k), pool(pair.target, pair.counts, k)
             flux = decode(output, self.stretch.forward(source), self.stretch)
-            scale = torch.hypot(softening, self.stretch.centred(source))
-            scale = scale.clamp(min=1e-30)  # above 0 also where nothing counts
-            return ((flux - target) / scale).square()
-        difference = output - pool(self.stretch.forward(pair.target), counts, k)
+            return ((flux - target) / source.square().add(self.stretch.softening**2).sqrt()).square()
+        difference = output - pool(self.stretch.forward(pair.target), pair.counts, k)
         return difference.abs() if self.kind == "l1" else difference.square()
 
 
@@ -75,11 +69,10 @@ def pool(values: Tensor, counts: Tensor, k: int) -> Tensor:
 
 
 def decode(u: Tensor, around: Tensor, stretch: Stretch) -> Tensor:
-    """Flux (nanomaggies) of stretched values u: `stretch.inverse`, a straight line far from `around`.
+    """Flux, in units of the noise, of stretched values u: `stretch.inverse`, straight far from `around`.
 
     Far above, sinh would explode in an untrained network; far below, its slope is so small that a star
     predicted too faint would never be found again. Monotone and smooth; u and around (n, band, y, x).
     """
     near = torch.minimum(torch.maximum(u, around - LINEAR_BEYOND), around + LINEAR_BEYOND)
-    softening = u.new_tensor(stretch.softening).reshape(-1, 1, 1)
-    return stretch.inverse(near) + (u - near) * softening * near.cosh()
+    return stretch.inverse(near) + (u - near) * stretch.softening * near.cosh()

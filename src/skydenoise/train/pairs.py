@@ -14,64 +14,49 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy import fft
 from torch import Tensor
 
-from skydenoise.noise import NoiseModel
+from skydenoise.train.noise_family import Draw
 
 
 @dataclass(frozen=True)
 class Pair:
     """Input and target, each (n, band, y, x) float32.
 
-    source, target : nanomaggies
-    sigma : rms noise of the patch before any corruption, nanomaggies; 0 marks pixels that do not count
+    source, target : in units of the noise that a pixel of the patch has before any corruption
+    counts : 1, or 0 for pixels that do not count
     """
 
     source: Tensor
     target: Tensor
-    sigma: Tensor
+    counts: Tensor
+
+    def of_bands(self, kept: Tensor) -> Pair:
+        """Only the bands that are `kept`, (n, band, 1, 1) 0 or 1: the others are 0 and do not count."""
+        return Pair(self.source * kept, self.target, self.counts * kept)
 
     def oriented(self, orientations: Sequence[int]) -> Pair:
         """Each image flipped and turned by its number of 0..7; input and target alike.
 
         Turned after the noise is drawn, because its correlation has directions.
         """
-        return Pair(*(turn_each(images, orientations) for images in (self.source, self.target, self.sigma)))
+        return Pair(*(turn_each(images, orientations) for images in (self.source, self.target, self.counts)))
 
 
-class NoiseSource:
-    """Noise of unit variance with the measured correlation, for patches of one size.
-
-    It is drawn on a grid wider by the reach of the correlation and cropped, so that opposite borders are
-    independent.
-    """
-
-    def __init__(self, noise: NoiseModel, size: tuple[int, int], device: torch.device) -> None:
-        self.size = size
-        self.grid = tuple(fft.next_fast_len(edge + noise.max_lag, real=True) for edge in size)
-        self.amplitude = torch.from_numpy(noise.amplitude(*self.grid)).to(device)  # (band, gy, gx // 2 + 1)
-
-    def draw(self, seeds: Sequence[int]) -> Tensor:
-        """One image per seed, (n, band, y, x) float32; a seed gives the same image in any company."""
-        device, bands = self.amplitude.device, len(self.amplitude)
-        generator = torch.Generator(device)
-        white = torch.empty((len(seeds), bands, *self.grid), device=device)
-        for image, seed in zip(white, seeds, strict=True):
-            image.normal_(generator=generator.manual_seed(seed))
-        noise = torch.fft.irfft2(torch.fft.rfft2(white) * self.amplitude, s=self.grid)
-        return noise[..., : self.size[0], : self.size[1]]
-
-
-def identity_pair(image: Tensor, sigma: Tensor) -> Pair:
+def identity_pair(image: Tensor, counts: Tensor) -> Pair:
     """The patch against itself."""
-    return Pair(image, image, sigma)
+    return Pair(image, image, counts)
 
 
-def recorrupted_pair(image: Tensor, sigma: Tensor, unit_noise: Tensor, strength: float) -> Pair:
-    """Make x + t z and x - z / t, with z = sigma * unit_noise and t = strength; no noise where sigma is 0."""
-    z = sigma * unit_noise
-    return Pair(image + strength * z, image - z / strength, sigma)
+def recorrupted_pair(image: Tensor, counts: Tensor, noise: Draw, recorruption: float) -> Pair:
+    """Make x + t z and x - z / t of x = (image + s e) / sqrt(1 + s**2), with t = recorruption; no noise where
+    nothing counts.
+
+    noise : e, s and z; with noise of unit variance in the image and in e, x has unit variance, too
+    """
+    x = (image + noise.strength * counts * noise.extra) / (1 + noise.strength.square()).sqrt()
+    z = counts * noise.fresh
+    return Pair(x + recorruption * z, x - z / recorruption, counts)
 
 
 def turn(image: Tensor, orientation: int) -> Tensor:
@@ -95,6 +80,20 @@ def _places(edge: int, device: torch.device) -> Tensor:
     """Number of the pixel that comes to each place, for the eight orientations of a square, (8, y * x)."""
     square = torch.arange(edge**2, device=device).reshape(edge, edge)
     return torch.stack([turn(square, orientation).flatten() for orientation in range(8)])
+
+
+def random_bands(seeds: Sequence[int], bands: int, share: float) -> np.ndarray:
+    """Which bands a network sees of each patch: (n, band) float32, 1 or 0, at least one of each patch.
+
+    share : of the patches that lose bands; each of their bands stays with a probability of one half
+    """
+    kept = np.ones((len(seeds), bands), np.float32)
+    for row, seed in zip(kept, seeds, strict=True):
+        generator = np.random.default_rng([seed, bands])
+        if generator.random() < share:
+            row[:] = generator.random(bands) < 0.5
+            row[generator.integers(bands)] = 1
+    return kept
 
 
 def patch_seeds(seed: int, epoch: int, patches: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -45,7 +45,7 @@ def join_ranks(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
         rank 0 listens; for srun, by default, on the node that launched the step, the port made of the job's
         number
     """
-    rank, world, local = _place(environment)
+    rank, world, local = place_among_ranks(environment)
     cuda = cuda_usable(environment)
     device = torch.device("cuda", local % torch.cuda.device_count()) if cuda else torch.device("cpu")
     if cuda:
@@ -63,7 +63,7 @@ def join_ranks(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
         distributed.destroy_process_group()
 
 
-def _place(environment: Mapping[str, str]) -> tuple[int, int, int]:
+def place_among_ranks(environment: Mapping[str, str]) -> tuple[int, int, int]:
     """Rank, number of ranks, and rank on this node."""
     if "WORLD_SIZE" in environment:
         return int(environment["RANK"]), int(environment["WORLD_SIZE"]), int(environment["LOCAL_RANK"])

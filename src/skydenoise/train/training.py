@@ -21,15 +21,16 @@ from skydenoise import __version__
 from skydenoise.config import PatchSettings, PredictSettings, check_together
 from skydenoise.errors import SettingsError
 from skydenoise.network import ModelDescription, Network
-from skydenoise.network.device import can_compile, device_name
+from skydenoise.network.device import device_name
 from skydenoise.noise import NoiseModel
 from skydenoise.patches import POSITIONS, PatchSet
 from skydenoise.stretch import Stretch
 from skydenoise.train.checkpoint import TrainState
 from skydenoise.train.job import TrainJob
-from skydenoise.train.loader import Feed
+from skydenoise.train.loader import PatchLoader
 from skydenoise.train.loss import Criterion
-from skydenoise.train.pairs import NoiseSource, Pair, identity_pair, patch_seeds, recorrupted_pair
+from skydenoise.train.noise_family import NoiseFamily, NoiseSource
+from skydenoise.train.pairs import Pair, identity_pair, patch_seeds, random_bands, recorrupted_pair
 from skydenoise.train.ranks import Ranks
 
 Array = NDArray[Any]
@@ -38,7 +39,7 @@ VALIDATION_EPOCH = 2**32 - 1
 """Stands for the epoch in the noise seeds of the held-out patches: they see the same noise every time."""
 
 
-class Course:
+class Training:
     """What stays the same through a training: patches and their order, noise, stretch, loss.
 
     steps, epoch_steps : optimiser steps of the training, and of one epoch
@@ -55,10 +56,11 @@ class Course:
         noise = NoiseModel.read(job.noise)
         check_possible(job, patches, noise, ranks.world)
         self.noise = noise
-        self.stretch = Stretch(tuple(job.softening * sigma for sigma in noise.sigma_sky), noise.level)
-        self.criterion = Criterion(settings.loss, self.stretch, job.softening)
-        self.feed = Feed(patches, noise, ranks.device)
-        self.noise_source = NoiseSource(noise, patches.shape[1:], ranks.device)
+        self.stretch = Stretch(job.softening)
+        self.criterion = Criterion(settings.loss, self.stretch)
+        self.loader = PatchLoader(patches, noise, ranks.device)
+        self.family = NoiseFamily(settings.extra_noise, settings.extra_width)
+        self.noise_source = NoiseSource(noise, self.family, patches.shape[1:], ranks.device)
         order = np.random.default_rng(settings.seed).permutation(len(patches))
         self.held_out, self.training = np.split(order, [held_out_count(len(patches), settings.validation)])
         self.epoch_steps = len(self.training) // settings.batch_size
@@ -74,8 +76,8 @@ class Course:
         )
 
     def batches(self, done: int) -> Iterator[tuple[Array, Tensor, Tensor]]:
-        """Yield this rank's share of each step's patches, image and sigma, from step `done` on."""
-        return self.feed.batches(self._shares(done))
+        """Yield this rank's share of each step's patches, image and counts, from step `done` on."""
+        return self.loader.batches(self._shares(done))
 
     def _shares(self, done: int) -> Iterator[Array]:
         """Numbers of this rank's patches in each step from `done` on; each epoch has an order of its own."""
@@ -92,14 +94,16 @@ class Course:
     def _order(self, epoch: int) -> Array:
         return np.random.default_rng([self.job.settings.seed, epoch]).permutation(self.training)
 
-    def pair(self, patches: Array, image: Tensor, sigma: Tensor, epoch: int) -> Pair:
+    def pair(self, patches: Array, image: Tensor, counts: Tensor, epoch: int) -> Pair:
         """Input and target of these patches in an epoch, in a random orientation."""
         settings = self.job.settings
         seeds, orientations = patch_seeds(settings.seed, epoch, patches.tolist())
         if settings.objective == "identity":
-            return identity_pair(image, sigma).oriented(orientations)
-        unit_noise = self.noise_source.draw(seeds)  # (n, band, y, x)
-        return recorrupted_pair(image, sigma, unit_noise, settings.recorruption).oriented(orientations)
+            return identity_pair(image, counts).oriented(orientations)
+        noise = self.noise_source.draw(seeds)
+        pair = recorrupted_pair(image, counts, noise, settings.recorruption).oriented(orientations)
+        kept = random_bands(seeds, image.shape[1], settings.band_dropout)
+        return pair.of_bands(torch.from_numpy(kept)[..., None, None].to(image.device))
 
     def loss(self, network: Callable[[Tensor], tuple[Tensor, ...]], pair: Pair) -> Tensor:
         """Loss of a network, (), in the precision of the settings."""
@@ -108,27 +112,17 @@ class Course:
         return self.criterion(outputs, pair)
 
     def loss_of(self, network: nn.Module) -> Callable[[Pair], Tensor]:
-        """`loss` of this network; where the settings say so its kernels are fused (torch.compile).
+        """`loss` of this network; compiled (torch.compile) where the settings say so.
 
         Compiled for full batches alone: validation, whose last batch is smaller, takes `loss`.
         """
         loss = partial(self.loss, network)
-        return torch.compile(loss, dynamic=False) if self.fuses else loss
-
-    @property
-    def fuses(self) -> bool:
-        """Whether the settings ask for fused kernels, and this device and machine can make them."""
-        return self.job.settings.fuse and self.ranks.device.type == "cuda" and can_compile()
+        return torch.compile(loss, dynamic=False) if self.job.settings.compile else loss
 
     def autocast(self) -> torch.autocast:
-        """The precision of the network: bfloat16 on a GPU unless the settings say otherwise."""
-        return torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=self.reduced)
-
-    @property
-    def reduced(self) -> bool:
-        """Whether that is bfloat16."""
-        precision = self.job.settings.precision
-        return precision == "bfloat16" or (precision == "auto" and self.ranks.device.type == "cuda")
+        """The precision of the network."""
+        reduced = self.job.settings.precision == "bfloat16"
+        return torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=reduced)
 
     @torch.no_grad()
     def validation(self, state: TrainState) -> float | None:
@@ -140,8 +134,8 @@ class Course:
         groups = (mine[first : first + size] for first in range(0, len(mine), size))
         average = partial(functional_call, state.network, state.average)
         total = torch.zeros((), device=self.ranks.device)
-        for patches, image, sigma in self.feed.batches(groups):
-            pair = self.pair(patches, image, sigma, VALIDATION_EPOCH)
+        for patches, image, counts in self.loader.batches(groups):
+            pair = self.pair(patches, image, counts, VALIDATION_EPOCH)
             total += len(patches) * self.loss(average, pair)
         return float(self.ranks.mean(total)) * self.ranks.world / len(self.held_out)
 
@@ -155,15 +149,21 @@ class Course:
             "seconds": round(state.seconds, 1),
             "device": device_name(self.ranks.device),
             "ranks": self.ranks.world,
-            "precision": "bfloat16" if self.reduced else "float32",
+            "precision": self.job.settings.precision,
             "torch": torch.__version__,
             "settings": json.dumps(asdict(self.job.settings)),
+            "training": self.fingerprint,
         }
         for key in ("loss", "validation"):
             if (value := last[key]) is not None:
                 made[key] = value
         return ModelDescription(
-            self.job.architecture, self.noise.bands, self.stretch, self.noise, made | self.job.provenance
+            self.job.architecture,
+            self.noise.bands,
+            self.stretch,
+            self.noise,
+            made | self.job.provenance,
+            noise_range=self.family.holds_for(self.noise),
         )
 
 

@@ -1,5 +1,6 @@
-"""Images of other surveys, brought into the survey's layout (source: files).
+"""Images of other surveys, brought into the survey's layout (`survey.source: files`).
 
-`rows` reads the list (light: Snakemake imports it while it parses), `table` imports, `sourceimage` reads one
-image, `align` puts bands on one grid.
+`bricks` imports the bricks of a table (`skydenoise.image_table`), `band` reads one of their bands: `plane` is
+the image, `units` makes it nanomaggies, `noise` finds its noise and what cannot be light. `align` puts all
+bands on one grid.
 """

@@ -1,0 +1,205 @@
+"""Errors and fluxes by depth: one sky with 1, 2, 3 and 7 passes in steps, in each of four kinds of noise.
+
+    python -m benchmarks.quality.depths                                  # models/decam and models/bass
+    python -m benchmarks.quality.depths --quick --noise bass --model results/mine/model
+    python -m benchmarks.quality.depths --markdown benchmarks/results/depths.json
+
+Each region of one depth is measured alone: errors are in units of 3 asinh(x / 3 sigma) of the region's own
+sigma, and sources count where their aperture lies in the region. Prints a short table for each kind of noise
+and writes everything to benchmarks/results/depths.json.
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import maximum_filter, minimum_filter
+
+from benchmarks.machine import REPOSITORY, write_results
+from benchmarks.quality import measure
+from benchmarks.quality.acceptance import DEPTH_CRITERIA, Verdict, judge
+from benchmarks.quality.measure import FLUX_BINS, Images
+from benchmarks.quality.measurements import Measurement, Measurements
+from benchmarks.quality.methods import Comparison, add_classical, make_images, shown
+from benchmarks.quality.product import load_product
+from benchmarks.quality.report import Rows, as_markdown, verdict_rows
+from benchmarks.quality.sky import Sky, make_sky
+from skydenoise.evaluate.truth.catalogue import combine
+from skydenoise.evaluate.truth.catalogue import measure as measure_apertures
+from skydenoise.network.device import cuda_usable
+from skydenoise.simulate import SimulationSettings, brick_field
+from skydenoise.simulate.camera import pass_map
+
+NOISES = ("decam", "bass", "between", "resampled")
+PASSES = {1: "1 pass", 2: "2 passes", 3: "3 passes", 7: "7 passes"}
+SEED = 90003
+STEP_REACH = 8
+"""Pixels from a step of depth to which a pixel lies at it."""
+
+
+def depth_settings(noise: str, bricks: int, size: int) -> SimulationSettings:
+    """Bricks that do not overlap, each with a quarter of its area at every depth."""
+    depths = {"passes": tuple(PASSES), "pass_cell": size // 2}
+    return SimulationSettings(seed=SEED, bricks=bricks, size=size, step=2, noise=noise, **depths)
+
+
+def regions(sky: Sky) -> Iterator[tuple[str, Sky, Sky]]:
+    """Name of each depth, and the sky with only its pixels measured, and with only those of them at steps.
+
+    sigma_sky of both is that of the region's median pixel.
+    """
+    fields = [brick_field(row, sky.settings) for row in range(len(sky.scenes))]
+    maps = [pass_map(field, sky.settings) for field in fields]
+    reach = 2 * STEP_REACH + 1
+    steps = [maximum_filter(each, reach) > minimum_filter(each, reach) for each in maps]
+
+    def part(noise: object, where: Sequence[np.ndarray]) -> Sky:
+        scenes = zip(sky.scenes, where, strict=True)
+        return replace(
+            sky,
+            noise=noise,
+            scenes=tuple(replace(scene, measured=scene.measured & inside) for scene, inside in scenes),
+        )
+
+    for passes, name in PASSES.items():
+        inside = [each == passes for each in maps]
+        sigma = [
+            np.concatenate([
+                sky.noise.sigma(scene.brick.invvar)[band][scene.measured[band] & here]
+                for scene, here in zip(sky.scenes, inside, strict=True)
+            ])
+            for band in range(len(sky.noise.bands))
+        ]  # fmt: skip
+        noise = replace(sky.noise, sigma_sky=tuple(float(np.median(each)) for each in sigma))
+        at_steps = [here & step for here, step in zip(inside, steps, strict=True)]
+        yield name, part(noise, inside), part(noise, at_steps)
+
+
+def measure_depths(sky: Sky, comparison: Comparison, images: Images) -> Iterator[Measurement]:
+    """Errors, their ratio at steps, flux bias and coverage of all methods, by depth."""
+    bricks = [scene.brick for scene in sky.scenes]
+    products = {name: own.with_uncertainty(bricks) for name, own in comparison.products.items()}
+    for name, region, at_steps in regions(sky):
+        inside = list(measure.pixels(region, images))
+        for here, step in zip(inside, measure.pixels(at_steps, images), strict=True):
+            yield replace(here, bin=name)
+            if here.measure == "error":
+                ratio, error = step.value / here.value, step.error / here.value
+                yield Measurement(here.method, "step_ratio", here.band, name, ratio, error)
+        apertures = combine(
+            [
+                measure_apertures(scene, {method: images[method][number] for method in images}, region.noise)
+                for number, scene in enumerate(region.scenes)
+            ]
+        )
+        for each in measure.fluxes(sky.noise.bands, apertures, np.random.default_rng(SEED)):
+            if each.measure == "flux_bias":
+                yield replace(each, bin=f"{each.bin}, {name}")
+        for method, denoised in products.items():
+            for each in measure.coverage(region, method, denoised):
+                yield replace(each, bin=f"{each.bin}, {name}")
+
+
+def table(found: Measurements) -> Rows:
+    """Header, and a row per method: errors in g, r, z by depth; what is worst of the fluxes at any depth."""
+    header = ["error, g r z", *PASSES.values(), "at steps, over elsewhere"]
+    header += [f"worst bias at S/N {bin}, mag" for bin in FLUX_BINS.values()]
+    rows = [header]
+    for method in found.methods:
+        errors = [
+            " ".join(f"{each.value:.3f}" for each in found.pick(method, "error", bin=name))
+            for name in PASSES.values()
+        ]
+        steps = [each.value for each in found.pick(method, "step_ratio")]
+        row = [method, *errors, f"{np.mean(steps):.2f}" if steps else "-"]
+        for bin in FLUX_BINS.values():
+            biases = [each for each in found.pick(method, "flux_bias") if each.bin.startswith(bin)]
+            worst = max(biases, key=lambda each: abs(each.value), default=None)
+            row.append(f"{worst.value:.3f}±{worst.error:.3f}" if worst else "-")
+        rows.append(row)
+    return rows
+
+
+def page(noise: str, found: Measurements, verdicts: dict[str, list[Verdict]]) -> str:
+    """Tables of one kind of noise, as markdown."""
+    parts = [f"**{noise}**\n", as_markdown(table(found))]
+    for model, lines in verdicts.items():
+        parts += [f"Accepted: {model}\n", as_markdown(verdict_rows(lines))]
+    return "\n".join(parts)
+
+
+def pages(path: Path) -> str:
+    """The tables of a file that this program wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    parts = []
+    for noise in dict.fromkeys(row["noise"] for row in content["measurements"]):
+        rows = [row for row in content["measurements"] if row["noise"] == noise]
+        verdicts: dict[str, list[Verdict]] = {}
+        for line in content["verdicts"]:
+            if line.pop("noise", "") == noise:
+                verdicts.setdefault(line.pop("model"), []).append(Verdict(**line))
+        parts.append(page(noise, Measurements.from_json(rows), verdicts))
+    return "\n".join(parts)
+
+
+def arguments() -> argparse.Namespace:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality.depths",
+        description="Errors and fluxes by depth and kind of noise.",
+    )
+    add = parser.add_argument
+    add("--noise", nargs="+", choices=NOISES, default=NOISES)
+    add("--model", type=Path, nargs="+", default=[REPOSITORY / "models/decam", REPOSITORY / "models/bass"])
+    add("--quick", action="store_true", help="one brick of 512 pixels")
+    add("--bricks", type=int, help="of each sky; default 4, quick: 1")
+    add("--size", type=int, help="edge of a brick, pixels; default 1000, quick: 512")
+    add("--device", default="cuda" if cuda_usable() else "cpu", help="of networks: cpu, cuda")
+    add("--name", default="depths", help="of the file in benchmarks/results")
+    add("--markdown", type=Path, help="print the tables of this JSON file")
+    options = parser.parse_args()
+    options.bricks = options.bricks or (1 if options.quick else 4)
+    options.size = options.size or (512 if options.quick else 1000)
+    return options
+
+
+def main(say: Callable[[str], None] = print) -> None:
+    """Measure, print, write."""
+    options = arguments()
+    if options.markdown:
+        say(pages(options.markdown))
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    rows, lines, notes = [], [], {}
+    for noise in options.noise:
+        sky = make_sky(depth_settings(noise, options.bricks, options.size))
+        comparison = Comparison()
+        add_classical(comparison, sky)
+        for folder in options.model:
+            comparison.add(shown(folder), load_product(folder, device=options.device))
+        images, times = make_images(sky, comparison.methods)
+        found = Measurements([*measure_depths(sky, comparison, images), *times])
+        verdicts = {name: judge(found, name, DEPTH_CRITERIA) for name in comparison.products}
+        say(page(noise, found, verdicts))
+        rows += [{"noise": noise} | row for row in found.to_json()]
+        lines += [
+            {"noise": noise, "model": name} | verdict.to_json()
+            for name, each in verdicts.items()
+            for verdict in each
+        ]
+        notes[noise] = comparison.notes
+    content = {
+        "sky": {"bricks": options.bricks, "size": options.size, "seed": SEED, "passes": list(PASSES)},
+        "notes": notes,
+        "measurements": rows,
+        "verdicts": lines,
+    }
+    say(f"written to {write_results(options.name, 'benchmarks.quality.depths', content, options.device)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""One measured number with its error, and a list of them that can be asked."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured number.
+
+    method : row of the table
+    measure : key in `MEASURES`
+    band : filter, pair of filters, or "" for all together
+    bin : part of the sources or pixels, or ""
+    value, error : in the measure's unit; NaN where nothing could be measured
+    """
+
+    method: str
+    measure: str
+    band: str
+    bin: str
+    value: float
+    error: float
+
+
+MEASURES = {
+    "error": ("rms error, stretched", "sigma"),
+    "sky_rms": ("rms error in empty sky", "sigma"),
+    "background": ("background", "nMgy"),
+    "flux_bias": ("flux bias by true S/N", "mag"),
+    "measured_bias": ("flux bias by measured S/N", "mag"),
+    "dual_bias": ("measured on the input where detected on the image: bias", "mag"),
+    "dual_shift": ("the same against the input's flux at the true places", "%"),
+    "dual_scatter": ("the same: scatter over that at the true places", ""),
+    "colour_bias": ("colour bias", "mag"),
+    "fwhm_change": ("FWHM of stars, change", "%"),
+    "ellipticity_change": ("ellipticity of stars, change", ""),
+    "depth_gain_single": ("depth gained over the matched filter in that band", "mag"),
+    "depth_gain_combined": ("depth gained over the matched filter in all bands", "mag"),
+    "false_detections": ("false detections in pure noise", "per arcmin2"),
+    "linearity": ("recovered over injected flux", ""),
+    "leak": ("flux that leaks into the other bands", "%"),
+    "diffuse_light": ("what is added to diffuse light", "sigma"),
+    "noise_regions": ("regions put back in pure noise", "per Mpixel"),
+    "seam": ("step at borders of tiles", "sigma"),
+    "coverage_1": ("truth within 1 sigma", "%"),
+    "coverage_2": ("truth within 2 sigma", "%"),
+    "seconds": ("time", "s per Mpixel of three bands"),
+}
+"""Title and unit of each measure."""
+
+
+class Measurements:
+    """Measurements in the order in which they were taken."""
+
+    def __init__(self, found: Iterable[Measurement] = ()) -> None:
+        self._found = list(found)
+
+    def __iter__(self) -> Iterator[Measurement]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, found: Iterable[Measurement]) -> None:
+        """Add what was measured."""
+        self._found += found
+
+    @property
+    def methods(self) -> list[str]:
+        """In the order in which they came."""
+        return list(dict.fromkeys(each.method for each in self))
+
+    def pick(
+        self, method: str, measure: str, band: str | None = None, bin: str | None = None
+    ) -> list[Measurement]:
+        """The finite ones of a method and measure, of one band or bin if it is named."""
+        return [
+            each
+            for each in self
+            if (each.method, each.measure) == (method, measure)
+            and band in (None, each.band)
+            and bin in (None, each.bin)
+            and math.isfinite(each.value)
+        ]
+
+    def bands(self, measure: str) -> list[str]:
+        """In the order in which they came."""
+        return list(dict.fromkeys(each.band for each in self if each.measure == measure))
+
+    def bins(self, measure: str) -> list[str]:
+        """In the order in which they came."""
+        return list(dict.fromkeys(each.bin for each in self if each.measure == measure))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One dictionary for each method and measure; its values are [value, error] by band and bin.
+
+        Numbers have four digits; null stands for what is not finite.
+        """
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for each in self:
+            row = rows.setdefault(
+                (each.method, each.measure), {"method": each.method, "measure": each.measure, "values": {}}
+            )
+            pair = [_number(each.value), _number(each.error)]
+            row["values"].setdefault(each.band, {})[each.bin] = pair
+        return list(rows.values())
+
+    @classmethod
+    def from_json(cls, rows: Iterable[dict[str, Any]]) -> Self:
+        """Inverse of `to_json`."""
+        return cls(
+            Measurement(row["method"], row["measure"], band, bin, *map(_value, pair))
+            for row in rows
+            for band, bins in row["values"].items()
+            for bin, pair in bins.items()
+        )
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def _value(number: float | None) -> float:
+    return math.nan if number is None else number

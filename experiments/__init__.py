@@ -1,0 +1,1 @@
+"""Experiments of published work, run with the package."""

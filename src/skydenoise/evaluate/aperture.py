@@ -1,0 +1,58 @@
+"""Sums of pixels in circles, and their noise."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import sep
+from numpy.typing import NDArray
+from photutils.aperture import CircularAperture
+from scipy.signal import fftconvolve
+
+from skydenoise.evaluate.statistics import Array
+from skydenoise.io import Brick
+from skydenoise.noise import NoiseModel
+
+RADIUS = 5.0
+"""Radius of the aperture, pixels."""
+ZERO_POINT = 22.5
+"""AB magnitude of one nanomaggy."""
+
+
+def aperture_sums(images: Iterable[NDArray], x: Array, y: Array) -> Array:
+    """Sums in circles of `RADIUS` around n 0-based positions, pixels cut exactly: (band, n) float64.
+
+    images : (band, y, x)
+    """
+    planes = (np.ascontiguousarray(image, dtype=np.float64) for image in images)
+    return np.stack([np.asarray(sep.sum_circle(plane, x, y, RADIUS, subpix=0)[0]) for plane in planes])
+
+
+def circle_inside(x: Array, y: Array, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Positions (n,) whose circle lies inside an image of this shape (y, x): bool."""
+    height, width = shape
+    return (np.minimum(x, y) >= RADIUS) & (x <= width - 1 - RADIUS) & (y <= height - 1 - RADIUS)
+
+
+def aperture_noise(brick: Brick, noise: NoiseModel, x: Array, y: Array) -> Array:
+    """Rms noise of the sums in a brick, (band, n), nanomaggies."""
+    variance = aperture_sums(noise.sigma(brick.invvar) ** 2, x, y) / (np.pi * RADIUS**2)
+    spread = np.array([correlated_area(correlation) for correlation in noise.correlation])
+    return np.sqrt(variance * spread[:, None])
+
+
+def correlated_area(correlation: Array) -> float:
+    """Variance of a sum over noise of unit variance with a correlation (2L+1, 2L+1)."""
+    return variance_of_sum(CircularAperture((0.0, 0.0), RADIUS).to_mask(method="exact").data, correlation)
+
+
+def variance_of_sum(weights: Array, correlation: Array) -> float:
+    """Variance of a weighted sum over noise of unit variance: w' C w for the covariance C.
+
+    weights : (2R+1, 2R+1)
+    correlation : (2L+1, 2L+1), of two pixels against their distance
+    """
+    pairs = fftconvolve(weights, weights[::-1, ::-1])
+    reach, lag = pairs.shape[0] // 2, correlation.shape[0] // 2
+    both = min(reach, lag)
+    near, far = (slice(edge - both, edge + both + 1) for edge in (reach, lag))
+    return float(np.sum(pairs[near, near] * correlation[far, far]))

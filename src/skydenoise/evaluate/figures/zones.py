@@ -1,0 +1,133 @@
+"""Which parts of a brick a picture shows: chosen by rule, so that nobody picks the pretty ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import sep
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
+
+from skydenoise.evaluate.images import Image, Mask
+from skydenoise.io import Brick
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A square of the brick.
+
+    title : what it shows
+    y, x : its first row and column, 0-based
+    size : edge, pixels
+    """
+
+    title: str
+    y: int
+    x: int
+    size: int
+
+    def touches(self, other: "Zone") -> bool:
+        """Whether the two squares share a pixel."""
+        return max(abs(self.y - other.y), abs(self.x - other.x)) < max(self.size, other.size)
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Slices of (y, x)."""
+        return slice(self.y, self.y + self.size), slice(self.x, self.x + self.size)
+
+
+def _centred(title: str, y: float, x: float, size: int, shape: tuple[int, int]) -> Zone:
+    """Zone around a position, pushed inside the brick."""
+    size = min(size, *shape)
+    first, second = (
+        min(max(round(at) - size // 2, 0), edge - size) for at, edge in zip((y, x), shape, strict=True)
+    )
+    return Zone(title, first, second, size)
+
+
+def detect(image: NDArray, usable: Mask, sigma: float) -> NDArray:
+    """Sources of one band (y, x) above 5 sigma: structured array of sep.extract, brightest first.
+
+    Columns used: x, y, flux, a (rms length along the major axis, pixels), npix.
+    """
+    pixels = np.ascontiguousarray(image, dtype=np.float32)
+    found = sep.extract(pixels, 5.0, err=sigma, mask=~usable, minarea=9, deblend_cont=0.05)
+    return found[np.argsort(found["flux"])[::-1]]
+
+
+def brightest_galaxies(brick: Brick, image: Image, sigma_sky: tuple[float, ...], count: int) -> NDArray:
+    """The `count` brightest extended sources of the middle band, rows of `detect`.
+
+    Extended: the radius with half the flux is more than 1.25 times that of stars, the 10th percentile among
+    the half of the sources with the higher flux. No unusable pixel, in any band, and no border lies within
+    twice the length along the major axis. Fewer if there are fewer.
+    """
+    band = len(brick.bands) // 2
+    found = detect(image[band], brick.usable[band], sigma_sky[band])
+    if found.size == 0:
+        return found
+    x, y, length = found["x"], found["y"], found["a"]
+    pixels = np.ascontiguousarray(image[band], dtype=np.float32)
+    radius, _ = sep.flux_radius(pixels, x, y, 6 * length, 0.5, normflux=found["flux"], subpix=5)
+    stars = np.quantile(radius[: (found.size + 1) // 2], 0.1)
+    masked = np.ascontiguousarray(~brick.usable.all(axis=0), dtype=np.float32)
+    touched, _, _ = sep.sum_circle(masked, x, y, 2 * length)
+    border = np.minimum.reduce([x, y, brick.shape[1] - 1 - x, brick.shape[0] - 1 - y])
+    return found[(radius > 1.25 * stars) & (touched == 0) & (border > 2 * length)][:count]
+
+
+def galaxy_zones(
+    brick: Brick, image: Image, sigma_sky: tuple[float, ...], count: int = 6, size: int = 64
+) -> list[Zone]:
+    """Squares around the brightest galaxies, brightest first."""
+    return [
+        _centred(f"galaxy {rank}", galaxy["y"], galaxy["x"], size, brick.shape)
+        for rank, galaxy in enumerate(brightest_galaxies(brick, image, sigma_sky, count), start=1)
+    ]
+
+
+def faint_field(
+    brick: Brick, image: Image, sigma_sky: tuple[float, ...], size: int, avoid: Sequence[Zone] = ()
+) -> list[Zone]:
+    """The square with most sources and none bright: no pixel above 30 sigma in the middle band, fully usable.
+
+    Squares are tried on a grid of half their edge; if all have a bright pixel, the one whose brightest pixel
+    is the least; none if none is fully usable. Squares that touch those to `avoid` are left out.
+    """
+    band, size = len(brick.bands) // 2, min(size, *brick.shape)
+    found = detect(image[band], brick.usable[band], sigma_sky[band])
+    usable: Mask = np.logical_and.reduce(brick.usable)
+    corners = product(*(range(0, edge - size + 1, max(1, size // 2)) for edge in brick.shape))
+    zones = [Zone("faint field", y, x, size) for y, x in corners]
+    zones = [each for each in zones if usable[each.window].all() and not any(map(each.touches, avoid))]
+
+    def score(zone: Zone) -> tuple[int, float]:
+        peak = float(image[band][zone.window].max()) / sigma_sky[band]
+        near = [np.abs(found[key] - at - size / 2) < size / 2 for key, at in (("y", zone.y), ("x", zone.x))]
+        return int(np.count_nonzero(near[0] & near[1])) if peak < 30 else -1, -peak
+
+    return [max(zones, key=score)] if zones else []
+
+
+def saturated_star(brick: Brick, size: int) -> list[Zone]:
+    """The square around the largest connected area of masked pixels with coverage; none without any."""
+    areas, count = label((brick.masked & (brick.invvar > 0)).any(axis=0))
+    if count == 0:
+        return []
+    largest = int(np.argmax(np.bincount(areas.ravel())[1:]))
+    y, x = ((part.start + part.stop - 1) / 2 for part in find_objects(areas)[largest])
+    return [_centred("largest saturated or bad area", y, x, size, brick.shape)]
+
+
+def choose_zones(brick: Brick, image: Image, sigma_sky: tuple[float, ...], size: int = 160) -> list[Zone]:
+    """Brightest galaxy, faint field and saturated star of a brick, as far as it has them.
+
+    image : in which sources are looked for, (band, y, x), nanomaggies
+    sigma_sky : noise of a sky pixel per band, nanomaggies
+    size : edge of a zone, pixels
+    """
+    brightest = galaxy_zones(brick, image, sigma_sky, 1, size)
+    galaxies = [replace(zone, title="brightest unmasked galaxy") for zone in brightest]
+    stars = saturated_star(brick, size)
+    return galaxies + faint_field(brick, image, sigma_sky, size, galaxies + stars) + stars

@@ -1,0 +1,199 @@
+"""Sources of known flux, put into the noisy image and measured in the denoised one.
+
+The method sees a brick with and without them; the difference of its two images in a circle around each
+source, over the flux that was put there, is the share that it gives back. What is in the sky already, and the
+noise, cancel as far as the method lets them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from skydenoise.evaluate.aperture import RADIUS, aperture_noise, aperture_sums
+from skydenoise.evaluate.images import Image, Mask, Method
+from skydenoise.evaluate.injection.sources import aperture_share, colours, draw_sources
+from skydenoise.evaluate.statistics import Array
+from skydenoise.io import Brick
+from skydenoise.noise import NoiseModel
+from skydenoise.noise.sky import empty_sky
+
+FAINTEST, BRIGHTEST = 2.0, 200.0
+"""Signal-to-noise ratio of the aperture, drawn log-uniformly in one of the bands."""
+DISCS, DISC_RADIUS = 0.5, (1.0, 3.0)
+"""Share of exponential discs, the others are points; their half-light radius before the seeing, pixels."""
+SEPARATION = 40.0
+"""Least distance of two sources, pixels: beyond it they do not see each other."""
+MARGIN = 32
+"""Least distance from the border, pixels, where a method has little context."""
+DETECTION_RADIUS = 2
+"""A source is found if a pixel this near to its place is above the threshold, pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A brick, or a part of one, with room for sources.
+
+    noise : of its bands
+    fwhm : of the point spread function in each band, pixels
+    empty : (y, x) bool, usable and without a visible source in every band
+    """
+
+    brick: Brick
+    noise: NoiseModel
+    fwhm: tuple[float, ...]
+    empty: Mask
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """n sources that were put in; float64 unless said otherwise.
+
+    x, y : (n,) places, 0-based
+    flux : (band, n) aperture flux, nanomaggies; 0 in bands without the source, but for its neighbours
+    noise : (band, n) rms noise of the aperture in the input, nanomaggies
+    pixel_noise : (band, n) rms noise of the central pixel in the input, nanomaggies
+    disc : (n,) bool, exponential disc or point
+    alone : (n,) int, the only band of the source, or -1 if it is in all
+    """
+
+    x: Array
+    y: Array
+    flux: Array
+    noise: Array
+    pixel_noise: Array
+    disc: NDArray[np.bool_]
+    alone: NDArray[np.intp]
+
+    @property
+    def snr(self) -> Array:
+        """(band, n) flux over noise of the aperture."""
+        return np.divide(self.flux, self.noise, out=np.zeros_like(self.flux), where=self.noise > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Injection:
+    """A brick with sources put in."""
+
+    brick: Brick
+    sources: Sources
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Sources and what became of them.
+
+    flux : (band, n) difference of aperture fluxes with and without the source, nanomaggies
+    found : (band, n) 1 if the source is above the threshold of detection, 0 if not; NaN where something was
+        above it without the source already, or where no threshold was given
+    """
+
+    sources: Sources
+    flux: Array
+    found: Array
+
+
+def make_canvas(brick: Brick, noise: NoiseModel, fwhm: Sequence[float]) -> Canvas:
+    """Find where a brick is empty: by its noisy pixels, so that places are the same for every method."""
+    _, sky = empty_sky(brick.image, brick.invvar, brick.usable, brick.masked)
+    return Canvas(brick, noise, tuple(fwhm), np.asarray(sky.all(axis=0)))
+
+
+def inject(
+    canvas: Canvas,
+    generator: np.random.Generator,
+    *,
+    count: int,
+    one_band: bool = False,
+    electrons: Sequence[float] | None = None,
+) -> Injection:
+    """Put sources into random empty places.
+
+    generator : of places, fluxes, colours and shapes
+    count : of sources at most; fewer if there is no room
+    one_band : put each source into one band alone, in turn, instead of into all with a likely colour
+    electrons : per nanomaggy in each band: adds the Poisson noise of the sources; None adds none
+    """
+    brick, noise = canvas.brick, canvas.noise
+    x, y = empty_places(canvas.empty, count, generator)
+    number, bands = x.size, len(brick.bands)
+    disc = generator.random(number) < DISCS
+    radius = np.where(disc, generator.uniform(*DISC_RADIUS, number), 0)
+    leading = np.arange(number) % bands
+    own = leading, np.arange(number)
+    spread = aperture_noise(brick, noise, x, y)
+    wanted = np.exp(generator.uniform(np.log(FAINTEST), np.log(BRIGHTEST), number))
+    share = np.array([[aperture_share(width, size) for size in radius] for width in canvas.fwhm])
+    relative = colours(brick.bands, number, generator)
+    total = wanted * spread[own] / share.reshape(bands, number)[own] * relative / relative[own]
+    if one_band:
+        total[np.arange(bands)[:, None] != leading] = 0
+    pairs = zip(total, canvas.fwhm, strict=True)
+    images = np.stack([draw_sources(brick.shape, x, y, *pair, radius) for pair in pairs])
+    pixel_noise = noise.sigma(brick.invvar)[:, *_pixels(x, y)].astype(np.float64)
+    alone = leading if one_band else np.full(number, -1)
+    sources = Sources(x, y, aperture_sums(images, x, y), spread, pixel_noise, disc, alone)
+    return Injection(_with_sources(canvas, images, generator, electrons), sources)
+
+
+def measure_injected(
+    injection: Injection, method: Method, without: Image, threshold: Sequence[float] | None = None
+) -> Measured:
+    """What a method gives back of the sources: it runs once.
+
+    without : what it makes of the brick without the sources, (band, y, x), nanomaggies
+    threshold : in each band, in units of the pixel's noise in the input, above which a pixel is a detection
+    """
+    sources, image = injection.sources, method(injection.brick)
+    flux = aperture_sums(image - without, sources.x, sources.y)
+    found = np.full(flux.shape, np.nan)
+    if threshold is not None:
+        least = np.asarray(threshold)[:, None] * sources.pixel_noise
+        there, already = (_peaks_near(each, sources.x, sources.y) > least for each in (image, without))
+        found = np.where(already, np.nan, there.astype(np.float64))
+    return Measured(sources, flux, found)
+
+
+def empty_places(empty: Mask, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
+    """Up to `count` random places x, y, (n,) each, whose whole aperture is `empty` (y, x) bool."""
+    reach = int(np.ceil(RADIUS)) + 1
+    rows, columns = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
+    free = ndimage.binary_erosion(empty, rows**2 + columns**2 <= reach**2)
+    inside = np.zeros_like(free)
+    inside[MARGIN:-MARGIN, MARGIN:-MARGIN] = True
+    left = np.argwhere(free & inside).astype(np.float64)  # (places, 2) y, x
+    places: list[Array] = []
+    while len(places) < count and len(left):
+        place = left[generator.integers(len(left))]
+        places.append(place + generator.uniform(-0.5, 0.5, 2))
+        left = left[np.hypot(*(left - place).T) >= SEPARATION]
+    y, x = np.reshape(places, (-1, 2)).T
+    return x, y
+
+
+def _pixels(x: Array, y: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+
+
+def _peaks_near(image: Image, x: Array, y: Array) -> Array:
+    """Highest pixel within DETECTION_RADIUS of each place: (band, n)."""
+    size = 2 * DETECTION_RADIUS + 1
+    highest = ndimage.maximum_filter(image, (1, size, size))
+    return np.asarray(highest[:, *_pixels(x, y)], dtype=np.float64)
+
+
+def _with_sources(
+    canvas: Canvas, sources: Image, generator: np.random.Generator, electrons: Sequence[float] | None
+) -> Brick:
+    """The brick with sources added where it has coverage, with their Poisson noise if wanted."""
+    brick, noise = canvas.brick, canvas.noise
+    added = np.where(brick.invvar > 0, sources, np.float32(0))
+    if electrons is None:
+        return replace(brick, image=brick.image + added)
+    variance = added / np.asarray(electrons, np.float32)[:, None, None]
+    invvar = (brick.invvar / (1 + variance * brick.invvar)).astype(np.float32)
+    scale = np.asarray(noise.scale, np.float32)[:, None, None]
+    added = added + scale * np.sqrt(variance) * noise.draw(added.shape, generator)
+    return replace(brick, image=brick.image + added, invvar=invvar)

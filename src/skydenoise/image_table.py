@@ -1,0 +1,169 @@
+"""The table of images of `source: files`: one row per band of a brick, or per stack of frames."""
+
+import csv
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields
+from io import StringIO
+from pathlib import Path
+
+from skydenoise import paths
+from skydenoise.errors import SettingsError
+
+STACK_SUFFIXES = (
+    ".tif",
+    ".tiff",
+    ".npy",
+    ".mrc",
+    ".mrcs",
+    ".h5",
+    ".hdf5",
+    ".fits.gz",
+    ".fits.fz",
+    ".fits",
+)
+"""Ends of the names of files that can hold stacks of frames."""
+
+SKIES = re.compile(r".+\.(fits|fit|fts)(\.(fz|gz|bz2|z))?", re.IGNORECASE)
+"""Names of files with images of the sky."""
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """One row of the table: one band of one brick, or a stack of frames.
+
+    brick, band : names, harmless in a file's name; a stack has no band
+    image : FITS file; or the file of a stack
+    hdu : index of its HDU; None takes the first with an image
+    plane : index (from 0) in a cube (plane, y, x); None for a plain image
+    units : "" takes BUNIT; a unit's name; a number, the nanomaggies of one unit; "native" keeps the numbers
+    invvar, invvar_hdu : inverse variance in the image's units to the power of -2; None makes a constant one
+        of the image's own background noise
+    mask, mask_hdu : image that is not 0 at saturated or bad pixels; None for no such file
+    axes, dataset : of a stack, as in `stacks.pixels.StackFile`; a FITS file with one of them is a stack
+    """
+
+    brick: str
+    band: str
+    image: Path
+    hdu: int | None = None
+    plane: int | None = None
+    units: str = ""
+    invvar: Path | None = None
+    invvar_hdu: int | None = None
+    mask: Path | None = None
+    mask_hdu: int | None = None
+    axes: str = ""
+    dataset: str = ""
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether the row names a stack of frames, not an image of the sky."""
+        suffix = next((end for end in STACK_SUFFIXES if self.image.name.lower().endswith(end)), ".fits")
+        return bool(self.axes or self.dataset) or not suffix.startswith(".fits")
+
+
+def read_table(path: Path) -> list[ListedImage]:
+    """Read a tab-separated table with the columns brick, image, band (but for stacks) and any of the others.
+
+    Paths are relative to the table's folder; empty cells are as good as no column; lines that start with #
+    are comments.
+
+    Raises
+    ------
+    SettingsError : no such table, or no text; an unknown or missing column, a wrong name or number, a file of
+        no known kind, a band listed twice
+    """
+    known = {field.name for field in fields(ListedImage)}
+    columns, rows = _cells(path)
+    if unknown := sorted(columns - known):
+        raise SettingsError(f"{path}: unknown column {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    if missing := sorted({"brick", "image"} - columns):
+        raise SettingsError(f"{path}: column {', '.join(missing)} is missing")
+    images = [_row(path, row) for row in rows]
+    seen: set[tuple[str, str]] = set()
+    for image in images:
+        if (image.brick, image.band) in seen:
+            what = (
+                f"brick {image.brick} has band {image.band}"
+                if image.band
+                else f"stack {image.brick} is listed"
+            )
+            raise SettingsError(f"{path}: {what} twice")
+        seen.add((image.brick, image.band))
+    return images
+
+
+def files_of(images: Iterable[ListedImage], bricks: Collection[str]) -> list[Path]:
+    """Files that decide on these bricks and are there; a brick with a missing one is skipped in its step."""
+    wanted = set(bricks)
+    files = (path for row in images if row.brick in wanted for path in (row.image, row.invvar, row.mask))
+    return [path for path in dict.fromkeys(files) if path is not None and path.is_file()]
+
+
+def _cells(path: Path) -> tuple[set[str], list[dict[str, str]]]:
+    """Columns and rows of a tab-separated table, with or without a byte-order mark."""
+    try:
+        lines = StringIO(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsError(f"survey.files: {path}: there is no such table") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"survey.files: {path}: this is no text in UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"survey.files: {path}: cannot be read: {error.strerror}") from None
+    reader = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t", strict=True)
+    try:
+        return set(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:
+        raise SettingsError(f"survey.files: {path}: {error}; is a quote not closed?") from None
+
+
+def _row(table: Path, row: dict[str, str]) -> ListedImage:
+    cells = {column: (cell or "").strip() for column, cell in row.items() if column is not None}
+    brick = paths.check_brick_name(cells["brick"], survey=False)
+
+    def file(column: str) -> Path | None:
+        return table.parent / cells[column] if cells.get(column) else None
+
+    def number(column: str) -> int | None:
+        text = cells.get(column, "")
+        if text and not re.fullmatch(r"[0-9]{1,6}", text):
+            raise SettingsError(f"{table}: brick {brick}: {column} {text!r} is not a number from 0 on")
+        return int(text) if text else None
+
+    image = file("image")
+    if image is None:
+        raise SettingsError(f"{table}: brick {brick}: the image's path is missing")
+    found = ListedImage(
+        brick,
+        cells.get("band", ""),
+        image,
+        number("hdu"),
+        number("plane"),
+        cells.get("units", ""),
+        file("invvar"),
+        number("invvar_hdu"),
+        file("mask"),
+        number("mask_hdu"),
+        cells.get("axes", ""),
+        cells.get("dataset", ""),
+    )
+    if not found.is_stack:
+        _check_sky(table, found)
+    return found
+
+
+def _check_sky(table: Path, row: ListedImage) -> None:
+    """Refuse a row that names neither a stack nor an image of the sky."""
+    where = f"{table}: brick {row.brick}: {row.image}"
+    if not SKIES.fullmatch(row.image.name):
+        raise SettingsError(
+            f"{where} is of no known kind; known are images of the sky (FITS) and stacks of frames "
+            f"({', '.join(STACK_SUFFIXES)})"
+        )
+    if not row.band:
+        raise SettingsError(
+            f"{where}: column band is missing or empty; or, if this is a stack of frames, column axes "
+            "(such as nyx)"
+        )
+    paths.check_band_name(row.band)

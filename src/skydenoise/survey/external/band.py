@@ -1,0 +1,134 @@
+"""One band of a brick, from the files of its row in the table."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from skydenoise.errors import BrickError
+from skydenoise.image_table import ListedImage
+from skydenoise.io.wcs import celestial_wcs
+from skydenoise.survey.external.noise import Outliers, measure_noise, without_outliers
+from skydenoise.survey.external.plane import ImageError, Plane, read_plane
+from skydenoise.survey.external.units import to_nanomaggies
+
+log = logging.getLogger(__name__)
+
+LITTLE_SKY = 0.1
+"""Share of an image that looks like sky, below which its noise is doubtful."""
+
+NOISE = (1e-15, 1e15)
+"""Per pixel: the square of its inverse, and sums of it, stay within single precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """One band in nanomaggies: image and invvar (y, x) float32, 0 without data; masked (y, x) bool."""
+
+    image: np.ndarray
+    invvar: np.ndarray
+    masked: np.ndarray
+    header: fits.Header
+
+
+def read_band(source: ListedImage) -> Band:
+    """Read one band; the log says what was assumed: units, constant noise, pixels that cannot be light.
+
+    Raises
+    ------
+    BrickError : a file cannot be read, its units are unknown, it has no WCS, or no noise can be measured
+    """
+    with blaming(source, source.image):
+        plane, outliers = _readable_plane(source)
+        if outliers:
+            log.warning("brick %s, band %s: far outside the noise, so no data: %s", *_named(source), outliers)
+        plane, factor = to_nanomaggies(plane, source.units)
+        if factor != 1:
+            log.info("brick %s, band %s: one unit is %g nanomaggies", *_named(source), factor)
+        if source.invvar is None:
+            invvar = _constant_invvar(source, plane)
+    shape = plane.pixels.shape
+    if source.invvar is not None:
+        with blaming(source, source.invvar):
+            invvar = _same_shape(read_plane(source.invvar, source.invvar_hdu, source.plane).pixels, shape)
+            invvar = invvar / factor**2
+    masked = np.zeros(shape, bool)
+    if source.mask is not None:
+        with blaming(source, source.mask):
+            masked = _same_shape(read_plane(source.mask, source.mask_hdu, None).pixels, shape) != 0
+    with blaming(source, source.invvar or source.image):
+        valid = _valid(plane.pixels, invvar)
+    image, invvar = (np.where(valid, pixels, 0).astype(np.float32) for pixels in (plane.pixels, invvar))
+    return Band(image, invvar, masked, plane.header)
+
+
+def _valid(pixels: np.ndarray, invvar: np.ndarray) -> np.ndarray:
+    """(y, x) bool: measured pixels, if there are any and their noise is a number for single precision."""
+    valid = np.isfinite(pixels) & np.isfinite(invvar) & (invvar > 0)
+    if not valid.any():
+        raise ImageError("no valid pixel (nowhere a finite value with invvar above 0)")
+    noise = float(np.median(invvar[valid])) ** -0.5
+    if not NOISE[0] < noise < NOISE[1]:
+        cause = f"a noise of {noise:.2g} per pixel is outside of what single precision holds"
+        raise ImageError(cause, "give the column units: a number that multiplies the pixels")
+    largest = np.finfo(np.float32).max
+    return valid & (np.abs(pixels) < largest) & (invvar < largest)
+
+
+@contextmanager
+def blaming(source: ListedImage, file: Path) -> Iterator[None]:
+    """Turn whatever a reader meets in `file` into a BrickError."""
+    try:
+        yield
+    except Exception as error:  # of many kinds, by what is damaged
+        known = isinstance(error, ImageError | OSError)
+        cause = str(error) if known else f"cannot be read, damaged? ({type(error).__name__}: {error})"
+        brick, band = _named(source)
+        remedy = getattr(error, "remedy", None)
+        raise BrickError(cause, brick=brick, band=band, file=file, remedy=remedy) from error
+
+
+def _named(source: ListedImage) -> tuple[str, str]:
+    return source.brick, source.band
+
+
+def _readable_plane(source: ListedImage) -> tuple[Plane, Outliers | None]:
+    """The image of a row, once its place on the sky is known; pixels that cannot be light are NaN."""
+    plane = read_plane(source.image, source.hdu, source.plane)
+    try:
+        celestial_wcs(plane.header)
+    except ValueError as error:
+        raise ImageError(f"no usable WCS: {error}") from error
+    pixels, outliers = without_outliers(plane.pixels)
+    return replace(plane, pixels=pixels), outliers
+
+
+def _constant_invvar(source: ListedImage, plane: Plane) -> np.ndarray:
+    """Invvar (y, x) of the noise in the image; 0 where a pixel is NaN or, if nothing else marks those without
+    data, exactly 0.
+    """
+    valid = np.isfinite(plane.pixels)
+    if not plane.blank:
+        valid &= plane.pixels != 0
+    noise, sky = measure_noise(np.where(valid, plane.pixels, np.nan))
+    log.info(
+        "brick %s, band %s: no invvar given: constant noise of %.4g per pixel, measured in the image",
+        *(*_named(source), noise),
+    )
+    if sky < LITTLE_SKY:
+        log.warning(
+            "brick %s, band %s: hardly any empty sky (%.0f %%) to measure the noise on, %.4g per pixel; the "
+            "column invvar would be better",
+            *(*_named(source), 100 * sky, noise),
+        )
+    return np.where(valid, noise**-2.0, 0)
+
+
+def _same_shape(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if pixels.shape != shape:
+        raise ImageError(f"shape {pixels.shape} (y, x) is not the image's, {shape}")
+    return pixels

@@ -1,0 +1,158 @@
+"""Images of other surveys, of a table's rows, in the Legacy Survey's raw layout (`source: files`)."""
+
+import fcntl
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from skydenoise import paths
+from skydenoise.config import OutputSettings
+from skydenoise.errors import BrickError, StepError, disk_full
+from skydenoise.image_table import ListedImage
+from skydenoise.io import Brick
+from skydenoise.io.digest import file_digest, joint_digest
+from skydenoise.io.fitsfile import intact_header
+from skydenoise.io.manifest import Entry
+from skydenoise.io.rawbrick import write_raw
+from skydenoise.io.wcs import celestial_wcs, grid_distance
+from skydenoise.survey.external.align import SAME_GRID, align, align_mask, with_wcs_of
+from skydenoise.survey.external.band import Band, blaming, read_band
+from skydenoise.survey.external.plane import ImageError
+
+log = logging.getLogger(__name__)
+
+VERSION = 2
+"""Of the import: what an older one made is imported again."""
+
+
+def import_bricks(
+    images: Sequence[ListedImage], names: Sequence[str], bands: Sequence[str], cache: Path
+) -> list[Entry]:
+    """Import the bricks `names`; those that fail are listed as skipped, with the reason.
+
+    Raises
+    ------
+    StepError : the disk is full
+    """
+    entries = []
+    for name in names:
+        try:
+            entries.append(
+                import_brick([image for image in images if image.brick == name], name, bands, cache)
+            )
+        except BrickError as error:
+            if disk_full(error):
+                raise StepError(
+                    f"no space left for {cache}; free some and run again, finished bricks are kept"
+                ) from error
+            log.warning("skipped: %s", error)
+            entries.append(Entry(name, "skipped", reason=str(error)))
+    return entries
+
+
+def import_brick(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> Entry:
+    """Bring one brick into the raw layout under `cache`: lossless, nanomaggies, on the first band's grid.
+
+    What is there already, unharmed and made from the same files, is kept. The log says what was assumed:
+    units, constant noise, resampling.
+
+    Raises
+    ------
+    BrickError : a band is not in the table; a file is unreadable, has unknown units or no WCS; no noise can
+        be measured; bands do not overlap
+    """
+    start = time.perf_counter()
+    by_band = {image.band: image for image in images}
+    for band in bands:
+        if band not in by_band:
+            raise BrickError("not in the table", brick=name, band=band)
+    chosen = [by_band[band] for band in bands]
+    with _alone(paths.raw_file(cache, name, "maskbits").parent):
+        state = _import(chosen, name, bands, cache)
+    files = sorted(paths.raw_file(cache, name, "maskbits").parent.glob("legacysurvey-*.fits.fz"))
+    digest = joint_digest(file_digest(file) for file in files)
+    return Entry(name, state, len(files), digest, time.perf_counter() - start)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold `folder` against other processes: two jobs import a brick that is trained on and denoised."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StepError(
+            f"{folder}: cannot be made: {error.strerror} (survey.cache must be writable)"
+        ) from error
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: the work is done twice, to the same result
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        with suppress(OSError):  # there is something in it
+            folder.rmdir()
+        os.close(handle)
+
+
+def _import(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> str:
+    """Write the brick unless it is there already; "done" or "kept"."""
+    key = _key(images)
+    headers = [intact_header(paths.raw_file(cache, name, "image", band)) for band in bands]
+    headers += [intact_header(paths.raw_file(cache, name, "invvar", band)) for band in bands]
+    if all(header is not None and header.get("SDIMPORT") == key for header in headers):
+        return "kept"
+    write_raw(cache, _brick(images, key), OutputSettings("lossless"))
+    return "done"
+
+
+def _key(images: Sequence[ListedImage]) -> str:
+    digest = hashlib.sha256(str(VERSION).encode())
+    for image in images:
+        hdus = (image.hdu, image.plane, image.invvar_hdu, image.mask_hdu)
+        digest.update(repr((image.band, image.units, hdus)).encode())
+        for path in (image.image, image.invvar, image.mask):
+            with suppress(OSError):  # reading it will say why
+                digest.update(file_digest(path).encode() if path is not None else b"none")
+    return digest.hexdigest()[:32]
+
+
+def _brick(images: Sequence[ListedImage], key: str) -> Brick:
+    bands = [read_band(image) for image in images]
+    bands = [bands[0], *(_aligned(*pair, bands[0]) for pair in zip(images[1:], bands[1:], strict=True))]
+    for band in bands:
+        band.header.append(("SDIMPORT", key, "digest of the imported files"), bottom=True)
+    return Brick(
+        images[0].brick,
+        tuple(image.band for image in images),
+        np.stack([band.image for band in bands]),
+        np.stack([band.invvar for band in bands]),
+        np.stack([band.masked for band in bands]),
+        tuple(band.header for band in bands),
+    )
+
+
+def _aligned(source: ListedImage, band: Band, first: Band) -> Band:
+    """`band` on the grid of `first`; itself if it lies there already."""
+    wcs, target = celestial_wcs(band.header), celestial_wcs(first.header)
+    shape = (first.image.shape[0], first.image.shape[1])
+    with blaming(source, source.image):
+        distance = grid_distance(target, wcs, shape)
+        if band.image.shape == shape and distance <= SAME_GRID:
+            return band
+        image, invvar = align(band.image, band.invvar, wcs, target, shape)
+        if not invvar.any():
+            raise ImageError("does not overlap the first band")
+    log.info(
+        "brick %s, band %s: resampled onto the first band's grid (up to %.2f pixels off), %.1f %% covered",
+        *(source.brick, source.band, distance, 100 * np.mean(invvar > 0)),
+    )
+    masked = align_mask(band.masked, wcs, target, shape)
+    header = with_wcs_of(band.header, first.header)
+    header.append(("HISTORY", "skydenoise: resampled onto the grid of the first band"), bottom=True)
+    return Band(image, invvar, masked, header)

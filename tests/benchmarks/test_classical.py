@@ -1,0 +1,77 @@
+"""Classical peers of the quality benchmark are what they should be."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from quality_inputs import SIGMA, SIZE, brick_of, noise_image, noise_model, star
+
+from benchmarks.quality import classical
+
+PEERS = {
+    "Gaussian": (None, lambda noise: partial(classical.gaussian, widths=(1.5,))),
+    "starlet": (None, lambda noise: partial(classical.starlet_threshold, noise=noise)),
+    "BM3D": ("bm3d", lambda noise: partial(classical.bm3d, noise=noise)),
+    "NLM": ("skimage", lambda noise: partial(classical.nonlocal_means, noise=noise, strength=0.6)),
+}
+
+
+@pytest.fixture(params=PEERS)
+def peer(request):
+    package, make = PEERS[request.param]
+    if package and not classical.installed(package):
+        pytest.skip(f"{package} is not installed (extra peers)")
+    return make
+
+
+@pytest.mark.filterwarnings("default")  # of the peers' own code
+def test_a_constant_stays_constant(peer):
+    restored = peer(noise_model(bands=("g",)))(brick_of(np.full((1, SIZE, SIZE), 5 * SIGMA)))
+    np.testing.assert_allclose(restored, 5 * SIGMA, rtol=2e-3)
+
+
+@pytest.mark.filterwarnings("default")
+def test_noise_is_reduced_to_less_than_half(peer):
+    noise = noise_model(neighbour=0.1, bands=("g",))
+    restored = peer(noise)(brick_of(noise_image(noise)))
+    assert restored.std() < 0.5 * SIGMA
+    assert abs(restored.mean()) < 0.1 * SIGMA
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_bright_star_keeps_its_flux(peer):
+    noise = noise_model(bands=("g",))
+    image = star(10000 * SIGMA) + noise_image(noise)
+    restored = peer(noise)(brick_of(image))
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE // 2
+    inside = y**2 + x**2 < 12**2
+    np.testing.assert_allclose(restored[:, inside].sum(axis=1), 10000 * SIGMA, rtol=0.02)
+
+
+def test_a_masked_pixel_does_not_matter():
+    noise = noise_model()
+    brick = brick_of(noise_image(noise))
+    masked = brick.masked.copy()
+    masked[:, 20, 20] = True
+    wild = brick.image.copy()
+    wild[:, 20, 20] = 1e4
+    starlet = classical.starlet_threshold
+    restored = [starlet(replace(brick, masked=masked, image=image), noise) for image in (brick.image, wild)]
+    np.testing.assert_array_equal(*restored)
+
+
+def test_the_power_spectrum_given_to_bm3d_is_that_of_the_noise():
+    power = classical.noise_power(noise_model(neighbour=0.2), 32, 27)
+    assert power.shape == (3, 32, 27)
+    lags = np.fft.ifft2(power).real / (32 * 27)
+    assert lags[0, 0, 0] == pytest.approx(1)
+    assert lags[0, 0, 1] == pytest.approx(0.2, abs=1e-6)
+    assert lags[0, -1, 0] == pytest.approx(0.2, abs=1e-6)
+
+
+def test_old_numpy_names_go_again():
+    before = hasattr(np, "trapz")
+    with classical.old_numpy_names():
+        assert np.trapz([1, 1]) == 1
+    assert hasattr(np, "trapz") == before

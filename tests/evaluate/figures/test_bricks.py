@@ -1,0 +1,81 @@
+"""Pictures: made of what they claim to show, at places chosen by rule."""
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from skydenoise.evaluate.figures.bricks import before_after, galaxy_gallery, make_views, sky_noise
+from skydenoise.evaluate.figures.colour import composite
+from skydenoise.evaluate.figures.zones import brightest_galaxies, choose_zones
+from tests.builders import SIGMA, make_denoised, make_showcase
+
+SIZE, GALAXY = 200, (50, 140)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return make_showcase()
+
+
+def test_zones_follow_their_rules(pair):
+    brick, denoised, _ = pair
+    sigma = sky_noise(brick)
+    assert sigma == pytest.approx([SIGMA] * 3)
+    galaxy = brightest_galaxies(brick, denoised.image, sigma, 3)
+    assert (galaxy["y"][0], galaxy["x"][0]) == pytest.approx(GALAXY, abs=0.5)
+    zones = {zone.title: zone for zone in choose_zones(brick, denoised.image, sigma, size=60)}
+    assert list(zones) == ["brightest unmasked galaxy", "faint field", "largest saturated or bad area"]
+    field = zones["faint field"].window
+    assert denoised.image[1][field].max() < 30 * SIGMA
+    assert brick.usable[(slice(None), *field)].all()
+    assert brick.masked[1][zones["largest saturated or bad area"].window].sum() == brick.masked[1].sum()
+
+
+def test_an_empty_brick_has_no_zones_but_a_field():
+    brick, denoised, _ = make_showcase(saturated=False)
+    zones = choose_zones(brick, np.zeros_like(denoised.image), sky_noise(brick), size=1000)
+    assert [(zone.title, zone.size) for zone in zones] == [("faint field", SIZE)]
+
+
+def test_one_scaling_serves_every_version(pair):
+    _, denoised, truth = pair
+    colours = composite(denoised.image, (SIGMA,) * 3)
+    assert colours.bands == (2, 1, 0)
+    assert colours.describe(("g", "r", "z")).startswith("red, green, blue = z, r, g")
+    half, full = colours.render(0.5 * truth), colours.render(truth)
+    assert full.shape == (SIZE, SIZE, 3)
+    assert full.dtype == np.uint8
+    assert full[GALAXY].min() > half[GALAXY].min() > full[0, 0].max()
+
+
+def test_bright_pixels_are_neutral_in_the_median(pair):
+    red = pair[2] * np.array([0.5, 1, 2], np.float32)[:, None, None]
+    pixel = composite(red, (SIGMA,) * 3).render(red)[GALAXY].astype(int)
+    assert np.ptp(pixel) <= 2
+
+
+@pytest.mark.parametrize("bands", ["grz", "i"])
+def test_before_and_after(tmp_path, bands):
+    brick, denoised, truth = make_showcase(bands)
+    before_after(make_views(brick, denoised, truth), tmp_path / "a.png", "Simulated sky.")
+    before_after(make_views(brick, denoised), tmp_path / "b.png")
+    wide, narrow = imread(tmp_path / "a.png"), imread(tmp_path / "b.png")
+    assert wide.shape[1] > 1.4 * narrow.shape[1]
+    assert narrow[..., :3].std() > 0.1
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_no_data_is_white():
+    brick, denoised, _ = make_showcase("r")
+    assert not (make_views(brick, denoised).versions["denoised"] == 255).any(axis=1).all()
+    brick.invvar[:, :, :100] = brick.image[:, :, :100] = denoised.image[:, :, :100] = 0
+    for pixels in make_views(brick, denoised).versions.values():
+        assert (pixels[:, :100] == 255).all()
+        assert (pixels[:, 100:] < 255).any()
+
+
+def test_galaxies_side_by_side(tmp_path, pair):
+    brick, denoised, truth = pair
+    galaxy_gallery(make_views(brick, denoised, truth), tmp_path / "a.png")
+    galaxy_gallery(make_views(brick, make_denoised(np.zeros_like(truth))), tmp_path / "b.png")
+    assert imread(tmp_path / "a.png").shape[0] > imread(tmp_path / "b.png").shape[0]

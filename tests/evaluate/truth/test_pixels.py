@@ -1,0 +1,115 @@
+"""Errors of pixels against a known truth: what is put in comes out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skydenoise.evaluate.images import measured_pixels
+from skydenoise.evaluate.truth.pixels import (
+    coverage_sums,
+    coverage_table,
+    pixel_sums,
+    quality_row,
+    quality_table,
+)
+from skydenoise.evaluate.truth.smoothing import WIDTHS, best_widths, smooth
+from skydenoise.io import flag_bit
+from tests.builders import SIGMA, gaussians, make_known, make_noise, places, with_product
+
+SIZE = 200
+NOISE = make_noise("gr")
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Gaussian sources on a grid, fluxes 0.5 to 50 nMgy, in white noise."""
+    generator = np.random.default_rng(0)
+    x, y = places(SIZE, 20, 25)
+    flux = 10 ** generator.uniform(-0.3, 1.7, x.size)
+    return make_known([gaussians((SIZE, SIZE), x, y, flux)] * 2, NOISE, x, y, flux)
+
+
+def quality(known, image):
+    return quality_row(pixel_sums(known, image, NOISE)["g"])
+
+
+def test_a_perfect_image_has_no_error(known):
+    row = quality(known, known.truth)
+    for measure in ("error", "sky_rms", "background", "background_sigma", "bright_bias_percent"):
+        assert row[measure] == pytest.approx(0, abs=1e-5)
+    assert (row["pixels"], row["inpainted_pixels"]) == (SIZE**2, 0)
+    assert np.isnan(row["inpainted_error"])
+
+
+def test_the_noisy_image_errs_by_one_sigma(known):
+    row = quality(known, known.brick.image)
+    assert abs(row["sky_rms"] - 1) < 4 * row["sky_rms_err"]
+    assert row["sky_rms_err"] < 0.02
+    assert 0.8 < row["error"] < 1  # the stretch makes little of errors in bright pixels
+
+
+def test_a_pedestal_is_background_and_lost_light_a_bias(known):
+    row = quality(known, 0.9 * known.truth + np.float32(0.002))
+    assert row["background"] == pytest.approx(0.002, rel=0.1)
+    assert row["background_sigma"] == pytest.approx(0.2, rel=0.1)
+    row = quality(known, np.float32(0.9) * known.truth)
+    assert row["bright_bias_percent"] == pytest.approx(-10, rel=1e-4)
+
+
+def test_inpainted_pixels_are_measured_apart(known):
+    inpainted = np.zeros_like(known.measured)
+    inpainted[0, :4, :4] = True
+    part = replace(known, measured=known.measured & ~inpainted, inpainted=inpainted)
+    sums = {"denoised": pixel_sums(part, part.truth + np.float32(SIGMA), NOISE)}
+    table = quality_table([sums, sums], {("denoised", "r"): 1.5})
+    assert table["pixels"].tolist() == [2 * (SIZE**2 - 16), 2 * SIZE**2]
+    assert table["inpainted_pixels"].tolist() == [32, 0]
+    assert table["inpainted_error"][0] == pytest.approx(1, rel=0.05)
+    assert np.isnan(table["smoothing"][0])
+    assert table["smoothing"][1] == 1.5
+    assert table.meta["bricks"] == "2"
+    assert len(quality_table([], {})) == 0
+
+
+def test_gaussian_errors_are_covered_as_often_as_they_claim(known):
+    errors = 0.02 * SIGMA * np.random.default_rng(4).standard_normal(known.truth.shape)
+    table = coverage_table([coverage_sums(with_product(known, known.truth + errors, 0.02 * SIGMA), NOISE)])
+    assert set(table["zone"]) == {"blank", "dim", "distinct", "all"}
+    for row in table:
+        assert abs(row["within_1"] - 0.6827) < 4 * row["within_1_err"] + 0.005
+        assert abs(row["within_2"] - 0.9545) < 4 * row["within_2_err"] + 0.005
+
+
+def test_zones_of_coverage_are_those_a_user_sees(known):
+    """What is invented is charged to the zone where it is seen, not hidden among the pixels of its truth."""
+    image = np.zeros_like(known.truth)
+    image[:, :10], image[:, 10:20] = 0.5 * SIGMA, 3 * SIGMA
+    empty = with_product(replace(known, truth=np.zeros_like(known.truth)), image, 0.1 * SIGMA)
+    table = coverage_table([coverage_sums(empty, NOISE)])
+    rows = {row["zone"]: row for row in table[table["band"] == "g"]}
+    pixels = {"blank": (SIZE - 20) * SIZE, "dim": 10 * SIZE, "distinct": 10 * SIZE, "all": SIZE**2}
+    assert {zone: row["pixels"] for zone, row in rows.items()} == pixels
+    assert [zone for zone, row in rows.items() if row["within_1"] == 1] == ["blank"]
+    assert "denoised value" in table.meta["zones"]
+
+
+def test_smoothing_neither_gains_nor_loses_flux_at_a_hole():
+    usable = np.ones((60, 60), bool)
+    usable[20:30, :] = False
+    image = np.where(usable, np.float32(3), np.float32(1e6))
+    np.testing.assert_allclose(smooth(image, usable, 1.5)[usable], 3, rtol=1e-5)
+    assert smooth(image, np.zeros_like(usable), 1.5).max() == 0
+
+
+def test_the_best_width_lies_inside_the_list(known):
+    assert set(best_widths([known], NOISE)) <= set(WIDTHS[1:-1])
+
+
+def test_flagged_pixels_do_not_count(known):
+    flags = np.zeros((SIZE, SIZE), np.int32)
+    flags[5, 6] = 1 << flag_bit("INPAINTED", 1)
+    flags[7, 8] = 1 << flag_bit("NODATA", 0)
+    flags[9, 9] = 1 << flag_bit("RECOVERED", 0)
+    measured = measured_pixels(known.brick, replace(known.denoised, flags=flags))
+    assert np.argwhere(~measured).tolist() == [[0, 7, 8], [1, 5, 6]]
