@@ -14,7 +14,6 @@ from benchmarks.quality.__main__ import Scale, judged, measure_all
 from benchmarks.quality.injection_tests import Workload, diffuse_light, make_trials, noise_regions
 from benchmarks.quality.measurements import Measurements
 from benchmarks.quality.methods import BARE, PRODUCT, Comparison, add_model, make_images
-from benchmarks.quality.product import has_model
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
 from skydenoise.config import PredictSettings
 from skydenoise.network import Network
