@@ -1,6 +1,6 @@
 """Errors and fluxes by depth: one sky with 1, 2, 3 and 7 passes in steps, in each of four kinds of noise.
 
-    python -m benchmarks.quality.depths                                  # all of models/ that are ours
+    python -m benchmarks.quality.depths                                  # models/reference
     python -m benchmarks.quality.depths --quick --noise bass --model results/mine/model
     python -m benchmarks.quality.depths --markdown benchmarks/results/depths.json
 
@@ -149,10 +149,8 @@ def arguments() -> argparse.Namespace:
         description="Errors and fluxes by depth and kind of noise.",
     )
     add = parser.add_argument
-    models = [each.parent for each in sorted(REPOSITORY.glob("models/*/model.json"))]
-    models = [each for each in models if each.name != "identity"]
     add("--noise", nargs="+", choices=NOISES, default=NOISES)
-    add("--model", type=Path, nargs="+", default=models, help="folders; default: all in models/ but identity")
+    add("--model", type=Path, nargs="+", default=[REPOSITORY / "models/reference"])
     add("--quick", action="store_true", help="one brick of 512 pixels")
     add("--bricks", type=int, help="of each sky; default 4, quick: 1")
     add("--size", type=int, help="edge of a brick, pixels; default 1000, quick: 512")
