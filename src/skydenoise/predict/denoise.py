@@ -40,7 +40,7 @@ STRIP_ROWS = 256
 
 PIXELS_ON_CPU, PIXELS_ON_GPU = 256**2, 32 * 256**2
 """In one pass through the network: what stays in a CPU's caches, and in memory that the C library keeps for
-the next pass (docs/performance.md); what keeps a GPU busy between the starts of its kernels."""
+the next pass; and what keeps a GPU busy between the starts of its kernels."""
 
 
 @dataclass(frozen=True)
