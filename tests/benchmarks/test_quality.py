@@ -22,7 +22,6 @@ from skydenoise.stretch import Stretch
 from skydenoise.survey.bricks_table import read_bricks_table
 
 FOLDER = Path(classical.__file__).parent
-CONFIGURED = ("decam", "bass", "identity")
 
 
 @pytest.fixture(scope="module")
