@@ -8,12 +8,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-import torch
 
 from skydenoise import starlet
-
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # its kernels on the CPU; asked for when Triton is imported
 
 REPOSITORY = Path(__file__).parents[1]
 

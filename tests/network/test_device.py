@@ -1,4 +1,4 @@
-"""A job that holds a GPU and cannot use it says so; kernels are fused only where they can be compiled."""
+"""A job that holds a GPU and cannot use it says so."""
 
 import logging
 

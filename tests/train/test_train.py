@@ -127,8 +127,8 @@ def train_until(job: TrainJob, saves: int) -> None:
     """Let training die just after its `saves`-th checkpoint."""
     save, count = TrainState.save, iter(range(1, 10**6))
 
-    def save_and_die(self: TrainState, path: Path, fingerprint: str) -> None:
-        save(self, path, fingerprint)
+    def save_and_die(self: TrainState, path: Path, digest: str) -> None:
+        save(self, path, digest)
         if next(count) == saves:
             raise KeyboardInterrupt
 

@@ -38,9 +38,9 @@ UNCERTAINTY_FILE = "uncertainty.json"
 STRIP_ROWS = 256
 """Rows unstretched at a time."""
 
-PIXELS_ON_CPU, PIXELS_ON_GPU = 2 * 256**2, 32 * 256**2
-"""In one pass through the network: what stays in a CPU's caches, and what keeps a GPU busy between the starts
-of its kernels (docs/performance.md)."""
+PIXELS_ON_CPU, PIXELS_ON_GPU = 256**2, 32 * 256**2
+"""In one pass through the network: what stays in a CPU's caches, and in memory that the C library keeps for
+the next pass; and what keeps a GPU busy between the starts of its kernels."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+import threading
 from collections.abc import Set
 from pathlib import Path
 
@@ -66,6 +67,10 @@ def survey_checksums(
     return sums
 
 
+_ONE_READER = threading.Lock()
+"""cfitsio may be built without support for threads, and files are checked in several."""
+
+
 def check_fits(path: Path, expected: str | None, largest_mb: float) -> str:
     """Check that a file is the survey's, and a whole FITS file with a 2-D image in HDU 1.
 
@@ -83,7 +88,7 @@ def check_fits(path: Path, expected: str | None, largest_mb: float) -> str:
         raise UnfitError(f"sha256 {found[:12]}... is not the survey's {expected[:12]}...")
     vouched = _intact(path, published=expected is not None)
     try:
-        with fitsio.FITS(str(path)) as file:
+        with _ONE_READER, fitsio.FITS(str(path)) as file:
             axes = file[1].get_info().get("dims", []) if len(file) > 1 else []
         if len(axes) != 2:
             raise UnfitError("no 2-D image in HDU 1")
@@ -92,7 +97,8 @@ def check_fits(path: Path, expected: str | None, largest_mb: float) -> str:
                 f"{megabytes:.0f} MB of pixels are more than survey.largest_file: {largest_mb:g}"
             )
         if not expected:
-            read_survey_image(path)
+            with _ONE_READER:
+                read_survey_image(path)
     except UnfitError:
         raise
     except Exception as error:  # readers meet damaged bytes with errors of every kind

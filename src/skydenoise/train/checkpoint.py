@@ -85,26 +85,26 @@ class TrainState:
         network.load_state_dict(self.average)
         return network
 
-    def save(self, path: Path, fingerprint: str) -> None:
-        """Write the state to `path` in one step; `fingerprint` says what training it belongs to."""
+    def save(self, path: Path, digest: str) -> None:
+        """Write the state to `path` in one step; `digest` says what training it belongs to."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.items()}
         for number, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
         numbers = {"step": self.step, "loss_sum": self.loss_sum, "seconds": self.seconds, "rows": self.rows}
-        metadata = {"fingerprint": fingerprint, "numbers": json.dumps(numbers)}
+        metadata = {"digest": digest, "numbers": json.dumps(numbers)}
         content = save({name: value.cpu().contiguous() for name, value in tensors.items()}, metadata)
         with atomic_path(path) as partial:
             partial.write_bytes(content)  # Python's own errors if the disk is full
 
-    def load(self, path: Path, fingerprint: str) -> bool:
+    def load(self, path: Path, digest: str) -> bool:
         """Take the state from `path`; False, with a log line, if it is another training's or damaged."""
         if not path.exists():
             return False
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata()
-                if metadata["fingerprint"] != fingerprint:
+                if metadata["digest"] != digest:
                     logger.info("checkpoint %s is of other settings or patches: starting anew", path)
                     return False
                 tensors = {name: file.get_tensor(name) for name in set(file.keys())}

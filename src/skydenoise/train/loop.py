@@ -46,12 +46,12 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
     """
     with join_ranks() as ranks, sigterm_noted() as sigterm:
         training = make_training(job, ranks)
-        if is_finished(job, training.fingerprint):
+        if is_finished(job, training.digest):
             logger.info("this very training has ended: its model is kept")
             return
         state = initial_state(job, ranks)
         checkpoint = job.model / CHECKPOINT
-        state.load(checkpoint, training.fingerprint)
+        state.load(checkpoint, training.digest)
         if float(ranks.mean(torch.tensor(float(state.step), device=ranks.device))) != state.step:
             raise StepError(f"train: the ranks see different checkpoints {checkpoint}; is its disk shared?")
         if ranks.rank == 0:
@@ -91,7 +91,7 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
             if state.step == training.steps:
                 break
             if ranks.rank == 0 and (stop or time.monotonic() - saved > 60 * job.settings.checkpoint_minutes):
-                state.save(checkpoint, training.fingerprint)
+                state.save(checkpoint, training.digest)
                 saved = time.monotonic()
             if stop:
                 raise StepError(
@@ -104,13 +104,13 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
             checkpoint.unlink(missing_ok=True)
 
 
-def is_finished(job: TrainJob, fingerprint: str) -> bool:
+def is_finished(job: TrainJob, digest: str) -> bool:
     """Whether this very training has ended: as the orphan of a killed run, for which this one waited."""
     try:
         provenance = read_description(job.model / DESCRIPTION).provenance
     except StepError:
         return False
-    return job.log.exists() and provenance.get("training") == fingerprint
+    return job.log.exists() and provenance.get("training") == digest
 
 
 def keep_snapshot(job: TrainJob, state: TrainState, training: Training) -> None:

@@ -50,6 +50,7 @@ def join_ranks(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
     device = torch.device("cuda", local % torch.cuda.device_count()) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
+        torch.backends.cudnn.allow_tf32 = False  # `train.precision: float32` is float32
     if world == 1:
         yield Ranks(rank, world, device)
         return

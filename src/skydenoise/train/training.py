@@ -43,7 +43,7 @@ class Training:
     """What stays the same through a training: patches and their order, noise, stretch, loss.
 
     steps, epoch_steps : optimiser steps of the training, and of one epoch
-    fingerprint : digest of all that decides on the result; a checkpoint of another one is not taken
+    digest : of all that decides on the result; a checkpoint of another one is not taken
 
     Raises
     ------
@@ -65,7 +65,7 @@ class Training:
         self.held_out, self.training = np.split(order, [held_out_count(len(patches), settings.validation)])
         self.epoch_steps = len(self.training) // settings.batch_size
         self.steps = settings.epochs * self.epoch_steps
-        self.fingerprint = fingerprint(job)
+        self.digest = training_digest(job)
 
     def distributed(self, network: Network) -> nn.Module:
         """`network`, its gradients averaged over the ranks."""
@@ -152,7 +152,7 @@ class Training:
             "precision": self.job.settings.precision,
             "torch": torch.__version__,
             "settings": json.dumps(asdict(self.job.settings)),
-            "training": self.fingerprint,
+            "training": self.digest,
         }
         for key in ("loss", "validation"):
             if (value := last[key]) is not None:
@@ -172,7 +172,7 @@ def held_out_count(patches: int, fraction: float) -> int:
     return max(1, round(fraction * patches)) if fraction > 0 else 0
 
 
-def fingerprint(job: TrainJob) -> str:
+def training_digest(job: TrainJob) -> str:
     """Digest of what decides on the result: settings, noise and patches, not where things lie."""
     content = json.loads(job.to_json())
     for key in ("patches", "noise", "model", "log", "tensorboard", "provenance"):
