@@ -1,5 +1,6 @@
 """The experiments by their one command: glyphs, a STEM series of one's own, and the survey figure."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.workflow
 GLYPHS = {
     "run": "toy",
     "frames": {"font": str(FONT), "characters": "ABCDEFGHKLMNOPQRSTUVWXYZ", "size": 32},
-    "variants": {"l2": None, "l2_single": None},
+    "variants": {"l2": None, "l1_single": None, "l2_single": None},
     "patches": {"size": 32, "count": 24},
     "model": {"layout": "residual_unet", "width": 2, "residual_blocks": 0},
     "train": {"epochs": 2, "snapshots": 2, "batch_size": 8},
@@ -43,10 +44,16 @@ def test_the_glyphs_are_run_by_one_command(tmp_path: Path, experiment: Experimen
     experiment(tmp_path, *arguments)
     results = tmp_path / "results/toy"
     table = Table.read(results / "measures.ecsv", format="ascii.ecsv")
-    assert list(table["method"]) == ["noisy", "l1", "l1_single", "Noise2Self"]
+    assert list(table["method"]) == ["noisy", "l1", "Noise2Self"]
     assert (results / "figure-panel.png").exists()
-    assert not (results / "l1_single/patches").exists()  # those of l1 are the same
     assert "Nothing to be done" in experiment(tmp_path, "--dry-run", *arguments).stdout
+
+
+def test_variants_that_cut_the_same_patches_share_them(tmp_path: Path, experiment: Experiment) -> None:
+    (tmp_path / "font.yaml").write_text(yaml.safe_dump({"frames": {"font": str(FONT)}}))
+    said = experiment(tmp_path, "--dry-run", "--configfile", "config/glyphs.yaml", "font.yaml").stdout
+    assert re.search(r"^patches +1$", said, re.MULTILINE)
+    assert re.search(r"^train +4$", said, re.MULTILINE)
 
 
 def test_an_impossible_configuration_is_refused_in_one_line(tmp_path: Path, experiment: Experiment) -> None:
