@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--noise", choices=SEEDS, default="decam", help="of the test sky")
     add("--quick", action="store_true", help="a small sky; nothing is trained")
-    add("--model", type=Path, help="default: models/<noise>")
+    add("--model", type=Path, help="default: models/reference")
     add("--results", type=Path, help="folder of the run whose patches the learned baselines see, and where "
         "they are kept; default: results/quality_<noise>")  # fmt: skip
     add("--train-seconds", type=float, help="of each learned baseline; default: what the model took")
@@ -80,7 +80,7 @@ def arguments() -> argparse.Namespace:
     add("--markdown", type=Path, help="print the tables of this JSON file as markdown")
     add("--curves", type=Path, help="draw the curves of this JSON file, as a PNG beside it")
     options = parser.parse_args()
-    options.model = options.model or REPOSITORY / f"models/{options.noise}"
+    options.model = options.model or REPOSITORY / "models/reference"
     options.results = options.results or REPOSITORY / f"results/quality_{options.noise}"
     options.name = options.name or f"quality-{options.noise}" + "-quick" * options.quick
     return options
@@ -110,7 +110,9 @@ def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
         comparison.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
     else:
         add_baselines(comparison, baseline_run(options))
-    add_model(comparison, REPOSITORY / "models/identity", (IDENTITY_BARE, IDENTITY), options.device)
+    add_model(
+        comparison, REPOSITORY / "results/quality_identity/model", (IDENTITY_BARE, IDENTITY), options.device
+    )
     add_model(comparison, options.model, device=options.device)
     if options.bfloat16:
         comparison.add(BFLOAT16, load_product(options.model, precision=torch.bfloat16))

@@ -1,6 +1,6 @@
 """Errors and fluxes by depth: one sky with 1, 2, 3 and 7 passes in steps, in each of four kinds of noise.
 
-    python -m benchmarks.quality.depths                                  # models/decam and models/bass
+    python -m benchmarks.quality.depths                                  # models/reference
     python -m benchmarks.quality.depths --quick --noise bass --model results/mine/model
     python -m benchmarks.quality.depths --markdown benchmarks/results/depths.json
 
@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from benchmarks.machine import REPOSITORY, write_results
@@ -48,35 +49,31 @@ def depth_settings(noise: str, bricks: int, size: int) -> SimulationSettings:
 
 
 def regions(sky: Sky) -> Iterator[tuple[str, Sky, Sky]]:
-    """Name of each depth, and the sky with only its pixels measured, and with only those of them at steps.
-
-    sigma_sky of both is that of the region's median pixel.
-    """
+    """Name of each depth, and the sky with only its pixels measured, and with only those of them at steps."""
     fields = [brick_field(row, sky.settings) for row in range(len(sky.scenes))]
     maps = [pass_map(field, sky.settings) for field in fields]
     reach = 2 * STEP_REACH + 1
     steps = [maximum_filter(each, reach) > minimum_filter(each, reach) for each in maps]
-
-    def part(noise: object, where: Sequence[np.ndarray]) -> Sky:
-        scenes = zip(sky.scenes, where, strict=True)
-        return replace(
-            sky,
-            noise=noise,
-            scenes=tuple(replace(scene, measured=scene.measured & inside) for scene, inside in scenes),
-        )
-
     for passes, name in PASSES.items():
-        inside = [each == passes for each in maps]
-        sigma = [
-            np.concatenate([
-                sky.noise.sigma(scene.brick.invvar)[band][scene.measured[band] & here]
-                for scene, here in zip(sky.scenes, inside, strict=True)
-            ])
-            for band in range(len(sky.noise.bands))
-        ]  # fmt: skip
-        noise = replace(sky.noise, sigma_sky=tuple(float(np.median(each)) for each in sigma))
-        at_steps = [here & step for here, step in zip(inside, steps, strict=True)]
-        yield name, part(noise, inside), part(noise, at_steps)
+        region = only(sky, [each == passes for each in maps])
+        region = replace(region, noise=replace(sky.noise, sigma_sky=typical_sigma(region)))
+        yield name, region, only(region, steps)
+
+
+def only(sky: Sky, where: Sequence[NDArray[np.bool_]]) -> Sky:
+    """The sky with only the pixels `where`, (y, x) of each brick, measured."""
+    pairs = zip(sky.scenes, where, strict=True)
+    return replace(
+        sky, scenes=tuple(replace(scene, measured=scene.measured & inside) for scene, inside in pairs)
+    )
+
+
+def typical_sigma(sky: Sky) -> tuple[float, ...]:
+    """Rms noise of the median measured pixel, by band, nanomaggies."""
+    noises = [sky.noise.sigma(scene.brick.invvar) for scene in sky.scenes]
+    measured = np.concatenate([scene.measured.reshape(3, -1) for scene in sky.scenes], axis=1)
+    sigma = np.concatenate([each.reshape(3, -1) for each in noises], axis=1)
+    return tuple(float(np.median(own[here])) for own, here in zip(sigma, measured, strict=True))
 
 
 def measure_depths(sky: Sky, comparison: Comparison, images: Images) -> Iterator[Measurement]:
@@ -84,18 +81,17 @@ def measure_depths(sky: Sky, comparison: Comparison, images: Images) -> Iterator
     bricks = [scene.brick for scene in sky.scenes]
     products = {name: own.with_uncertainty(bricks) for name, own in comparison.products.items()}
     for name, region, at_steps in regions(sky):
-        inside = list(measure.pixels(region, images))
-        for here, step in zip(inside, measure.pixels(at_steps, images), strict=True):
-            yield replace(here, bin=name)
-            if here.measure == "error":
-                ratio, error = step.value / here.value, step.error / here.value
-                yield Measurement(here.method, "step_ratio", here.band, name, ratio, error)
-        apertures = combine(
-            [
-                measure_apertures(scene, {method: images[method][number] for method in images}, region.noise)
-                for number, scene in enumerate(region.scenes)
-            ]
-        )
+        both = zip(measure.pixels(region, images), measure.pixels(at_steps, images), strict=True)
+        for whole, step in both:
+            yield replace(whole, bin=name)
+            if whole.measure == "error":
+                ratio, error = step.value / whole.value, step.error / whole.value
+                yield Measurement(whole.method, "step_ratio", whole.band, name, ratio, error)
+        found = []
+        for number, scene in enumerate(region.scenes):
+            here = {method: each[number] for method, each in images.items()}
+            found.append(measure_apertures(scene, here, region.noise))
+        apertures = combine(found)
         for each in measure.fluxes(sky.noise.bands, apertures, np.random.default_rng(SEED)):
             if each.measure == "flux_bias":
                 yield replace(each, bin=f"{each.bin}, {name}")
@@ -154,7 +150,7 @@ def arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--noise", nargs="+", choices=NOISES, default=NOISES)
-    add("--model", type=Path, nargs="+", default=[REPOSITORY / "models/decam", REPOSITORY / "models/bass"])
+    add("--model", type=Path, nargs="+", default=[REPOSITORY / "models/reference"])
     add("--quick", action="store_true", help="one brick of 512 pixels")
     add("--bricks", type=int, help="of each sky; default 4, quick: 1")
     add("--size", type=int, help="edge of a brick, pixels; default 1000, quick: 512")

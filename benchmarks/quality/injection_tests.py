@@ -122,7 +122,7 @@ def diffuse_light(sky: Sky, name: str, method: Method, trials: Sequence[Trial]) 
         brick, sigma = trial.brick, np.array(sky.noise.sigma_sky, np.float32)[:, None, None]
         before = method(brick)
         for what, light in diffuse_patterns(*brick.shape).items():
-            peaks[what] = np.ptp(light) or light.max()
+            peaks[what] = max(np.ptp(light), np.abs(light).max())
             shone = replace(brick, image=np.where(brick.invvar > 0, brick.image + sigma * light, brick.image))
             change = (method(shone) - before) / sigma - light
             seen = brick.usable & (before < DIFFUSE_SKY * sigma)

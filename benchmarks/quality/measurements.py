@@ -27,6 +27,7 @@ class Measurement:
 
 MEASURES = {
     "error": ("rms error, stretched", "sigma"),
+    "step_ratio": ("rms error at steps of depth over that of the whole region", ""),
     "sky_rms": ("rms error in empty sky", "sigma"),
     "background": ("background", "nMgy"),
     "flux_bias": ("flux bias by true S/N", "mag"),

@@ -103,4 +103,5 @@ def make_images(sky: Sky, methods: dict[str, Method]) -> tuple[dict[str, list[Im
 
 def shown(folder: Path) -> str:
     """A folder as a reader on another machine would name it."""
-    return str(folder.resolve().relative_to(REPOSITORY)) if folder.is_relative_to(REPOSITORY) else folder.name
+    folder = folder.resolve()
+    return str(folder.relative_to(REPOSITORY)) if folder.is_relative_to(REPOSITORY) else folder.name

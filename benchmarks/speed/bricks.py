@@ -109,6 +109,8 @@ FUNCTIONS = {
     "with_sigma_and_flags": "sigma, flags",
 }
 """Of `skydenoise.predict.denoise`, and what they are called in the table."""
+ORDER = ("read", "noise", "fill", "units of noise", "tiles, blend, stretch", "network", "background",
+         "recover", "sigma, flags", "write")  # fmt: skip
 
 
 def parts(inputs: Inputs) -> Iterator[Row]:
@@ -138,7 +140,5 @@ def _parts_once(inputs: Inputs) -> dict[str, np.ndarray]:
         denoised = denoise_brick(brick, denoiser)
     with clock.part("write"):
         write_brick(inputs.results, brick, denoised, OUTPUT, {"key": "x"})
-    order = ("read", "noise", "fill", "units of noise", "tiles, blend, stretch", "network")
-    names = [*order, *list(FUNCTIONS.values())[3:], "write"]
-    total = sum(clock.taken[name] for name in names)
-    return {name: clock.taken[name] for name in names} | {"together": total}
+    taken = {name: clock.taken[name] for name in ORDER}
+    return taken | {"together": np.sum(list(taken.values()), axis=0)}

@@ -20,7 +20,7 @@ from skydenoise.predict.denoise import UNCERTAINTY_FILE
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.survey import simulate_brick
 
-REFERENCE = REPOSITORY / "models/decam"
+REFERENCE = REPOSITORY / "models/reference"
 CELL = 400
 """Edge of the simulated image that larger ones are tiled with."""
 

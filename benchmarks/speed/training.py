@@ -46,7 +46,7 @@ def training(inputs: Inputs) -> Iterator[Row]:
     )
     to_1000 = 1000 / (scale.batch * scale.steps)
     for name, timing in timings.items():
-        row = timing.row(f"training, 1000 patches of {scale.patch}", name, timings["skydenoise, float32"])
+        row = timing.row(f"1000 patches of {scale.patch} px", name, timings["skydenoise, float32"])
         yield row | {key: round(row[key] * to_1000, 2) for key in ("seconds", "cpu_seconds")}
 
 

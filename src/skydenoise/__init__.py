@@ -1,3 +1,3 @@
 """Self-supervised denoising of survey images that keeps calibrated fluxes (Wang et al. 2021)."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -9,7 +9,7 @@ import pytest
 from quality_inputs import SIGMA, SMALL, brick_of, noise_model
 
 from benchmarks.quality.baselines import BaselineRun, trained
-from benchmarks.quality.oracle import OracleCourse, job_like, with_truth
+from benchmarks.quality.oracle import OracleTraining, job_like, with_truth
 from experiments.wang2021.baseline_training import BaselineTraining
 from skydenoise.config import PatchSettings, TrainSettings
 from skydenoise.io import read_brick
@@ -90,6 +90,6 @@ def test_the_oracle_is_told_the_truth_of_its_patches(tmp_path):
     )
     save_model(tmp_path / "model", Network(SMALL), description)
     write_json(tmp_path / "patches/noise.json", noise.to_json())
-    train(job_like(tmp_path, tmp_path / "oracle"), partial(OracleCourse, run=tmp_path))
+    train(job_like(tmp_path, tmp_path / "oracle"), partial(OracleTraining, run=tmp_path))
     oracle = read_description(tmp_path / "oracle/model.json")
     assert (oracle.provenance["target"], oracle.provenance["steps"]) == ("the truth", 2)

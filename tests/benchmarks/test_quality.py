@@ -1,6 +1,5 @@
 """The quality benchmark as a whole: our own rows, its skies, the shipped models, every measurement."""
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import torch
 import yaml
 from quality_inputs import SIGMA, SMALL, brick_of, noise_model, star
 
-from benchmarks.machine import REPOSITORY
 from benchmarks.quality import classical, depths
 from benchmarks.quality.__main__ import Scale, judged, measure_all
 from benchmarks.quality.injection_tests import Workload, diffuse_light, make_trials, noise_regions
@@ -19,7 +17,7 @@ from benchmarks.quality.methods import BARE, PRODUCT, Comparison, add_model, mak
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
 from skydenoise.config import PredictSettings
 from skydenoise.network import Network
-from skydenoise.network.folder import ModelDescription, read_description, save_model
+from skydenoise.network.folder import ModelDescription, save_model
 from skydenoise.stretch import Stretch
 from skydenoise.survey.bricks_table import read_bricks_table
 
@@ -84,22 +82,12 @@ def test_what_is_put_back_into_noise_is_counted_by_its_sign(tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["decam", "bass", "identity"])
+@pytest.mark.parametrize("name", ["decam", "bass", "identity", "reference"])
 def test_training_sees_other_skies_than_the_test(name):
     config = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
     rows = read_bricks_table(FOLDER / Path(config["bricks"]).name)
     assert sum(row.train for row in rows) >= 10
     assert config["simulation"]["seed"] not in {*SEEDS.values(), depths.SEED}
-
-
-@pytest.mark.parametrize("name", ["decam", "bass"])
-def test_the_shipped_models_were_trained_by_their_configurations(name):
-    config = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
-    made = read_description(REPOSITORY / f"models/{name}/model.json")
-    settings = json.loads(made.provenance["settings"])
-    assert {key: settings[key] for key in config["train"]} == config["train"]
-    assert made.provenance["patches"] == round(0.95 * config["patches"]["count"])
-    assert made.architecture.skips == config.get("model", {}).get("skips", True)
 
 
 def comparison_of(noise, model):

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from tests.workflow.conftest import REPOSITORY, Snakemake, snakemake
+from tests.workflow.conftest import REPOSITORY, Snakemake, copy, finished, snakemake
 
-__all__ = ["snakemake"]
+__all__ = ["copy", "finished", "snakemake"]
 
 EXPERIMENT = REPOSITORY / "experiments/wang2021"
 FONT = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 from experiments.wang2021.settings import StemSettings
 from experiments.wang2021.stem import draw_frames, expose
+from tests.workflow.conftest import BROKEN, DENOISED
 
 from .conftest import FONT, Experiment
 
@@ -97,20 +98,13 @@ def test_the_presets_can_be_planned_for_files_of_one_s_own(series: Path, experim
     assert "dr8_brick" in said
 
 
-DR8 = {
-    "run": "toy",
-    "simulation": {"size": 256},
-    "patches": {"size": 32, "count": 64},
-    "model": {"levels": 3, "width": 4, "bottleneck": 8, "outputs": 2},
-    "train": {"epochs": 2},
-    "predict": {"tile": 64, "overlap": 16},
-}
-
-
-def test_the_survey_figure_of_a_brick_is_made_on_demand(tmp_path: Path, experiment: Experiment) -> None:
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(DR8))
-    experiment(tmp_path, "--configfile", "config/dr8.yaml", "toy.yaml", "--", "dr8_figure")
-    table = Table.read(tmp_path / "results/toy/dr8-1502p600.ecsv", format="ascii.ecsv")
+def test_the_survey_figure_is_drawn_of_what_the_main_workflow_made(
+    copy: Path, experiment: Experiment
+) -> None:
+    said = experiment(copy, "--configfile", "config/config.yaml", "--", "dr8_figure").stdout
+    assert "rule predict" not in said
+    table = Table.read(copy / f"results/test/dr8-{DENOISED}.ecsv", format="ascii.ecsv")
     assert list(table["band"]) == ["g", "r", "z"]
     assert (table["sky_denoised"] < table["sky_raw"]).all()
-    assert (tmp_path / "results/toy/dr8-1502p600.png").stat().st_size > 100_000
+    assert (copy / f"results/test/dr8-{DENOISED}.png").stat().st_size > 100_000
+    assert len(Table.read(copy / f"results/test/dr8-{BROKEN}.ecsv", format="ascii.ecsv")) == 0

@@ -29,7 +29,7 @@ from skydenoise.evaluate.truth import photometry, pixels, smoothing, stars
 from skydenoise.evaluate.truth.catalogue import Apertures, combine, measure
 from skydenoise.evaluate.truth.known import KnownBrick, has_truth, read_known
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
-from skydenoise.noise import NoiseModel
+from skydenoise.noise import NoiseModel, measure_brick_noise
 from skydenoise.predict.calibrate import random_cutouts
 from skydenoise.predict.denoise import Denoiser, estimate_sky, noise_of
 from skydenoise.predict.tiles import TileGrid
@@ -53,7 +53,7 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
     names : bricks that were finished
     cache : folder of the observed bricks
     root : folder of the run, with coadd/ and truth/
-    noise : as measured on the training bricks
+    noise : as measured on the training bricks; each brick is measured against its own (`measure_brick_noise`)
     """
     bands = noise.bands
     known_names = [name for name in names if has_truth(root, name, bands)]
@@ -67,16 +67,17 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
     widths = smoothing.best_widths(bricks(), noise)
     errors, coverage, shapes, apertures, compared, detected = ([] for _ in range(6))
     for known in bricks():
+        own = measure_brick_noise(known.brick, noise)
         smoothed = smoothing.smooth_bands(known.brick, widths)
         methods = {NOISY: known.brick.image, GAUSSIAN: smoothed, DENOISED: known.denoised.image}
-        errors.append({method: pixels.pixel_sums(known, image, noise) for method, image in methods.items()})
-        coverage.append(pixels.coverage_sums(known, noise))
-        shapes.append(stars.star_shapes(known, methods, noise))
-        found = detect(known, methods, noise, moffats(known.psf_fwhm)) if known.psf_fwhm else None
-        apertures.append(dual.with_dual(measure(known, methods, noise), known, found, DENOISED))
+        errors.append({method: pixels.pixel_sums(known, image, own) for method, image in methods.items()})
+        coverage.append(pixels.coverage_sums(known, own))
+        shapes.append(stars.star_shapes(known, methods, own))
+        found = detect(known, methods, own, moffats(known.psf_fwhm)) if known.psf_fwhm else None
+        apertures.append(dual.with_dual(measure(known, methods, own), known, found, DENOISED))
         if found:
             compared.append(compare(found))
-            detected.append(dual.measure_detected(known, methods, noise, found))
+            detected.append(dual.measure_detected(known, methods, own, found))
         else:
             _log.warning("brick %s: its truth has no card PSFFWHM, so it is not searched", known.brick.name)
         _log.info("brick %s compared with its truth", known.brick.name)
@@ -124,7 +125,7 @@ def evaluate_residual(names: Sequence[str], cache: Path, root: Path, noise: Nois
     parts = []
     read = partial(_read_product, cache, root, noise.bands)
     for brick, denoised in readable(names, read, step="residuals"):
-        parts.append(whiteness.residual_sums(brick, denoised, noise))
+        parts.append(whiteness.residual_sums(brick, denoised, measure_brick_noise(brick, noise)))
         _log.info("brick %s: residual measured", brick.name)
     _write(folder, residual=whiteness.residual_table(parts, noise))
 
@@ -153,22 +154,28 @@ def evaluate_denoiser(
         brick, denoised = _read_product(cache, root, bands, name)
         return brick, denoised, list(random_cutouts(brick, per_brick, size, generator))
 
+    own: dict[str, NoiseModel] = {}
+
     def method(brick: Brick) -> Image:
-        return estimate_sky(brick, noise_of(brick, denoiser), denoiser)[0]
+        return estimate_sky(brick, own[brick.name], denoiser)[0]
 
     steps, outlines, parts = [], {}, []
     for brick, denoised, cutouts in readable(names, read, step="evaluation"):
         grid = TileGrid(*brick.shape, predict.tile, predict.overlap)
-        steps.append(seams.seam_sums(brick, denoised.image, noise, grid))
+        own[brick.name] = noise_of(brick, denoiser)
+        steps.append(seams.seam_sums(brick, denoised.image, own[brick.name], grid))
         outlines[brick.name] = brick.headers[0], brick.shape
-        fwhm = known_fwhm(brick, noise, settings)
+        fwhm = known_fwhm(brick, own[brick.name], settings)
         parts += [(cutout, fwhm) for cutout in cutouts]
         _log.info("brick %s: seams measured", brick.name)
     differences = list(_differences(outlines, partial(_read_product, cache, root, bands), noise))
     _write(folder, seams=seams.seam_table({DENOISED: steps}))
     _write(folder, overlaps=overlaps.overlap_table({DENOISED: differences}))
     denoised_parts = [(cutout, method(cutout), fwhm) for cutout, fwhm in parts[:CUTOUTS]]
-    risk = [sure.sure_sums(cutout, method, image, noise, generator) for cutout, image, _ in denoised_parts]
+    risk = [
+        sure.sure_sums(cutout, method, image, own[cutout.name], generator)
+        for cutout, image, _ in denoised_parts
+    ]
     _write(folder, risk=sure.sure_table({DENOISED: risk}, noise))
     measured = inject_many(denoised_parts, method, noise, generator, settings.injections)
     samples = {} if measured is None else {DENOISED: measured}

@@ -17,11 +17,14 @@ CARDS = {
     "recover": ("SDRECOV", "thresholds per starlet scale, or no"),
     "background": ("SDBACKG", "keep or remove light on large scales"),
     "sigma": ("SDSIGMA", "what sigma rests on"),
-    "noise": ("SDNOISE", "[nanomaggy] rms noise of a sky pixel, by band"),
-    "correlation": ("SDCORR", "of the noise of touching pixels, by band"),
+    "noise": ("SDNOISE", "[nanomaggy] sky noise, by band"),
+    "correlation": ("SDCORR", "of neighbours' noise, by band"),
     "level": ("SDLEVEL", "[nanomaggy] background level, by band"),
 }
 """Provenance entry -> keyword and comment of its card."""
+
+CARD = 80
+"""Characters of a card; a comment that a long value leaves no room for is left out."""
 
 
 def as_product(header: fits.Header, kind: str, unit: str | None) -> fits.Header:
@@ -52,7 +55,8 @@ def with_provenance(
     for entry, value in entries.items():
         keyword, comment = CARDS.get(entry, (f"SD{entry.upper()[:6]}", ""))
         marked.remove(keyword, ignore_missing=True, remove_all=True)
-        marked.append((keyword, value, comment), bottom=True)
+        fits_in = len(fits.Card(keyword, value).image.rstrip()) + len(comment) + 3 <= CARD
+        marked.append((keyword, value, comment if fits_in else ""), bottom=True)
     text = f"skydenoise {__version__} made this: " + ", ".join(
         f"{entry} {value}" for entry, value in entries.items() if entry != "version"
     )

@@ -90,8 +90,8 @@ class SimulationSettings:
     stars: float = default("simulation.stars")
     bright_limit: float = 12.5
     faint_limit: float = 27.0
-    passes: tuple[int, ...] = (NOMINAL_EXPOSURES,)
-    pass_cell: int = 1024
+    passes: tuple[int, ...] = default("simulation.passes")
+    pass_cell: int = default("simulation.pass_cell")
     missing: float = 0.25
     cosmics: float = 60.0
     stripes: float = default("simulation.stripes")
