@@ -39,14 +39,14 @@ class Stretch:
     def forward(self, v: Pixels) -> Pixels:
         """Stretched values u (no unit) of pixels v (units of their noise)."""
         scaled = v / self.softening
-        return np.arcsinh(scaled) if isinstance(v, np.ndarray) else _asinh(scaled)
+        return np.arcsinh(scaled) if isinstance(v, np.ndarray) else asinh(scaled)
 
     def inverse(self, u: Pixels) -> Pixels:
         """Pixels v (units of their noise) of stretched values u; overflows beyond |u| = 88 in float32."""
         return (np.sinh(u) if isinstance(u, np.ndarray) else u.sinh()) * self.softening
 
 
-def _asinh(x: torch.Tensor) -> torch.Tensor:
+def asinh(x: torch.Tensor) -> torch.Tensor:
     """Inverse hyperbolic sine of finite numbers, to rounding: log1p(|x| + x**2 / (1 + hypot(x, 1))), signed.
 
     On a CPU two to three times as fast as torch's own, which does one number after the other.
