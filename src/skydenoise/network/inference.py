@@ -1,7 +1,6 @@
 """The same network with the same weights, made faster where no gradient is needed.
 
-On a CPU passes over memory cost more than arithmetic, and so does every large new array, whose pages the
-system has to clear: so as much as can be is done in place, and while numbers are in the caches.
+On a CPU passes over memory cost more than arithmetic, so as much as can be is done in place.
 """
 
 from __future__ import annotations
@@ -14,9 +13,6 @@ from torch.nn import functional
 
 from skydenoise.network.network import Network
 from skydenoise.network.residual_unet import SMALLEST_POWER, Merge, ResidualBlock, ResidualUNet
-
-STRIP = 128 * 1024
-"""Numbers that are normalised at a time on a CPU: 512 KiB, part of a core's second cache."""
 
 
 class InPlaceBlock(nn.Module):
@@ -38,19 +34,11 @@ class InPlaceBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width, y, x) -> the same array, overwritten."""
-        inner = self.first(self.normed(x))
+        pixels = x.permute(0, 2, 3, 1)  # (n, y, x, width)
+        power = (pixels.square() @ self.mean).add_(SMALLEST_POWER)  # (n, y, x, 1); faster than a mean
+        normed = (pixels * power.rsqrt_()).mul_(self.gain).add_(self.bias).permute(0, 3, 1, 2)
+        inner = self.first(functional.leaky_relu_(normed, self.slope).to(self.dtype))
         return x.add_(self.second(functional.leaky_relu_(inner, self.slope)))
-
-    def normed(self, x: Tensor) -> Tensor:
-        """The norm, and the activation after it: float32 -> dtype, (n, width, y, x)."""
-        result = torch.empty_like(x, dtype=self.dtype, memory_format=torch.channels_last)
-        pixels, into = (each.permute(0, 2, 3, 1).flatten(0, 2) for each in (x, result))  # (n*y*x, width)
-        rows = STRIP // len(self.mean) if x.device.type == "cpu" else len(pixels)
-        for strip, finished in zip(pixels.split(rows), into.split(rows), strict=True):
-            power = (strip.square() @ self.mean).add_(SMALLEST_POWER)  # (rows, 1); faster than a mean
-            inner = (strip * power.rsqrt_()).mul_(self.gain).add_(self.bias)
-            finished.copy_(functional.leaky_relu_(inner, self.slope))
-        return result
 
 
 class FoldedMerge(nn.Module):
