@@ -68,4 +68,4 @@ def test_the_whole_way_takes_no_more_memory_for_ten_times_the_frames(tmp_path: P
         denoise_stack(file, tmp_path / "out.tif", halver(noise))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[2] - peaks[1] < 0.1 * 40 * 48 * 48 * 4
+    assert peaks[2] - peaks[1] < 0.2 * 40 * 48 * 48 * 4

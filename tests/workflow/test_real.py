@@ -150,7 +150,9 @@ def test_the_dr6_brick_without_a_band_is_skipped_with_its_reason(dr6: Path, snak
     missing = [
         raw_file(Path(), DR6_BRICK, kind, "r").name for kind in ("image", "invvar")
     ]  # fetched side by side
-    assert entry.reason in [f"brick {DR6_BRICK}, band r: no file at the mirror: {name}" for name in missing]
+    assert entry.reason in [
+        f"brick {DR6_BRICK}, band r, {name}: no file at the survey (404)" for name in missing
+    ]
 
 
 def test_without_any_training_brick_one_line_says_why(dr6: Path, snakemake: Snakemake) -> None:
