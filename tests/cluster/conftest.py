@@ -77,7 +77,7 @@ class Folder:
         ).stdout
         rows = [line.split("|") for line in text.splitlines()]
         found = [
-            Job(int(row[0]), row[1], row[2], int(row[3].rstrip("M")), row[4], row[5].removeprefix("rule_"))
+            Job(int(row[0]), row[1], row[2], megabytes(row[3]), row[4], row[5].removeprefix("rule_"))
             for row in rows
             if Path(row[6]) == self.path
         ]
@@ -110,6 +110,11 @@ class Folder:
             ),
             f"a running job of {rule}",
         )
+
+
+def megabytes(text: str) -> int:
+    """Memory as squeue writes it: 500M, 16G."""
+    return int(float(text[:-1]) * {"M": 1, "G": 1024}[text[-1]])
 
 
 def until(probe: Callable[[], T | None], what: str, seconds: float = 400) -> T:

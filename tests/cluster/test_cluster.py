@@ -42,14 +42,29 @@ def first_step(folder: Folder) -> int:
     return int(line.split("step ")[1].split()[0])
 
 
+def processes_of(job: int) -> list[psutil.Process]:
+    """All processes of a job."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SLURM_JOB_ID") == str(job):
+                found.append(process)
+    return found
+
+
+def watched(job: int) -> bool:
+    """Whether Slurm still watches a process of a job; it would not launch the job again."""
+    names = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return any(name.startswith(f"slurmstepd: [{job}.") for name in names)
+
+
 def ranks_of(job: int) -> dict[int, psutil.Process]:
     """Training processes of a job by their rank."""
     found = {}
-    for process in psutil.process_iter():
+    for process in processes_of(job):
         with contextlib.suppress(psutil.Error):
-            place = process.environ()
-            if place.get("SLURM_JOB_ID") == str(job) and "skydenoise.train" in process.cmdline()[:3]:
-                found[int(place["SLURM_PROCID"])] = process
+            if "skydenoise.train" in process.cmdline()[:3]:
+                found[int(process.environ()["SLURM_PROCID"])] = process
     return found
 
 
@@ -110,15 +125,15 @@ def test_a_node_that_goes_down_loses_nothing_but_time(untrained: Folder) -> None
     run = untrained.start(*TRAIN, "--set-resources", "train:slurm_partition=fragile")
     job = untrained.running("train")
     until_checkpoint(untrained)
-    update = ["scontrol", "update"]
-    subprocess.run([*update, f"nodename={job.nodes}", "state=down", "reason=test"], check=True)
-    subprocess.run(
-        [*update, f"nodename={job.nodes}", "state=resume"], check=False
-    )  # or it came back by itself
+    node, update = job.nodes, ["scontrol", "update"]
+    subprocess.run([*update, f"nodename={node}", "state=down", "reason=test"], check=True)
+    for process in processes_of(job.number):  # this host lives on
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    until(lambda: None if watched(job.number) else True, "the end of what watches its processes")
+    subprocess.run([*update, f"nodename={node}", "state=resume"], check=False)  # it may be back by itself
     until(lambda: untrained.jobs("train")[-1].state == "PENDING" or None, "the job in the queue again")
-    subprocess.run(
-        [*update, f"jobid={job.number}", "starttime=now"], check=True
-    )  # Slurm would wait two minutes
+    subprocess.run([*update, f"jobid={job.number}", "starttime=now"], check=True)  # Slurm waits two minutes
     untrained.finish(run)
     assert [other for other in untrained.jobs("train") if other.number > job.number] == []
     shown = ["scontrol", "show", "job", str(job.number)]
