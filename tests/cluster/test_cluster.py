@@ -52,6 +52,12 @@ def processes_of(job: int) -> list[psutil.Process]:
     return found
 
 
+def watched(job: int) -> bool:
+    """Whether Slurm still watches a process of a job; it would not launch the job again."""
+    names = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return any(name.startswith(f"slurmstepd: [{job}.") for name in names)
+
+
 def ranks_of(job: int) -> dict[int, psutil.Process]:
     """Training processes of a job by their rank."""
     found = {}
@@ -124,7 +130,7 @@ def test_a_node_that_goes_down_loses_nothing_but_time(untrained: Folder) -> None
     for process in processes_of(job.number):  # this host lives on
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    until(lambda: None if processes_of(job.number) else True, "the end of its processes")
+    until(lambda: None if watched(job.number) else True, "the end of what watches its processes")
     subprocess.run([*update, f"nodename={node}", "state=resume"], check=False)  # it may be back by itself
     until(lambda: untrained.jobs("train")[-1].state == "PENDING" or None, "the job in the queue again")
     subprocess.run([*update, f"jobid={job.number}", "starttime=now"], check=True)  # Slurm waits two minutes
