@@ -5,6 +5,9 @@ import math
 import re
 import threading
 from collections.abc import Set
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 
 import fitsio
@@ -67,15 +70,50 @@ def survey_checksums(
     return sums
 
 
-_ONE_READER = threading.Lock()
-"""cfitsio may be built without support for threads, and files are checked in several."""
+class Unpacker:
+    """A process that reads images for many threads: on damaged pixels cfitsio can crash, and end its process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = self._new()
+
+    @staticmethod
+    def _new() -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(1, get_context("spawn"))  # starts when it is first needed
+
+    def __enter__(self) -> "Unpacker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.shutdown()
+
+    def check(self, path: Path) -> None:
+        """Read every pixel of a file.
+
+        Raises
+        ------
+        UnfitError : cfitsio crashed
+        What `read_survey_image` raises
+        """
+        with self._lock:
+            try:
+                self._process.submit(_read, path).result()
+            except BrokenProcessPool:
+                self._process = self._new()
+                raise UnfitError("its packed pixels are damaged") from None
 
 
-def check_fits(path: Path, expected: str | None, largest_mb: float) -> str:
+def _read(path: Path) -> None:
+    read_survey_image(path)
+
+
+def check_fits(path: Path, expected: str | None, largest_mb: float, unpacker: Unpacker) -> str:
     """Check that a file is the survey's, and a whole FITS file with a 2-D image in HDU 1.
 
-    expected : the survey's sha256 of it; None where there is none: then every pixel is read, too
+    expected : the survey's sha256 of it; None where there is none: then checksums in the file must hold,
+        and if it has none, its pixels must be readable
     largest_mb : that its pixels may take
+    unpacker : reads the pixels, if they must be
 
     Returns whose checksum says that it is right: "survey", "file" (FITS checksums in it), or "" if nobody's.
 
@@ -88,7 +126,7 @@ def check_fits(path: Path, expected: str | None, largest_mb: float) -> str:
         raise UnfitError(f"sha256 {found[:12]}... is not the survey's {expected[:12]}...")
     vouched = _intact(path, published=expected is not None)
     try:
-        with _ONE_READER, fitsio.FITS(str(path)) as file:
+        with fitsio.FITS(str(path)) as file:
             axes = file[1].get_info().get("dims", []) if len(file) > 1 else []
         if len(axes) != 2:
             raise UnfitError("no 2-D image in HDU 1")
@@ -96,9 +134,8 @@ def check_fits(path: Path, expected: str | None, largest_mb: float) -> str:
             raise UnfitError(
                 f"{megabytes:.0f} MB of pixels are more than survey.largest_file: {largest_mb:g}"
             )
-        if not expected:
-            with _ONE_READER:
-                read_survey_image(path)
+        if not expected and not vouched:
+            unpacker.check(path)
     except UnfitError:
         raise
     except Exception as error:  # readers meet damaged bytes with errors of every kind

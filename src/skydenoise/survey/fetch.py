@@ -20,7 +20,7 @@ from skydenoise.io.digest import file_digest, joint_digest
 from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
 from skydenoise.io.verified import Fetched, read_record, write_record
-from skydenoise.survey.checks import check_fits, survey_checksums
+from skydenoise.survey.checks import Unpacker, check_fits, survey_checksums
 from skydenoise.survey.download import (
     Downloader,
     MissingError,
@@ -46,9 +46,9 @@ def fetch_bricks(
 ) -> list[Entry]:
     """Fetch image and invvar of each band, and maskbits, of every brick into `cache`, in the survey's paths.
 
-    A file counts once its sha256 is the survey's, and its FITS checksums hold; where the survey has no sha256
-    of it, once every pixel could be read. A brick that is complete is verified against its record without any
-    request.
+    A file counts once its sha256 is the survey's; where the survey has none of it, once its FITS checksums
+    hold; and where it has none, once every pixel could be read. A brick that is complete is verified
+    against its record without any request.
 
     Returns one Entry per brick, in the order given: "done", "kept" if no byte had to be fetched, or "skipped"
     if the survey has no such file, or none that fits.
@@ -64,8 +64,13 @@ def fetch_bricks(
     names = [paths.check_brick_name(name) for name in dict.fromkeys(bricks)]
     mark_source(cache, survey)
     count = settings.connections
-    with ThreadPool(count) as folders, ThreadPool(count) as transfers, Downloader(settings) as downloader:
-        job = _Job(bands, survey, cache, downloader, transfers)
+    with (
+        ThreadPool(count) as folders,
+        ThreadPool(count) as transfers,
+        Downloader(settings) as downloader,
+        Unpacker() as unpacker,
+    ):
+        job = _Job(bands, survey, cache, downloader, transfers, unpacker)
         outcomes = folders.imap(job.fetch, names)
         results = list(tqdm(outcomes, total=len(names), desc="fetch", unit="brick", disable=None))
     if failures := [result for result in results if isinstance(result, Exception)]:
@@ -133,6 +138,7 @@ class _Job:
     cache: Path
     downloader: Downloader
     transfers: ThreadPool
+    unpacker: Unpacker
 
     def fetch(self, name: str) -> Entry | Exception:
         """What became of a brick, or why it could not be finished now."""
@@ -198,7 +204,8 @@ class _Job:
 
     def _bring(self, file: _File, expected: str | None) -> Fetched | None:
         """Put a file in its place, unless it is there; None if the survey has no maskbits."""
-        check = partial(check_fits, expected=expected, largest_mb=self.downloader.settings.largest_file)
+        largest = self.downloader.settings.largest_file
+        check = partial(check_fits, expected=expected, largest_mb=largest, unpacker=self.unpacker)
         target, version = file.target, ""
         try:
             try:
