@@ -71,7 +71,7 @@ def survey_checksums(
 
 
 class Unpacker:
-    """A process that reads images for many threads: on damaged pixels cfitsio can crash, and end its process."""
+    """A process that reads images for many threads: on damaged pixels, cfitsio can end its process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
