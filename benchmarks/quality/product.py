@@ -14,7 +14,8 @@ from skydenoise.io import Brick, Denoised
 from skydenoise.network import for_inference, load_model
 from skydenoise.network.folder import DESCRIPTION, WEIGHTS
 from skydenoise.predict.calibrate import CUTOUTS, calibrate
-from skydenoise.predict.denoise import Denoiser, denoise_brick, estimate_sky, noise_of
+from skydenoise.predict.denoise import denoise_brick, estimate_sky, noise_of
+from skydenoise.predict.denoiser import Denoiser
 
 BARE = {"recover": RecoverSettings(enabled=False), "background": "remove"}
 """Settings of the network alone."""

@@ -106,7 +106,8 @@ FUNCTIONS = {
     "apply_network": "tiles, blend, stretch",
     "smooth_residual": "background",
     "recover": "recover",
-    "with_sigma_and_flags": "sigma, flags",
+    "sigma_of": "sigma, flags",
+    "with_flags": "sigma, flags",
 }
 """Of `skydenoise.predict.denoise`, and what they are called in the table."""
 ORDER = ("read", "noise", "fill", "units of noise", "tiles, blend, stretch", "network", "background",

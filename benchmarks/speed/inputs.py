@@ -16,7 +16,7 @@ from skydenoise.io.rawbrick import write_raw
 from skydenoise.network.folder import DESCRIPTION, WEIGHTS
 from skydenoise.predict import load_denoiser
 from skydenoise.predict.calibrate import calibrate
-from skydenoise.predict.denoise import UNCERTAINTY_FILE
+from skydenoise.predict.denoiser import UNCERTAINTY_FILE
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.survey import simulate_brick
 

@@ -280,6 +280,8 @@ class PredictSettings(Settings):
     low_coverage: float = default("predict.low_coverage")
     recover: RecoverSettings = RecoverSettings()
     background: str = default("predict.background")
+    bands: str = default("predict.bands")
+    flag_borrowed: bool = default("predict.flag_borrowed")
     foreign_noise: str = default("predict.foreign_noise")
 
     def __post_init__(self) -> None:

@@ -15,7 +15,8 @@ from skydenoise.evaluate.run import evaluate_denoiser, evaluate_residual, evalua
 from skydenoise.evaluate.truth.summary import summary
 from skydenoise.io import flag_bit
 from skydenoise.network import ModelDescription
-from skydenoise.predict.denoise import Denoiser, estimate_sky
+from skydenoise.predict.denoise import estimate_sky
+from skydenoise.predict.denoiser import Denoiser
 from skydenoise.stretch import Stretch
 from tests.builders import (
     draw_noise,

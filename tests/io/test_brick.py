@@ -17,8 +17,8 @@ from skydenoise.errors import BrickError, SettingsError
 from skydenoise.io import (
     Brick,
     Denoised,
+    complete_bands,
     flag_bit,
-    is_complete,
     raw_digests,
     read_brick,
     read_denoised,
@@ -27,7 +27,7 @@ from skydenoise.io import (
 from skydenoise.io.digest import file_digest
 from skydenoise.io.fitsfile import kept_cards, read_survey_image, write_survey_image
 from skydenoise.io.rawbrick import write_raw
-from skydenoise.io.verified import Fetched, write_record
+from skydenoise.io.verified import ABSENT_FILE, Fetched, read_record, write_record
 
 NAME = "1410m032"
 BANDS = ("g", "r", "z")
@@ -197,10 +197,6 @@ def fetched_and_removed(cache: Path) -> None:
     no_file(cache)
 
 
-def no_valid_pixel(cache: Path) -> None:
-    replace_band(cache, "invvar", "r", np.zeros((110, 125), np.float32), wcs_header())
-
-
 def negative_invvar(cache: Path) -> None:
     replace_band(cache, "invvar", "r", np.full((110, 125), -1, np.float32), wcs_header())
 
@@ -257,8 +253,7 @@ def no_sky(cache: Path) -> None:
             "changed since it was fetched: its sha256 is not the one in fetched.sha256 (snakemake",
         ),
         (fetched_and_removed, "no file"),
-        (no_valid_pixel, "no valid pixel (nowhere a finite value with invvar above 0)"),
-        (negative_invvar, "no valid pixel"),
+        (negative_invvar, "no valid pixel (nowhere a finite value with invvar above 0)"),
         (nowhere_finite, "no valid pixel"),
         (other_shape, "shape (110, 124) (y, x) differs from (110, 125) of band g"),
         (other_invvar_shape, "different shapes"),
@@ -278,6 +273,63 @@ def test_bad_input_gives_one_line_with_brick_band_and_cause(tmp_path: Path, harm
     assert "legacysurvey-1410m032-" in line
     assert cause in line
     assert "\n" not in line
+
+
+def lacking(cache: Path, how: str) -> Brick:
+    """What a brick is that lacks r: it has no files of it, or the survey has none, or invvar is 0."""
+    written = brick()
+    written.image[1] = written.invvar[1] = 0
+    write_raw(cache, written, LOSSLESS)
+    assert not paths.raw_file(cache, NAME, "image", "r").exists()
+    files = [paths.raw_file(cache, NAME, kind, "r") for kind in ("image", "invvar")]
+    if how == "no coverage":
+        for kind in ("image", "invvar"):
+            replace_band(cache, kind, "r", np.zeros((110, 125), np.float32), wcs_header())
+    if how == "not at the survey":
+        record(cache)
+        write_record(
+            files[0].parent, read_record(files[0].parent) | {path.name: ABSENT_FILE for path in files}
+        )
+    return written
+
+
+HOW = ["no files", "not at the survey", "no coverage"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_brick_that_lacks_a_band_is_read_without_it(tmp_path: Path, how: str) -> None:
+    written, found = lacking(tmp_path, how), read_brick(tmp_path, NAME, BANDS)
+    assert (found.bands, found.present) == (BANDS, ("g", "z"))
+    np.testing.assert_array_equal(found.image, written.image)
+    np.testing.assert_array_equal(found.invvar, written.invvar)
+    assert not found.usable[1].any()
+    assert found.headers[1]["CRVAL1"] == 141.0
+    files = {name for name in raw_digests(tmp_path, NAME, BANDS) if "-r." in name}
+    assert len(files) == (2 if how == "no coverage" else 0)
+
+
+def test_a_brick_without_any_band_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BrickError, match=r"band g, .*image-g.fits.fz: no file, nor of another band"):
+        read_brick(tmp_path, NAME, BANDS)
+    write_raw(tmp_path, brick(), LOSSLESS)
+    for band in BANDS:
+        replace_band(tmp_path, "invvar", band, np.zeros((110, 125), np.float32), wcs_header())
+    with pytest.raises(BrickError, match=r"invvar is 0 everywhere in every band"):
+        read_brick(tmp_path, NAME, BANDS)
+
+
+def test_a_band_that_a_brick_lacks_has_no_product(tmp_path: Path) -> None:
+    whole = brick()
+    write_brick(tmp_path, whole, denoised(whole), LOSSLESS, PROVENANCE)
+    written = replace(whole, invvar=whole.invvar.copy())
+    written.invvar[1] = 0
+    files = write_brick(tmp_path, written, denoised(whole), LOSSLESS, PROVENANCE | {"key": "k2"})
+    assert sorted(tmp_path.rglob("*.fits.fz")) == sorted(files)
+    assert complete_bands(tmp_path, NAME, "k2") == ("g", "z")
+    found = read_denoised(tmp_path, NAME, BANDS)
+    np.testing.assert_array_equal(found.image[[0, 2]], denoised(whole).image[[0, 2]])
+    assert not found.image[1].any()
+    assert np.isnan(found.sigma[1]).all()
 
 
 def test_maskbits_that_were_fetched_must_be_there(tmp_path: Path) -> None:
@@ -335,14 +387,15 @@ def test_flags_name_their_bits(tmp_path: Path) -> None:
     _, header = read_survey_image(paths.coadd_file(tmp_path, NAME, "flags"))
     assert header["BITNM0"] == "NODATA_G"
     assert header[f"BITNM{flag_bit('INPAINTED', 2)}"] == "INPAINTED_Z"
-    assert sum(key.startswith("BITNM") for key in header) == 12
+    assert sum(key.startswith("BITNM") for key in header) == 15
     assert "BUNIT" not in header
 
 
 def test_flag_bits() -> None:
-    assert [flag_bit(kind, 1) for kind in ("NODATA", "RECOVERED", "INPAINTED", "LOWCOV")] == [4, 5, 6, 7]
-    with pytest.raises(SettingsError, match="room for 7 bands"):
-        flag_bit("NODATA", 7)
+    kinds = ("NODATA", "RECOVERED", "INPAINTED", "LOWCOV", "BORROWED")
+    assert [flag_bit(kind, 1) for kind in kinds] == [5, 6, 7, 8, 9]
+    with pytest.raises(SettingsError, match="room for 6 bands"):
+        flag_bit("NODATA", 6)
 
 
 @pytest.mark.skipif(shutil.which("fitsverify") is None, reason="fitsverify (Debian package) is not installed")
@@ -354,18 +407,18 @@ def test_fitsverify_has_no_complaint(tmp_path: Path) -> None:
 
 
 def test_complete_means_all_there_unharmed_and_of_this_key(tmp_path: Path) -> None:
-    assert not is_complete(tmp_path, NAME, BANDS, "k1")
+    assert not complete_bands(tmp_path, NAME, "k1")
     paths = write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), PROVENANCE)
-    assert is_complete(tmp_path, NAME, BANDS, "k1")
-    assert not is_complete(tmp_path, NAME, BANDS, "k2")
+    assert complete_bands(tmp_path, NAME, "k1")
+    assert not complete_bands(tmp_path, NAME, "k2")
     for path in paths:
         content = path.read_bytes()
         path.write_bytes(content[:-2880])
-        assert not is_complete(tmp_path, NAME, BANDS, "k1")
+        assert not complete_bands(tmp_path, NAME, "k1")
         path.unlink()
-        assert not is_complete(tmp_path, NAME, BANDS, "k1")
+        assert not complete_bands(tmp_path, NAME, "k1")
         path.write_bytes(content)
-    assert is_complete(tmp_path, NAME, BANDS, "k1")
+    assert complete_bands(tmp_path, NAME, "k1")
 
 
 def test_a_damaged_product_is_reported(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_a_manifest_is_one_line_per_brick(tmp_path: Path) -> None:
         "reason",
         "noise",
         "foreign",
+        "bands",
         "unverified",
     ]
     assert [line.split("\t")[0] for line in lines] == [DONE.brick, BAD.brick]

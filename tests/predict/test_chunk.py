@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from astropy.io import fits
 
 from skydenoise.config import Architecture, OutputSettings, PredictSettings, RecoverSettings
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.io import Brick, read_denoised
+from skydenoise.io import Brick, flag_bit, read_denoised
 from skydenoise.io.manifest import read_manifest
 from skydenoise.io.rawbrick import write_raw
 from skydenoise.network import ModelDescription, Network, save_model
@@ -119,6 +120,23 @@ def test_headers_say_how_it_was_made(survey):
     assert header["CRVAL1"] == 141.0
 
 
+def test_a_brick_that_lacks_a_band_is_denoised_in_the_others(survey):
+    for kind in ("image", "invvar"):
+        raw_file(survey[0], NAMES[1], kind, "r").unlink()
+    for _ in range(2):
+        entry = predict(survey)[NAMES[1]]
+        assert (entry.files, entry.bands, entry.foreign) == (3, "g", "")
+        assert re.fullmatch(r"0\.0\d+ 0; -?0\.\d+ -?0\.000", entry.noise)
+    assert entry.state == "kept"
+    denoised = read_denoised(survey[1], NAMES[1], BANDS)
+    np.testing.assert_allclose(denoised.image[0], survey[2][NAMES[1]].image[0], rtol=1e-5, atol=1e-8)
+    assert not denoised.image[1].any()
+    assert (denoised.flags == 1 << flag_bit("NODATA", 1)).all()
+    raw_brick(survey[0], NAMES[1])
+    entry = predict(survey)[NAMES[1]]
+    assert (entry.state, entry.files, entry.bands) == ("done", 5, "g r")
+
+
 def test_running_again_repeats_nothing(survey):
     first = predict(survey)
     before = times(survey[1])
@@ -181,13 +199,6 @@ def small(cache, name):
     raw_brick(cache, name, shape=(31, 64))
 
 
-def no_coverage(cache, name):
-    path = raw_file(cache, name, "invvar", "r")
-    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros((40, 50), np.float32))]).writeto(
-        path, overwrite=True
-    )
-
-
 def truncated(cache, name):
     cut_short(raw_file(cache, name, "image", "r"))
 
@@ -218,7 +229,6 @@ def other_shape(cache, name):
         (no_band, ("band r", "no file")),
         (empty, ("band g", "empty")),
         (small, ("image 64x31 is smaller than a tile of 32",)),
-        (no_coverage, ("band r", "invvar")),
     ],
 )
 @pytest.mark.parametrize("place", [0, 1, 3])

@@ -269,6 +269,75 @@ def test_a_network_sees_every_pixel_in_units_of_its_own_noise():
     np.testing.assert_allclose(denoised.image, brick.image, rtol=1e-5, atol=1e-6 * SIGMA)
 
 
+class Mixing(torch.nn.Module):
+    """Gives each band the mean of all, and keeps what it saw: a network that leaks."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, u):
+        self.seen.append(u.clone())
+        return (u.mean(1, keepdim=True).expand_as(u),)
+
+
+def with_source(brick, band, peak=40):
+    y, x = np.indices(brick.shape)
+    source = peak * SIGMA * np.exp(-((y - 48) ** 2 + (x - 48) ** 2) / (2 * 2.0**2)).astype(np.float32)
+    image = brick.image.copy()
+    image[band] += source
+    return replace(brick, image=image), source > 5 * SIGMA
+
+
+def test_bands_that_are_denoised_separately_do_not_leak():
+    empty = brick_of((96, 96))
+    bright, core = with_source(empty, 0)
+    usual = {"recover": RecoverSettings(), "background": "keep"}
+    for bands in ("joint", "separate"):
+        denoiser = denoiser_of(Mixing(), bands=bands, **usual)
+        noise = denoiser.description.noise
+        images = [denoise_brick(brick, denoiser, noise).image for brick in (empty, bright)]
+        leak = [np.abs(images[1] - images[0])[band, core].max() for band in range(3)]
+        assert leak[0] > 5 * SIGMA
+        assert (leak[1] == leak[2] == 0) if bands == "separate" else min(leak) > SIGMA
+
+
+def test_what_other_bands_decided_is_flagged():
+    bright, core = with_source(brick_of((96, 96)), 0)
+    flagged = {on: denoise_brick(bright, denoiser_of(Mixing(), flag_borrowed=on)) for on in (False, True)}
+    for band in range(3):
+        borrowed = has(flagged[True], "BORROWED", band)
+        assert borrowed[core].mean() > 0.9 if band else borrowed[core].mean() < 0.2
+        assert borrowed[:20].mean() < 0.2
+        assert not has(flagged[False], "BORROWED", band).any()
+    np.testing.assert_array_equal(flagged[True].image, flagged[False].image)
+
+
+@pytest.mark.parametrize("bands", ["joint", "separate"])
+def test_a_band_that_is_left_out_is_zero_for_the_network_as_in_training(bands):
+    brick, network = brick_of((64, 64)), Mixing()
+    brick.invvar[1] = brick.image[1] = 0
+    brick.image[2] += 5 * SIGMA
+    brick.invvar[2, :, 32:] = brick.image[2, :, 32:] = 0  # no data in half of the tiles
+    denoised = denoise_brick(brick, denoiser_of(network, overlap=0, batch_tiles=1, bands=bands))
+    shown = [tuple(u[0, band].any().item() for band in range(3)) for u in network.seen]
+    left, right = (True, False, True), (True, False, False)
+    alone = [(True, False, False), (False, False, True), (True, False, False), (False, False, False)]
+    assert shown == ([left, right] * 2 if bands == "joint" else alone * 2)
+    assert has(denoised, "NODATA", 1).all()
+    assert not denoised.image[1].any()
+
+
+def test_a_band_that_is_lacking_does_not_raise_the_threshold_of_others():
+    whole, _ = with_source(brick_of((96, 96)), 0, peak=9)
+    lacking = replace(whole, invvar=whole.invvar * np.float32([1, 0, 0])[:, None, None])
+    lacking.image[1:] = 0
+    alone = denoiser_of(Nothing(), recover=RecoverSettings(), bands="separate")
+    found = [denoise_brick(lacking, each, alone.description.noise) for each in (
+        alone, replace(alone, settings=replace(alone.settings, bands="joint")))]  # fmt: skip
+    np.testing.assert_array_equal(*(each.image for each in found))
+
+
 @pytest.mark.parametrize("level", [-20.0, -0.25, 0.0, 200.0])
 def test_a_sky_level_is_kept_by_a_network_that_knows_none(level):
     brick = brick_of((256, 256))

@@ -16,7 +16,8 @@ from skydenoise.network import ModelDescription
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
 from skydenoise.predict.calibrate import calibrate, random_cutouts
-from skydenoise.predict.denoise import Denoiser, estimate_sky
+from skydenoise.predict.denoise import estimate_sky
+from skydenoise.predict.denoiser import Denoiser
 from skydenoise.predict.uncertainty import (
     COVERAGE,
     LEAST_PIXELS,

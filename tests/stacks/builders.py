@@ -13,7 +13,7 @@ from astropy.io import fits
 from skydenoise.config import Architecture, PredictSettings, RecoverSettings
 from skydenoise.network import ModelDescription
 from skydenoise.noise import NoiseModel
-from skydenoise.predict.denoise import Denoiser
+from skydenoise.predict.denoiser import Denoiser
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.stack import open_stack, write_like
 from skydenoise.stretch import Stretch

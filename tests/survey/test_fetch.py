@@ -299,6 +299,34 @@ def test_missing_band_skips_the_brick_with_one_line(
     assert len(server.asked(IMAGE)) == 1
 
 
+@pytest.mark.parametrize("sums", ["beside", "none"])
+def test_a_brick_that_lacks_a_band_arrives_without_it(sums: str, tmp_path: Path) -> None:
+    make_survey(tmp_path / "mirror", BRICKS[:1], "gz", sums=sums)
+    with SurveyServer(tmp_path / "mirror") as server:
+        survey = paths.Survey(server.url, "dr9", "south")
+        (entry,) = fetch_bricks(BRICKS[:1], "gz", survey, tmp_path / "raw", QUICK)
+        assert (entry.state, entry.files, entry.bands) == ("done", 5, "g z")
+        (entry,) = fetch_bricks(BRICKS[:1], "grz", survey, tmp_path / "raw", QUICK)
+        assert (entry.state, entry.files, entry.bands) == ("kept", 5, "g z")
+        assert len(server.asked(IMAGE)) == 1
+        server.requests.clear()
+        fetch_bricks(BRICKS[:1], "grz", survey, tmp_path / "raw", QUICK)
+        assert server.requests == []
+
+
+def test_half_a_band_is_a_fault(tmp_path: Path) -> None:
+    survey = make_survey(tmp_path / "mirror", BRICKS[:1], sums="none")
+    next((tmp_path / "mirror").rglob(IMAGE)).unlink()
+    (bad,) = fetch_bricks(BRICKS[:1], "grz", survey, tmp_path / "raw", QUICK)
+    assert bad.reason == f"brick 1410m032, band r, {IMAGE}: no file at the survey"
+
+
+def test_a_brick_without_any_band_is_skipped(tmp_path: Path) -> None:
+    survey = make_survey(tmp_path / "mirror", BRICKS[:1], "iy")
+    (bad,) = fetch_bricks(BRICKS[:1], "grz", survey, tmp_path / "raw", QUICK)
+    assert re.fullmatch(r"brick 1410m032, band g, .*image-g.fits.fz: no file at the survey", bad.reason)
+
+
 def test_refusal_is_not_repeated(server: SurveyServer, survey: paths.Survey, tmp_path: Path) -> None:
     server.faults[IMAGE] = [Status(403)]
     bad, _ = fetch_bricks(BRICKS, "grz", survey, tmp_path, QUICK)

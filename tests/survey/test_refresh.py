@@ -92,6 +92,29 @@ def test_maskbits_that_came_later(tmp_path: Path) -> None:
         assert paths.raw_file(mirror.cache, BRICKS[0], "maskbits").exists()
 
 
+@pytest.mark.parametrize("sums", ["beside", "none"])
+def test_a_band_that_came_later(sums: str, tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path, sums)
+    names = [IMAGE, IMAGE.replace("image", "invvar")]
+    files = [next(mirror.root.rglob(name)) for name in names]
+    with mirror.server:
+        lists = {path: path.read_text() for path in mirror.root.rglob("*.sha256sum")}
+        for path, text in lists.items():
+            kept = [line for line in text.splitlines(True) if not any(name in line for name in names)]
+            path.write_text("".join(kept))
+        for file in files:
+            file.rename(file.with_suffix(".later"))
+        assert mirror.fetch() == ["done", "done"]
+        assert mirror.refresh() == set()
+        for file in files:
+            file.with_suffix(".later").rename(file)
+        for path, text in lists.items():
+            path.write_text(text)
+        assert mirror.refresh() == {BRICKS[0]}
+        assert mirror.fetch() == ["done", "kept"]
+        assert paths.raw_file(mirror.cache, BRICKS[0], "image", "r").exists()
+
+
 def test_what_cannot_be_told_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     mirror = Mirror(tmp_path, "none")
     with mirror.server:

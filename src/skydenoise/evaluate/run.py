@@ -31,7 +31,8 @@ from skydenoise.evaluate.truth.known import KnownBrick, has_truth, read_known
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel, measure_brick_noise
 from skydenoise.predict.calibrate import random_cutouts
-from skydenoise.predict.denoise import Denoiser, estimate_sky, noise_of
+from skydenoise.predict.denoise import estimate_sky, noise_of
+from skydenoise.predict.denoiser import Denoiser
 from skydenoise.predict.tiles import TileGrid
 
 _log = logging.getLogger(__name__)

@@ -1,28 +1,29 @@
 """FITS bricks: the only room that knows how pixels, headers and masks lie in files.
 
-`brick` reads and writes bricks, `fitsfile` single images, `cards` headers, `maskbits` the survey's masks,
-`rawbrick` the survey's layout (for simulated and imported images), `readable` many bricks. `atomic`, `lock`
-and `verified` keep files whole, to one writer at a time, and as they were.
+`brick` reads bricks, `product` writes what was made of them, `rawbrick` the survey's layout (for simulated
+and imported images), `readable` yields many bricks. `fitsfile` knows single images, `cards` headers,
+`maskbits` the survey's masks. `atomic`, `lock` and `verified` keep files whole, to one writer at a time, and
+as they were.
 """
 
-from skydenoise.io.brick import (
-    Brick,
+from skydenoise.io.brick import Brick, raw_digests, read_brick
+from skydenoise.io.fitsfile import write_survey_image
+from skydenoise.io.product import (
     Denoised,
+    complete_bands,
     flag_bit,
-    is_complete,
-    raw_digests,
-    read_brick,
+    product_files,
     read_denoised,
     write_brick,
 )
-from skydenoise.io.fitsfile import write_survey_image
 from skydenoise.io.readable import readable
 
 __all__ = [
     "Brick",
     "Denoised",
+    "complete_bands",
     "flag_bit",
-    "is_complete",
+    "product_files",
     "raw_digests",
     "read_brick",
     "read_denoised",

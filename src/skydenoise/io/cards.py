@@ -11,6 +11,8 @@ CARDS = {
     "version": ("SDVERS", "skydenoise version"),
     "model": ("SDMODEL", "sha256 of the model's weights"),
     "key": ("SDKEY", "digest of model, settings and input"),
+    "bands": ("SDBANDS", "bands that the brick has"),
+    "together": ("SDJOINT", "bands denoised jointly or separately"),
     "tile": ("SDTILE", "[pixel] edge of a tile"),
     "overlap": ("SDOVERL", "[pixel] overlap of tiles"),
     "precision": ("SDPREC", "precision of factors in convolutions"),

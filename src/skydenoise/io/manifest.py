@@ -23,6 +23,7 @@ class Entry:
     reason : why it was skipped, in one line
     noise : of a denoised brick, by band: rms of a sky pixel in nanomaggies, and correlation of touching ones
     foreign : what of this noise the model was not trained for; empty if nothing
+    bands : in which the brick was observed, by spaces; empty if skipped, or not known
     unverified : how many of the files no checksum vouches for, neither the survey's nor one of their own
     """
 
@@ -34,6 +35,7 @@ class Entry:
     reason: str = ""
     noise: str = ""
     foreign: str = ""
+    bands: str = ""
     unverified: int = 0
 
 

@@ -22,7 +22,7 @@ def write_raw(
     cache
         folder of the raw bricks
     brick
-        what `read_brick` shall give back
+        what `read_brick` shall give back; a band that it lacks gets no file
     output
         `step` holds for the image; invvar is kept to 1e-4 of its median if quantised
     maskbits
@@ -36,11 +36,15 @@ def write_raw(
     for band, image, invvar, header in zip(
         brick.bands, brick.image, brick.invvar, brick.headers, strict=True
     ):
-        median = float(np.median(invvar[invvar > 0])) if invvar.any() else 1.0
-        files.append(BrickFile(paths.raw_file(cache, brick.name, "image", band), image, header, output))
-        path = paths.raw_file(cache, brick.name, "invvar", band)
+        path, path_of_invvar = (paths.raw_file(cache, brick.name, kind, band) for kind in ("image", "invvar"))
+        if not invvar.any():
+            for earlier in (path, path_of_invvar):
+                earlier.unlink(missing_ok=True)
+            continue
+        files.append(BrickFile(path, image, header, output))
         of_invvar = as_product(header, "invvar", inverse_square(str(header.get("BUNIT", ""))))
-        files.append(BrickFile(path, invvar, of_invvar, replace(output, step=1e-4 * median)))
+        fine = replace(output, step=1e-4 * float(np.median(invvar[invvar > 0])))
+        files.append(BrickFile(path_of_invvar, invvar, of_invvar, fine))
     bits = named_bits(brick.bands)
     if maskbits is None and brick.masked.any():
         maskbits = np.zeros(brick.shape, np.int32)

@@ -16,13 +16,14 @@ RECORD = "fetched.sha256"
 """In a brick's folder, once it is complete: what `sha256sum -c` reads; comments say what else is known."""
 
 LINES = re.compile(r"# vouched for by: (\w*); version: (.*)\n([0-9a-f]{64})  (.+)\n")
+ABSENT = re.compile(r"# not at the survey: (.+)\n")
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What is known of a fetched file.
+    """What is known of a file that was fetched, or asked for.
 
-    sha256 : of its bytes
+    sha256 : of its bytes; "" if the survey has no such file
     vouched : whose checksum says that they are right: "survey", "file" (those in it) or "" (nobody's)
     version : size and date, or ETag, of the survey's file; "" of one that was there already
     """
@@ -32,15 +33,18 @@ class Fetched:
     version: str
 
 
+ABSENT_FILE = Fetched("", "", "")
+
+
 def write_record(folder: Path, files: Mapping[str, Fetched]) -> None:
-    """Note what was fetched into `folder`, by file name."""
-    write_text(
-        folder / RECORD,
-        "".join(
-            f"# vouched for by: {file.vouched}; version: {file.version}\n{file.sha256}  {name}\n"
-            for name, file in sorted(files.items())
-        ),
-    )
+    """Note what was fetched into `folder`, by file name, and what the survey has not."""
+    lines = [
+        f"# vouched for by: {file.vouched}; version: {file.version}\n{file.sha256}  {name}\n"
+        if file.sha256
+        else f"# not at the survey: {name}\n"
+        for name, file in sorted(files.items())
+    ]
+    write_text(folder / RECORD, "".join(lines))
 
 
 def read_record(folder: Path) -> dict[str, Fetched]:
@@ -49,7 +53,10 @@ def read_record(folder: Path) -> dict[str, Fetched]:
         text = (folder / RECORD).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return {}
-    return {name: Fetched(sha256, vouched, version) for vouched, version, sha256, name in LINES.findall(text)}
+    found = {
+        name: Fetched(sha256, vouched, version) for vouched, version, sha256, name in LINES.findall(text)
+    }
+    return found | dict.fromkeys(ABSENT.findall(text), ABSENT_FILE)
 
 
 def verified_digest(path: Path) -> str:
@@ -63,8 +70,8 @@ def verified_digest(path: Path) -> str:
     OSError : the file is not there, or a byte of it has changed
     """
     digest = file_digest(path)
-    fetched = read_record(path.parent).get(path.name)
-    if fetched is None:
+    fetched = read_record(path.parent).get(path.name, ABSENT_FILE)
+    if not fetched.sha256:
         verify_fits(path)
     elif fetched.sha256 != digest:
         raise OSError(f"changed since it was fetched: its sha256 is not the one in {RECORD}")

@@ -35,12 +35,15 @@ class NoiseRange:
     def foreign(self, bands: Sequence[str], sigma_sky: Sequence[float], correlation: Sequence[float]) -> str:
         """What of a brick's noise lies outside, in one line; empty if nothing does.
 
-        sigma_sky, correlation : of each band: rms noise of a sky pixel, nanomaggies; `neighbour_correlation`
+        sigma_sky, correlation : of each band: rms noise of a sky pixel, nanomaggies, 0 if it has no data;
+            `neighbour_correlation`
         """
         found = []
         for band, sigma, rho, (least, largest) in zip(
             bands, sigma_sky, correlation, self.sigma_sky, strict=True
         ):
+            if sigma == 0:
+                continue
             if not least <= sigma <= largest:
                 found.append(f"{band}: noise {sigma:.3g} not in {least:.3g} to {largest:.3g}")
             if not self.correlation[0] <= rho <= self.correlation[1]:

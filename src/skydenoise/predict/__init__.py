@@ -4,7 +4,8 @@
 """
 
 from skydenoise.predict.chunk import Chunk, predict_bricks
-from skydenoise.predict.denoise import Denoiser, denoise_brick, load_denoiser
+from skydenoise.predict.denoise import denoise_brick
+from skydenoise.predict.denoiser import Denoiser, load_denoiser
 
 __all__ = [
     "Chunk",

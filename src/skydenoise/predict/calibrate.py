@@ -34,7 +34,8 @@ from skydenoise.errors import BrickError, StepError
 from skydenoise.io import Brick, read_brick, readable
 from skydenoise.io.atomic import write_json
 from skydenoise.noise import NoiseModel
-from skydenoise.predict.denoise import UNCERTAINTY_FILE, Denoiser, estimate_sky, load_denoiser, noise_of
+from skydenoise.predict.denoise import estimate_sky, noise_of
+from skydenoise.predict.denoiser import UNCERTAINTY_FILE, Denoiser, load_denoiser
 from skydenoise.predict.stein import squared_error
 from skydenoise.predict.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
 

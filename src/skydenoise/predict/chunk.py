@@ -10,20 +10,22 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, StepError, disk_full
-from skydenoise.io import is_complete, raw_digests, read_brick, write_brick
+from skydenoise.io import Brick, complete_bands, product_files, raw_digests, read_brick, write_brick
 from skydenoise.io.cards import CARDS
 from skydenoise.io.digest import file_digest, joint_digest
 from skydenoise.io.fitsfile import intact_header
 from skydenoise.io.manifest import Entry, write_manifest
 from skydenoise.noise import NoiseModel, neighbour_correlation
-from skydenoise.paths import coadd_file, raw_file, raw_kinds
+from skydenoise.paths import raw_file, raw_kinds
 from skydenoise.pool import each
-from skydenoise.predict.denoise import Denoiser, denoise_brick, noise_of
+from skydenoise.predict.denoise import denoise_brick, noise_of
+from skydenoise.predict.denoiser import Denoiser
 
 logger = logging.getLogger(__name__)
 
@@ -105,25 +107,24 @@ class Chunk:
         start = time.perf_counter()
         bands = denoiser.description.bands
         key = self.key(name, denoiser)
-        if is_complete(self.root, name, bands, key):
-            state = "kept"
-            header = intact_header(coadd_file(self.root, name, "image", bands[0])) or {}
+        if present := complete_bands(self.root, name, key):
+            state, files = "kept", product_files(self.root, name, present)
+            header = intact_header(files[-1]) or {}
             noise = {entry: str(header.get(CARDS[entry][0], "")) for entry in ("noise", "correlation")}
-            files = [coadd_file(self.root, name, kind, band) for kind in ("image", "sigma") for band in bands]
-            files.append(coadd_file(self.root, name, "flags"))
         else:
             state = "done"
             brick = read_brick(self.cache, name, bands, verify=False)  # `key` has just done so
             found = noise_of(brick, denoiser)
-            noise = noise_provenance(found)
+            present, noise = brick.present, noise_provenance(found, brick)
             denoised = denoise_brick(brick, denoiser, found)
             files = write_brick(self.root, brick, denoised, self.output, provenance(denoiser, key) | noise)
         digest = joint_digest(file_digest(file) for file in sorted(files))
         sigma_sky, rho = (list(map(float, noise[entry].split())) for entry in ("noise", "correlation"))
         foreign = denoiser.description.holds_for.foreign(bands, sigma_sky, rho)
         seconds = time.perf_counter() - start
+        measured = f"{noise['noise']}; {noise['correlation']}"
         return Entry(
-            name, state, len(files), digest, seconds, "", f"{noise['noise']}; {noise['correlation']}", foreign
+            name, state, len(files), digest, seconds, noise=measured, foreign=foreign, bands=" ".join(present)
         )
 
     def key(self, name: str, denoiser: Denoiser) -> str:
@@ -154,15 +155,17 @@ def provenance(denoiser: Denoiser, key: str) -> dict[str, str | int | float]:
         "precision": settings.precision,
         "recover": thresholds if settings.recover.enabled else "no",
         "background": settings.background,
+        "together": settings.bands + settings.flag_borrowed * ", BORROWED flagged",
         "sigma": "calibrated" if denoiser.uncertainty else "noise of the input",
     }
 
 
-def noise_provenance(noise: NoiseModel) -> dict[str, str]:
-    """What the output's headers say about the noise of a brick, numbers by band."""
+def noise_provenance(noise: NoiseModel, brick: Brick) -> dict[str, str]:
+    """What the output's headers say about the noise of a brick, numbers by band; 0 in one that it lacks."""
+    there = np.isin(brick.bands, brick.present)
     return {
-        "noise": " ".join(f"{sigma:.4g}" for sigma in noise.sigma_sky),
-        "correlation": " ".join(f"{rho:.3f}" for rho in neighbour_correlation(noise)),
+        "noise": " ".join(f"{sigma:.4g}" for sigma in there * noise.sigma_sky),
+        "correlation": " ".join(f"{rho:.3f}" for rho in there * neighbour_correlation(noise)),
         "level": " ".join(f"{level:.4g}" for level in noise.zero.ravel()),
     }
 

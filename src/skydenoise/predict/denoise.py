@@ -2,132 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from skydenoise import __version__
-from skydenoise.config import PredictSettings, check_precision
-from skydenoise.errors import BrickError, SettingsError
+from skydenoise.config import PredictSettings
+from skydenoise.errors import BrickError
 from skydenoise.fill import fill
 from skydenoise.io import Brick, Denoised, flag_bit
-from skydenoise.network import ModelDescription, for_inference, load_model
-from skydenoise.network.device import cuda_usable, to_numpy
+from skydenoise.network.device import to_numpy
 from skydenoise.noise import NoiseModel, measure_brick_noise, neighbour_correlation
 from skydenoise.predict.background import smooth_residual
+from skydenoise.predict.denoiser import Denoiser
 from skydenoise.predict.flags import inpainted_pixels, low_coverage
 from skydenoise.predict.recover import recover
 from skydenoise.predict.tiles import Blender, Origin, TileGrid, cut_tiles
-from skydenoise.predict.uncertainty import UncertaintyModel
+from skydenoise.predict.uncertainty import local_signal
 
 Array = NDArray[Any]
 
 logger = logging.getLogger(__name__)
 
-UNCERTAINTY_FILE = "uncertainty.json"
-"""Beside model.safetensors and model.json."""
-
 STRIP_ROWS = 256
 """Rows unstretched at a time."""
 
-PIXELS_ON_CPU, PIXELS_ON_GPU = 256**2, 32 * 256**2
-"""In one pass through the network: what stays in a CPU's caches, and in memory that the C library keeps for
-the next pass; and what keeps a GPU busy between the starts of its kernels."""
-
-
-@dataclass(frozen=True)
-class Denoiser:
-    """All that is needed to denoise a brick.
-
-    network : module of (n, band, y, x) stretched values -> outputs, the finest first, in evaluation mode, on
-        `device`
-    description : of the model: its bands, stretch and noise
-    settings : tiles and recovery
-    uncertainty : measured ratios; None (while they are being measured) stands for the noise of the input
-    device : "cpu", "cuda", "cuda:1", ...
-
-    Raises
-    ------
-    SettingsError : the tile does not fit the network, or the uncertainty was measured under other conditions
-    """
-
-    network: torch.nn.Module
-    description: ModelDescription
-    settings: PredictSettings
-    uncertainty: UncertaintyModel | None = None
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        stride = self.description.architecture.stride
-        if self.settings.tile % stride:
-            raise SettingsError(
-                f"predict.tile: {self.settings.tile} is not a multiple of the network's stride {stride}"
-            )
-        if self.uncertainty is not None and self.uncertainty.conditions != self.conditions:
-            raise SettingsError(
-                "predict: the uncertainty was measured for another model or other settings; measure it again "
-                f"({self.uncertainty.conditions} is not {self.conditions})"
-            )
-
-    @property
-    def conditions(self) -> str:
-        """What decides on the errors of a denoised pixel, as one line: model, tiles, recovery."""
-        settings = self.settings
-        content = {
-            "model": self.description.sha256,
-            "tile": settings.tile,
-            "overlap": settings.overlap,
-            "recover": asdict(settings.recover) if settings.recover.enabled else False,
-            "background": settings.background,
-        }
-        return json.dumps(content, sort_keys=True)
-
-    @property
-    def batch_tiles(self) -> int:
-        """Tiles in one pass through the network."""
-        if isinstance(self.settings.batch_tiles, int):
-            return self.settings.batch_tiles
-        pixels = PIXELS_ON_CPU if self.device == "cpu" else PIXELS_ON_GPU
-        return max(1, pixels // self.settings.tile**2)
-
-    @property
-    def key(self) -> str:
-        """Digest of all that decides on a denoised brick beside its pixels."""
-        uncertainty = None if self.uncertainty is None else self.uncertainty.to_json()
-        content = [__version__, self.description.sha256, asdict(self.settings), uncertainty]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto") -> Denoiser:
-    """Denoiser of a model's folder, with its uncertainty if it was measured (`calibrate`).
-
-    device : "auto" takes the first CUDA device if there is one, else the CPU
-
-    Raises
-    ------
-    SettingsError : see Denoiser; or the network does not bear bfloat16 (`check_precision`)
-    """
-    if device == "auto":
-        device = "cuda" if cuda_usable() else "cpu"
-    torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on every device
-    network, description = load_model(folder, device)
-    check_precision(description.architecture, settings)
-    file = folder / UNCERTAINTY_FILE
-    uncertainty = (
-        UncertaintyModel.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
-    )
-    fast = for_inference(network, getattr(torch, settings.precision))
-    sha256, bands = description.sha256[:12], " ".join(description.bands)
-    logger.info("model %s on %s in %s, bands %s", sha256, device, settings.precision, bands)
-    return Denoiser(fast, description, settings, uncertainty, device)
+BLANK = 0.3
+"""Local signal, in units of the noise, below which an image shows nothing."""
 
 
 def denoise_brick(brick: Brick, denoiser: Denoiser, noise: NoiseModel | None = None) -> Denoised:
@@ -142,7 +48,11 @@ def denoise_brick(brick: Brick, denoiser: Denoiser, noise: NoiseModel | None = N
     """
     noise = noise_of(brick, denoiser) if noise is None else noise
     image, recovered = estimate_sky(brick, noise, denoiser)
-    return with_sigma_and_flags(brick, noise, denoiser, image, recovered)
+    sigma = sigma_of(brick, noise, denoiser, image, recovered)
+    found = {"RECOVERED": recovered}
+    if denoiser.settings.bands == "joint" and denoiser.settings.flag_borrowed and len(brick.present) > 1:
+        found["BORROWED"] = borrowed_pixels(brick, noise, denoiser, image, sigma)
+    return with_flags(brick, denoiser, image, sigma, found)
 
 
 def noise_of(brick: Brick, denoiser: Denoiser) -> NoiseModel:
@@ -170,7 +80,8 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
 
     The network sees v = (x - level) / sigma, every pixel in units of its own noise. What it gives is brought
     back to nanomaggies, then the smooth plane of the residual is put back (`background`), then its
-    significant detail (`recover`), both as the settings say.
+    significant detail (`recover`), both as the settings say. With `predict.bands: separate` nothing of this
+    knows of other bands; the brick's noise, which is given, is all that they share.
 
     noise : of the brick
 
@@ -197,34 +108,78 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
         not settings.recover.enabled
     ):  # then the levels of the noise need not be such that `recover` takes them
         return image, np.zeros(usable.shape, dtype=bool)
-    return recover(brick.image, image, sigma, usable, noise.levels, settings.recover, denoiser.device)
+    recovered = np.zeros(usable.shape, dtype=bool)
+    for bands in groups(brick, settings):  # a band without data would raise the threshold of their sum
+        network, levels = image[bands], noise.levels[bands]
+        image[bands], recovered[bands] = recover(
+            *(brick.image[bands], network, sigma[bands], usable[bands], levels),
+            settings.recover,
+            denoiser.device,
+        )
+    return image, recovered
 
 
-def with_sigma_and_flags(
-    brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: Array, recovered: Array
+Bands = slice | list[int]
+"""Some planes of a leading axis; a view where it is a slice."""
+
+
+def groups(brick: Brick, settings: PredictSettings) -> list[Bands]:
+    """Bands that are denoised together; one that the brick lacks is in no group."""
+    numbers = [brick.bands.index(band) for band in brick.present]
+    if settings.bands == "separate":
+        return [slice(number, number + 1) for number in numbers]
+    return [numbers if len(numbers) < len(brick.bands) else slice(None)]
+
+
+def borrowed_pixels(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: Array, sigma: Array) -> Array:
+    """Where other bands decided: denoised alone, a band has another value, by more than the error of either.
+
+    Only where either image shows something, a local signal above BLANK: two estimates of empty sky differ by
+    as much as they err.
+
+    image, sigma : denoised jointly, and its uncertainty
+
+    Returns (band, y, x) bool.
+    """
+    alone = replace(denoiser, settings=replace(denoiser.settings, bands="separate"), uncertainty=None)
+    other, put_back = estimate_sky(brick, noise, alone)
+    error = np.maximum(sigma, sigma_of(brick, noise, denoiser, other, put_back))
+    borrowed: Array = np.abs(image - other) > error
+    noise_sigma = torch.from_numpy(noise.sigma(brick.invvar))
+    for where, *pair, unit in zip(borrowed, image, other, noise_sigma, strict=True):
+        shown = [local_signal(torch.from_numpy(plane), unit) > BLANK for plane in pair]
+        where &= (shown[0] | shown[1]).numpy()
+    return borrowed
+
+
+def sigma_of(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: Array, recovered: Array) -> Array:
+    """Uncertainty of what `estimate_sky` returned: (band, y, x) float32, nanomaggies, 0 without coverage."""
+    noise_sigma = noise.sigma(brick.invvar)
+    if denoiser.uncertainty is None:
+        return noise_sigma
+    return denoiser.uncertainty.sigma(image, noise_sigma, recovered, denoiser.device)
+
+
+def with_flags(
+    brick: Brick, denoiser: Denoiser, image: Array, sigma: Array, found: Mapping[str, Array]
 ) -> Denoised:
-    """Uncertainty and flags beside what `estimate_sky` returned; its image may be overwritten.
+    """The product, with all flags; image and sigma are overwritten.
 
     - A pixel without coverage: image 0, sigma NaN, NODATA.
     - A saturated or bad pixel: the network's inpainting, sigma NaN, INPAINTED. One without coverage is
       inpainted only within half a tile of a measured pixel; farther away the network would make up the sky,
       so it has no data.
-    - RECOVERED where residual was put back; LOWCOV where invvar is below `low_coverage` of its median over
-      covered pixels.
+    - LOWCOV where invvar is below `low_coverage` of its median over covered pixels.
+
+    found : further flags: RECOVERED where residual was put back, BORROWED. Each (band, y, x) bool
     """
     inpainted = inpainted_pixels(brick, reach=denoiser.settings.tile // 2)
     no_data = (brick.invvar <= 0) & ~inpainted
-    noise_sigma = noise.sigma(brick.invvar)
-    if denoiser.uncertainty is None:
-        sigma = noise_sigma
-    else:
-        sigma = denoiser.uncertainty.sigma(image, noise_sigma, recovered, denoiser.device)
     image[no_data] = 0
     sigma[no_data | inpainted] = np.nan
     flags = np.zeros(brick.shape, dtype=np.int32)
     low = low_coverage(brick.invvar, denoiser.settings.low_coverage)
-    kinds = {"NODATA": no_data, "RECOVERED": recovered, "INPAINTED": inpainted, "LOWCOV": low}
-    for kind, where in kinds.items():
+    for kind, where in {"NODATA": no_data, "INPAINTED": inpainted, "LOWCOV": low, **found}.items():
         for band, plane in enumerate(where):
             np.bitwise_or(flags, 1 << flag_bit(kind, band), out=flags, where=plane)
     return Denoised(image, sigma, flags)
@@ -251,6 +206,9 @@ def check_brick(brick: Brick, denoiser: Denoiser) -> None:
 def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
     """The network's image of one without gaps: (band, y, x) float32; 0 in tiles without data.
 
+    As in training, a band that is left out is 0 everywhere: one without data in the tile, and all but its own
+    for a band that is denoised alone.
+
     filled : (band, y, x) float32, as the image that is returned in units of the noise of each pixel
 
     What goes in and out of the network, what its blocks add up, and the blend are float32 on every device:
@@ -267,10 +225,12 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
         TileGrid(*brick.shape, settings.tile, settings.overlap), len(brick.bands), denoiser.device
     )
     result = blender.result
+    together = groups(brick, settings)
     with torch.inference_mode():
         for origins in batches(tiles_with_data(brick, blender.grid), denoiser.batch_tiles):
             tiles = stretch.forward(cut_tiles(flux, origins, settings.tile))  # (n, band, tile, tile)
-            blender.add(origins, denoiser.network(tiles)[0])
+            tiles *= bands_with_data(brick, origins, settings.tile).to(tiles.device)
+            blender.add(origins, in_groups(denoiser.network, tiles, together))
         for rows in result.split(
             STRIP_ROWS, dim=1
         ):  # in place: a brick is 155 MB, and it would take two more
@@ -279,6 +239,25 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
     if not np.isfinite(image).all():
         raise BrickError("the network's image is not finite everywhere", brick=brick.name)
     return image
+
+
+def in_groups(network: torch.nn.Module, tiles: Tensor, together: Sequence[Bands]) -> Tensor:
+    """The network's image of tiles (n, band, tile, tile), each group of bands without the others."""
+    if len(together) == 1:
+        return network(tiles)[0]
+    result = torch.zeros_like(tiles)
+    for bands in together:
+        alone = torch.zeros_like(tiles)
+        alone[:, bands] = tiles[:, bands]
+        result[:, bands] = network(alone)[0][:, bands]
+    return result
+
+
+def bands_with_data(brick: Brick, origins: Sequence[Origin], tile: int) -> Tensor:
+    """1 where a band has a usable pixel in a tile, else 0: (n, band, 1, 1) float32."""
+    usable = brick.usable
+    seen = [usable[:, y : y + tile, x : x + tile].any(axis=(1, 2)) for y, x in origins]
+    return torch.from_numpy(np.stack(seen).astype(np.float32))[..., None, None]
 
 
 def tiles_with_data(brick: Brick, grid: TileGrid) -> list[Origin]:

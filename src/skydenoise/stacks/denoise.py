@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from skydenoise.predict.denoise import Denoiser, estimate_sky
+from skydenoise.predict.denoise import estimate_sky
+from skydenoise.predict.denoiser import Denoiser
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.series import frame_brick
 from skydenoise.stacks.stack import check_channels, open_stack, write_like

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from skydenoise.io.atomic import write_json
 from skydenoise.io.digest import file_digest, joint_digest
 from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
-from skydenoise.io.verified import Fetched, read_record, write_record
+from skydenoise.io.verified import ABSENT_FILE, Fetched, read_record, write_record
 from skydenoise.survey.checks import Unpacker, check_fits, survey_checksums
 from skydenoise.survey.download import (
     Downloader,
@@ -48,7 +49,8 @@ def fetch_bricks(
 
     A file counts once its sha256 is the survey's; where the survey has none of it, once its FITS checksums
     hold; and where it has none, once every pixel could be read. A brick that is complete is verified
-    against its record without any request.
+    against its record without any request. A band of which the survey has neither image nor invvar was not
+    observed: the brick is complete without it.
 
     Returns one Entry per brick, in the order given: "done", "kept" if no byte had to be fetched, or "skipped"
     if the survey has no such file, or none that fits.
@@ -159,10 +161,12 @@ class _Job:
         if unverified := sorted(name for name, file in files.items() if not file.vouched):
             log.warning("brick %s: no checksum vouches for %s", name, ", ".join(unverified))
         digest = joint_digest(files[name].sha256 for name in sorted(files))
-        return Entry(name, state, len(files), digest, seconds, unverified=len(unverified))
+        images = {band: paths.raw_file(self.cache, name, "image", band).name for band in self.bands}
+        bands = " ".join(band for band in self.bands if images[band] in files)
+        return Entry(name, state, len(files), digest, seconds, bands=bands, unverified=len(unverified))
 
     def _complete(self, name: str) -> tuple[dict[str, Fetched], str]:
-        """Files of a brick by name, once all are in their places, and "done" or "kept"."""
+        """Files that there are of a brick, by name, once in their places, and "done" or "kept"."""
         files = [
             _File(name, kind, band, paths.raw_file(self.cache, name, kind, band))
             for kind, band in paths.raw_kinds(self.bands)
@@ -170,18 +174,30 @@ class _Job:
         folder = files[0].target.parent
         recorded, missing = _recorded(folder, files)
         if not missing:
-            return recorded, "kept"
+            return _there(recorded), "kept"
         with alone(folder):
             recorded, missing = _recorded(folder, files)  # another job may have been here until now
             record = read_record(folder)
             for file in missing:
-                if file.target.name in record:
+                if record.get(file.target.name, ABSENT_FILE).sha256:
                     file.target.unlink(missing_ok=True)  # its bytes are not those that were fetched
             wanted = {file.target.name for file in missing}
             sums = self.transfers.apply(survey_checksums, (self.downloader, self.survey, name, wanted))
             brought = self._bring_all(missing, sums)
+            self._check_bands(files, recorded | brought)
             write_record(folder, record | brought)
-        return recorded | brought, "done" if any(file.version for file in brought.values()) else "kept"
+        state = "done" if any(file.version for file in brought.values()) else "kept"
+        return _there(recorded | brought), state
+
+    def _check_bands(self, files: Sequence[_File], found: Mapping[str, Fetched]) -> None:
+        """Raise BrickError if half of a band is absent, or every band; the log names the absent."""
+        absent = [file for file in files if file.band and not found[file.target.name].sha256]
+        count = Counter(file.band for file in absent)
+        for file in absent:
+            if count[file.band] == 1 or len(count) == len(self.bands):
+                raise file.fault(MissingError("no file at the survey"))
+        if count:
+            log.warning("brick %s was not observed in %s", files[0].brick, ", ".join(map(str, count)))
 
     def _bring_all(self, files: Sequence[_File], sums: Mapping[str, str]) -> dict[str, Fetched]:
         """Files in their places, by name; raises what the first of them raises, and then begins no other."""
@@ -202,8 +218,8 @@ class _Job:
                 brought[file.target.name] = outcome
         return brought
 
-    def _bring(self, file: _File, expected: str | None) -> Fetched | None:
-        """Put a file in its place, unless it is there; None if the survey has no maskbits."""
+    def _bring(self, file: _File, expected: str | None) -> Fetched:
+        """Put a file in its place, unless it is there or the survey has none."""
         largest = self.downloader.settings.largest_file
         check = partial(check_fits, expected=expected, largest_mb=largest, unpacker=self.unpacker)
         target, version = file.target, ""
@@ -214,24 +230,26 @@ class _Job:
                 url = self.survey.file(file.brick, file.kind, file.band)
                 vouched, version = self.downloader.fetch(url, target, check)
         except (RefusedError, UnfitError) as error:
-            if file.kind == "maskbits" and isinstance(error, MissingError):
+            if not isinstance(error, MissingError) or (file.band and expected):
+                raise file.fault(error) from error
+            if not file.band:
                 log.warning("brick %s: maskbits: %s; no pixel will count as saturated", file.brick, error)
-                return None
-            raise file.fault(error) from error
+            return ABSENT_FILE
         except TransferError as error:
             raise TransferError(str(file.fault(error))) from error
         return Fetched(expected or file_digest(target), vouched, version)
 
 
-def _recorded(folder: Path, files: Sequence[_File]) -> tuple[dict[str, Fetched], list[_File]]:
-    """What the record says of the files that are as they were, by name, and the files that are not.
+def _there(files: Mapping[str, Fetched]) -> dict[str, Fetched]:
+    """Those that the survey has."""
+    return {name: file for name, file in files.items() if file.sha256}
 
-    Maskbits that a record does not list are none of these: the survey has none.
-    """
+
+def _recorded(folder: Path, files: Sequence[_File]) -> tuple[dict[str, Fetched], list[_File]]:
+    """What the record says of the files that are as they were, by name, and the files that are not."""
     record = read_record(folder)
     known = {}
     for path in (file.target for file in files if file.target.name in record):
-        if path.exists() and file_digest(path) == record[path.name].sha256:
+        if record[path.name].sha256 == (file_digest(path) if path.exists() else ""):
             known[path.name] = record[path.name]
-    wanted = [file for file in files if file.band or file.target.name in record or not record]
-    return known, [file for file in wanted if file.target.name not in known]
+    return known, [file for file in files if file.target.name not in known]

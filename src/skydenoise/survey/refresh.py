@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from skydenoise import paths
 from skydenoise.config import FetchSettings
-from skydenoise.io.verified import RECORD, read_record
+from skydenoise.io.verified import RECORD, Fetched, read_record
 from skydenoise.survey.checks import survey_checksums
 from skydenoise.survey.download import Downloader, RefusedError, TransferError
 from skydenoise.survey.fetch import GOES_ON, FetchError
@@ -24,7 +24,8 @@ def forget_replaced(
     """Ask the survey which bricks it has replaced since they were fetched, and remove their old files.
 
     A file was replaced if its sha256 is not the survey's; where the survey has none of it, if size and date
-    (or ETag) are not those of the file that was fetched. Bricks that were not fetched are passed over.
+    (or ETag) are not those of the file that was fetched, or if there was none. Bricks that were not fetched
+    are passed over.
 
     Returns the bricks; the log names them and their files.
 
@@ -78,21 +79,23 @@ def _replaced(
         if path.name in sums:
             same = fetched is not None and fetched.sha256 == sums[path.name]
         else:
-            same = fetched is None or _same_version(downloader, url, fetched.version)
+            same = fetched is None or _same_version(downloader, url, fetched)
         if not same:
             replaced.append(path)
     return replaced
 
 
-def _same_version(downloader: Downloader, url: str, version: str) -> bool:
-    """Whether the survey's file is still of that version, as far as can be told."""
+def _same_version(downloader: Downloader, url: str, fetched: Fetched) -> bool:
+    """Whether the survey's file is still the one that was fetched, as far as can be told."""
     try:
         now = downloader.version(url)
     except RefusedError as error:
-        log.warning("%s: %s", url, error)
+        if fetched.sha256:
+            log.warning("%s: %s", url, error)
         return True
-    if not version:
+    if fetched.sha256 and not fetched.version:
         log.warning(
             "%s: no checksum, and no date of what was fetched: nothing tells whether it was replaced", url
         )
-    return version in ("", now)
+        return True
+    return fetched.version == now
