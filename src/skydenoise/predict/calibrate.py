@@ -135,15 +135,17 @@ def random_cutouts(brick: Brick, count: int, size: int, generator: np.random.Gen
     if not brick.usable.any():
         raise BrickError("not one usable pixel (invvar > 0, not masked) in any band", brick=brick.name)
     there = brick.usable.any(axis=(1, 2))
-    height, width = (min(size, edge) for edge in brick.shape)
+    places = np.flatnonzero(brick.usable.any(axis=0))
+    size_y, size_x = cut = [min(size, edge) for edge in brick.shape]
     for _ in range(count):
         tried = []
         for _ in range(POSITIONS_TRIED):
-            y = int(generator.integers(brick.shape[0] - height + 1))
-            x = int(generator.integers(brick.shape[1] - width + 1))
-            part = np.s_[:, y : y + height, x : x + width]
-            covered = (brick.invvar[part] > 0) & ~brick.masked[part]
-            tried.append((covered.mean(axis=(1, 2))[there].min(), part))
+            inside = divmod(int(generator.choice(places)), brick.shape[1])  # a usable pixel
+            first = [pixel - int(generator.integers(edge)) for pixel, edge in zip(inside, cut, strict=True)]
+            y, x = (int(np.clip(f, 0, edge - e)) for f, edge, e in zip(first, brick.shape, cut, strict=True))
+            part = np.s_[:, y : y + size_y, x : x + size_x]
+            share = brick.usable[part][there].mean(axis=(1, 2))
+            tried.append(((share.min(), share.mean()), part))
         _, part = max(tried, key=lambda position: position[0])
         yield replace(brick, image=brick.image[part], invvar=brick.invvar[part], masked=brick.masked[part])
 
