@@ -157,8 +157,7 @@ def borrowed_pixels(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: 
 
     Returns (band, y, x) bool.
     """
-    alone = replace(denoiser, settings=replace(denoiser.settings, bands="separate"), uncertainty=None)
-    other, put_back = estimate_sky(brick, noise, alone)
+    other, put_back = estimate_sky(brick, noise, with_bands(denoiser, "separate"))
     error = np.maximum(sigma, sigma_of(brick, noise, denoiser, other, put_back))
     borrowed: Array = np.abs(image - other) > error
     noise_sigma = torch.from_numpy(noise.sigma(brick.invvar))
@@ -166,6 +165,11 @@ def borrowed_pixels(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: 
         shown = [local_signal(torch.from_numpy(plane), unit) > BLANK for plane in pair]
         where &= (shown[0] | shown[1]).numpy()
     return borrowed
+
+
+def with_bands(denoiser: Denoiser, bands: str) -> Denoiser:
+    """The same with another setting of `predict.bands`, for which no uncertainty was measured."""
+    return replace(denoiser, settings=replace(denoiser.settings, bands=bands), uncertainty=None)
 
 
 def sigma_of(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: Array, recovered: Array) -> Array:
