@@ -4,7 +4,7 @@ VENV := .venv
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 CORES ?= all
 
-.PHONY: install install-test demo test test-cluster lint clean
+.PHONY: install install-test demo test test-cluster docs lint clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -32,6 +32,10 @@ test: install-test  ## the whole test suite
 # Three at a time: each waits for Slurm and Snakemake more than it works.
 test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root)
 	$(RUN) tests/cluster/cluster.sh with pytest -m cluster --numprocesses 3 --dist load tests/cluster
+
+docs: install-test  ## these pages and the docstrings as a site; a warning is an error
+	$(RUN) sphinx-build --quiet --fail-on-warning --conf-dir docs . build/docs
+	@echo "documentation         build/docs/index.html"
 
 config/README.md: src/skydenoise/config.schema.yaml config/tables.py | install  ## its tables, from the schema
 	$(RUN) python config/tables.py
