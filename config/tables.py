@@ -40,8 +40,8 @@ def _table(name: str, about: str, keys: dict[str, Schema]) -> str:
         f"| `{key}` | {_values(part)} | {_default(part)} | {part['description']} |"
         for key, part in keys.items()
     ]
-    heading = f"### {name or 'run'}\n\n{about[0].upper()}{about[1:]}.\n"
-    return "\n".join([heading, "| key | values | default | what it is |", "|---|---|---|---|", *rows]) + "\n"
+    heading = f"### `{name or 'run'}`\n\n{about[0].upper()}{about[1:]}.\n"
+    return "\n".join([heading, "| key | values | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
 
 
 def _default(part: Schema) -> str:
@@ -74,18 +74,19 @@ def _values(part: Schema) -> str:
         least, most = part.get("minItems", 0), part.get("maxItems")
         count = str(least) if least == most else f"{least} to {most}" if most else f"{least} or more"
         return f"list of {count}: {_values(part['items'])}{unit}"
-    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true`, `false`"}
+    names = {"integer": "integer", "number": "number", "string": "text", "boolean": "`true`, `false`"}
     return " ".join(filter(None, [names[part["type"]], _range(part)])) + unit
 
 
 def _range(part: Schema) -> str:
-    least = f"from {part['minimum']}" if "minimum" in part else ""
-    if "exclusiveMinimum" in part:
-        least = f"above {part['exclusiveMinimum']}"
-    most = f"to {part['maximum']}" if "maximum" in part else ""
-    if "exclusiveMaximum" in part:
-        most = f"to below {part['exclusiveMaximum']}"
-    return " ".join(filter(None, [least, most]))
+    """An interval; a bracket belongs to it, a parenthesis does not."""
+    least, above = part.get("minimum"), part.get("exclusiveMinimum")
+    most, below = part.get("maximum"), part.get("exclusiveMaximum")
+    if most is None and below is None:
+        return f"≥ {least}" if least is not None else f"> {above}" if above is not None else ""
+    left = f"[{least}" if above is None else f"({above}"
+    right = f"{most}]" if below is None else f"{below})"
+    return f"in {left}, {right}"
 
 
 def readme() -> str:
