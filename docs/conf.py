@@ -23,7 +23,8 @@ default_role = "literal"
 # Written into docs/api at each build, one page for each room.
 apidoc_modules = [{"path": "../src/skydenoise", "destination": "docs/api"}]
 apidoc_module_first = True
-apidoc_automodule_options = {"members", "show-inheritance"}
+apidoc_max_depth = 1
+apidoc_automodule_options = {"members"}
 autodoc_default_options = {"members": True, "ignore-module-all": True}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -35,14 +36,15 @@ html_title = "skydenoise"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # a browser reads no page for it from the disk
 html_show_sphinx = False
 html_show_copyright = False
 
 CONTENTS = Path(__file__).with_name("contents.txt").read_text(encoding="utf-8")
 MARKUP = re.compile(r"`[^`]*`|[*|]|_(?!\w)")
 HEADING = re.compile(r"^(\w+)\n-+$", re.MULTILINE)
-ENTRY = re.compile(r"^([\w., ]+?)(?: : |\n(?= ))", re.MULTILINE)
-LAST_ENTRY = re.compile(r"^((?::\w| ).*\n)(?=[^:\s])", re.MULTILINE)
+ENTRY = re.compile(r"^([\w., ]+?)(?: : |\n +)(?=\S)", re.MULTILINE)
+LAST_ENTRY = re.compile(r"^( .*\n)(?=[^`\s])", re.MULTILINE)
 
 
 def add_contents(app: Sphinx, page: str, source: list[str]) -> None:
@@ -52,10 +54,10 @@ def add_contents(app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def as_markup(app: Sphinx, what: str, name: str, part: Any, options: Any, lines: list[str]) -> None:
-    """Make plain docstrings reStructuredText: headings bold, `name : meaning` a field, no other markup."""
+    """Make plain docstrings reStructuredText: bold headings, `name : meaning` as a definition."""
     text = "\n".join(lines)
     text = MARKUP.sub(lambda found: found[0] if found[0][0] == "`" else f"\\{found[0]}", text)
-    text = ENTRY.sub(r":\1: ", HEADING.sub(r"**\1**\n", text))
+    text = ENTRY.sub(r"`\1`\n    ", HEADING.sub(r"**\1**\n", text))
     lines[:] = LAST_ENTRY.sub(r"\1\n", text).split("\n")
 
 
