@@ -42,7 +42,7 @@ def is_setting(name: str) -> bool:
         (r"python -m (?!pip)([\w.]+)", find_spec),
         (r"'(?:[./]*)\[(\w+)\]'", is_extra),
         (rf"^((?:{'|'.join(SCHEMA['properties'])})\.(?!json|safetensors)[a-z_]+)$", is_setting),
-        (r"(?<![\w/.])((?:benchmarks|config|docs|tests|workflow|profiles|envs)/[\w/.-]+\.\w+)", None),
+        (r"(?<![\w/.])((?:benchmarks|config|docs|src|tests|workflow|profiles|envs)/[\w/.-]+\.\w+)", None),
     ],
 )
 def test_what_the_pages_name_exists(pattern: str, exists: Callable[[str], object] | None) -> None:
@@ -58,3 +58,11 @@ def test_what_the_pages_name_exists(pattern: str, exists: Callable[[str], object
         return exists(name) if exists else (ROOT / name).exists() or (ROOT / page.parent / name).exists()
 
     assert [f"{page}: {name}" for page, name in names if not there(page, name)] == []
+
+
+def test_rules_and_functions_stand_where_the_page_on_code_says() -> None:
+    row = re.compile(r"^\|[^|]+\| `(\w+)` \| `(\w+)` \| `(\S+)` \|$", re.MULTILINE)
+    rows = row.findall((ROOT / "docs/code.md").read_text())
+    assert len(rows) >= 8
+    assert [name for name, _, _ in rows if not is_rule(name)] == []
+    assert [row for row in rows if f"def {row[1]}(" not in (ROOT / row[2]).read_text()] == []
