@@ -7,12 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-from skydenoise.config import SCHEMA
+import yaml
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("", "config", "models", "docs", "docs/decisions", "docs/notebook", "experiments/wang2021")
 PAGES = [page for folder in FOLDERS for page in (ROOT / folder).glob("*.md")]
+SCHEMA = yaml.safe_load((ROOT / "src/skydenoise/config.schema.yaml").read_text())
 CODE = re.compile(r"^ *```\w*\n(.*?)^ *```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 
 
