@@ -19,6 +19,7 @@ exclude_patterns = [".*", "build", "results", "raw", "src", "tests", "docs/api/m
 
 myst_heading_anchors = 4
 default_role = "literal"
+highlight_language = "text"
 
 # Written into docs/api at each build, one page for each room.
 apidoc_modules = [{"path": "../src/skydenoise", "destination": "docs/api"}]
