@@ -4,7 +4,7 @@ VENV := .venv
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 CORES ?= all
 
-.PHONY: install install-test demo test test-cluster docs lint clean
+.PHONY: install install-test demo test test-cluster lint clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -33,7 +33,8 @@ test: install-test  ## the whole test suite
 test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root)
 	$(RUN) tests/cluster/cluster.sh with pytest -m cluster --numprocesses 3 --dist load tests/cluster
 
-# The last line fails where a page would fetch something when it is read.
+.PHONY: docs
+# The last line but one fails where a page would fetch something when it is read.
 docs: install-test  ## these pages and the docstrings as a site; a warning is an error
 	$(RUN) sphinx-build --quiet --fail-on-warning --conf-dir docs . build/docs
 	@! grep -rE '<(script|img|link)[^>]* (src|href)="https?:' --include='*.html' build/docs
