@@ -9,11 +9,12 @@ import torch
 import yaml
 from quality_inputs import SIGMA, SMALL, brick_of, noise_model, star
 
-from benchmarks.quality import classical, depths
+from benchmarks.quality import bands, classical, depths
 from benchmarks.quality.__main__ import Scale, judged, measure_all
 from benchmarks.quality.injection_tests import Workload, diffuse_light, make_trials, noise_regions
 from benchmarks.quality.measurements import Measurements
 from benchmarks.quality.methods import BARE, PRODUCT, Comparison, add_model, make_images
+from benchmarks.quality.product import load_product
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
 from skydenoise.config import PredictSettings
 from skydenoise.network import Network
@@ -132,3 +133,15 @@ def test_each_depth_is_measured_in_units_of_its_own_noise(tmp_path, model):
     rows = depths.table(found)
     assert [row[0] for row in rows[1:]] == ["noisy", "starlet", BARE, PRODUCT]
     assert all(len(row) == len(rows[0]) for row in rows)
+
+
+def test_what_bands_borrow_is_counted_and_flagged(tmp_path, model):
+    sky = make_sky(sky_settings("decam", 1, 256), tmp_path)
+    trials = make_trials(sky, Workload(cutouts=1, size=256, rounds=3), np.random.default_rng(1))
+    product = load_product(model)
+    found = Measurements(
+        [*bands.ways_compared(sky, product, trials), *bands.flag_shares(sky, product.denoiser, trials)]
+    )
+    assert found.methods == ["joint", "separate", "joint, flagged"]
+    assert {each.measure for each in found} >= {"error", "leak", "seconds", "flagged", "false flags"}
+    assert all(0 <= each.value <= 1 for each in found.pick("joint", "flagged"))
