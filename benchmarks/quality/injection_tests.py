@@ -75,12 +75,24 @@ def make_trials(sky: Sky, workload: Workload, generator: np.random.Generator) ->
                 generator,
                 count=SOURCES_AT_ONCE,
                 one_band=turn % ONE_BAND_EVERY == ONE_BAND_EVERY - 1,
-                electrons=sky.electrons,
             )
             for turn in range(workload.rounds)
         ]
+        injections = [with_photon_noise(each, cutout, sky, generator) for each in injections]
         trials.append(Trial(cutout, tuple(each for each in injections if each.sources.x.size)))
     return trials
+
+
+def with_photon_noise(
+    injection: Injection, without: Brick, sky: Sky, generator: np.random.Generator
+) -> Injection:
+    """The injection with the Poisson noise of its sources, which invvar tells."""
+    brick, noise = injection.brick, sky.noise
+    electrons, scale = np.float32([sky.electrons, noise.scale])[..., None, None]
+    variance = np.maximum(brick.image - without.image, 0) / electrons
+    drawn = scale * np.sqrt(variance) * noise.draw(variance.shape, generator)
+    invvar = (brick.invvar / (1 + variance * brick.invvar)).astype(np.float32)
+    return replace(injection, brick=replace(brick, image=brick.image + drawn, invvar=invvar))
 
 
 def injected_sources(

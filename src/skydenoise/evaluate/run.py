@@ -21,7 +21,7 @@ from skydenoise.evaluate.detection.matched import moffats
 from skydenoise.evaluate.detection.matches import Compared, compare, pool
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.injection.rounds import inject_many, known_fwhm
-from skydenoise.evaluate.injection.tables import injected_colours_table, injection_table, leak_table
+from skydenoise.evaluate.injection.tables import injection_table, leak_table
 from skydenoise.evaluate.residual import overlaps, seams, sure, whiteness
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.tables import write_table
@@ -140,7 +140,7 @@ def evaluate_denoiser(
 ) -> None:
     """Injected sources, seams and the truth-free error of a denoiser, over all bricks.
 
-    Writes injection, injected_colours, leak, seams, overlaps and risk .ecsv into `folder`. Parameters as in
+    Writes injection, leak, seams, overlaps and risk .ecsv into `folder`. Parameters as in
     `evaluate_truth`.
 
     denoiser : with the settings that the bricks were denoised with
@@ -182,7 +182,6 @@ def evaluate_denoiser(
     _write(
         folder,
         injection=injection_table(samples, bands, generator),
-        injected_colours=injected_colours_table(samples, bands, generator),
         leak=leak_table(samples, bands, generator),
     )
 

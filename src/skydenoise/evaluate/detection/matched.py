@@ -18,7 +18,7 @@ from scipy.signal import oaconvolve
 
 from skydenoise.evaluate.aperture import variance_of_sum
 from skydenoise.evaluate.images import Image, Mask
-from skydenoise.evaluate.psf import moffat_image
+from skydenoise.evaluate.psf import moffat
 from skydenoise.evaluate.statistics import Array
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.correlation import power_spectrum
@@ -58,9 +58,10 @@ class Depth:
 
 
 def moffats(fwhm: Sequence[float]) -> Array:
-    """One Moffat profile per band, out to 3 times the widest: (band, 2R+1, 2R+1). fwhm : pixels."""
+    """One Moffat profile per band, out to 3 times the widest, of sum 1: (band, 2R+1, 2R+1). fwhm : pixels."""
     radius = int(np.ceil(3 * max(fwhm)))
-    return np.stack([moffat_image(width, radius) for width in fwhm])
+    profiles = np.stack([moffat(width, radius) for width in fwhm])
+    return np.asarray(profiles / profiles.sum(axis=(1, 2), keepdims=True))
 
 
 def matched_filter(psf: Array, noise: NoiseModel) -> PointFilter:
