@@ -180,8 +180,9 @@ def seams(
         )
         for scene, image in zip(sky.scenes, restored, strict=True)
     ]
-    for row in seam_table({method: sums}):
-        yield _of_row(row, "seam", row["band"], str(row["kind"]), "amplitude")
+    for row in seam_table(sums):
+        amplitude, error = float(row["amplitude"]), float(row["amplitude_err"])
+        yield Measurement(method, "seam", str(row["band"]), str(row["kind"]), amplitude, error)
 
 
 def coverage(sky: Sky, method: str, products: Sequence[Denoised]) -> Iterator[Measurement]:

@@ -17,15 +17,12 @@ Method = Callable[[Brick], Image]
 """What makes a denoised image, nanomaggies, (band, y, x) float32, of a brick."""
 
 
-def flagged(denoised: Denoised, kind: str, bands: int) -> Mask:
-    """Pixels of each band with a flag of one kind: (band, y, x) bool."""
-    return np.stack([(denoised.flags >> flag_bit(kind, band)) & 1 == 1 for band in range(bands)])
-
-
 def measured_pixels(brick: Brick, denoised: Denoised) -> Mask:
     """Pixels with a measurement that is neither saturated, bad nor inpainted: (band, y, x) bool."""
-    bands = len(brick.bands)
-    return brick.usable & ~flagged(denoised, "NODATA", bands) & ~flagged(denoised, "INPAINTED", bands)
+    bits = [
+        [1 << flag_bit(kind, band) for kind in ("NODATA", "INPAINTED")] for band in range(len(brick.bands))
+    ]
+    return np.asarray(brick.usable & ((denoised.flags & np.reshape(np.sum(bits, axis=1), (-1, 1, 1))) == 0))
 
 
 def celestial_wcs(header: fits.Header) -> WCS:
@@ -35,11 +32,6 @@ def celestial_wcs(header: fits.Header) -> WCS:
         return WCS(header).celestial
 
 
-def pixel_area(header: fits.Header) -> float:
-    """Area of a pixel on the sky, arcsec^2."""
-    return float(proj_plane_pixel_area(celestial_wcs(header)) * 3600**2)
-
-
 def pixel_scale(header: fits.Header) -> float:
     """Edge of a pixel on the sky, arcsec."""
-    return float(np.sqrt(pixel_area(header)))
+    return float(np.sqrt(proj_plane_pixel_area(celestial_wcs(header))) * 3600)

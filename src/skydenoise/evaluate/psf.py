@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from skydenoise.errors import BrickError
+from skydenoise.evaluate.aperture import inside_by
 from skydenoise.evaluate.images import Mask
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
@@ -49,12 +50,6 @@ def stamp_around(x: float, y: float) -> tuple[slice, slice]:
     return slice(row - STAMP, row + STAMP + 1), slice(column - STAMP, column + STAMP + 1)
 
 
-def whole_stamps(x: NDArray, y: NDArray, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Positions (n,) whose stamp lies inside an image of this shape (y, x): bool."""
-    height, width = shape
-    return (np.minimum(x, y) >= STAMP) & (x <= width - 1 - STAMP) & (y <= height - 1 - STAMP)
-
-
 def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]:
     """Full width at half maximum (pixels), e1 and e2 of the star at a 0-based position of `image` (y, x).
 
@@ -68,9 +63,8 @@ def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]
         if not (stamp.any() and np.isfinite(moments).all() and np.linalg.eigvalsh(moments)[0] > 0):
             break
         offset = np.stack([columns - centre[0], rows - centre[1]])
-        weighted = stamp * np.exp(
-            -np.sum(offset * np.tensordot(np.linalg.inv(moments), offset, 1), axis=0) / 2
-        )
+        square = np.einsum("iyx,ij,jyx->yx", offset, np.linalg.inv(moments), offset)
+        weighted = stamp * np.exp(-square / 2)
         last, total = moments, weighted.sum()
         moments = 2 * np.einsum("yx,iyx,jyx->ij", weighted, offset, offset) / total
         centre = centre + 2 * (weighted * offset).sum(axis=(1, 2)) / total
@@ -133,7 +127,7 @@ def star_widths(image: NDArray, usable: Mask, sigma: NDArray) -> NDArray[np.floa
 
 def _alone(x: NDArray, y: NDArray, usable: Mask) -> NDArray[np.bool_]:
     """Sources whose stamp lies inside the image, is usable all over and holds no other source."""
-    alone = whole_stamps(x, y, usable.shape)
+    alone = inside_by(STAMP, x, y, usable.shape)
     for one in np.flatnonzero(alone):
         alone[one] = usable[stamp_around(x[one], y[one])].all()
     pairs = cKDTree(np.column_stack([x, y])).query_pairs(STAMP * 2**0.5, output_type="ndarray")

@@ -25,7 +25,7 @@ from skydenoise.evaluate.injection.tables import injection_table, leak_table
 from skydenoise.evaluate.residual import overlaps, seams, sure, whiteness
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.tables import write_table
-from skydenoise.evaluate.truth import photometry, pixels, smoothing, stars
+from skydenoise.evaluate.truth import photometry, pixels, stars
 from skydenoise.evaluate.truth.catalogue import Apertures, combine, measure
 from skydenoise.evaluate.truth.known import KnownBrick, has_truth, read_known
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
@@ -64,11 +64,11 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
         read = partial(read_known, cache, root, bands=bands)
         return readable(known_names, read, step="comparison with the truth")
 
-    widths = smoothing.best_widths(bricks(), noise)
+    widths = pixels.best_widths(bricks(), noise)
     errors, coverage, shapes, apertures, compared, detected = ([] for _ in range(6))
     for known in bricks():
         own = measure_brick_noise(known.brick, noise)
-        smoothed = smoothing.smooth_bands(known.brick, widths)
+        smoothed = pixels.smooth_bands(known.brick, widths)
         methods = {NOISY: known.brick.image, GAUSSIAN: smoothed, DENOISED: known.denoised.image}
         errors.append({method: pixels.pixel_sums(known, image, own) for method, image in methods.items()})
         coverage.append(pixels.coverage_sums(known, own))
@@ -81,8 +81,7 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
         else:
             _log.warning("brick %s: its truth has no card PSFFWHM, so it is not searched", known.brick.name)
         _log.info("brick %s compared with its truth", known.brick.name)
-    widths_of = {(GAUSSIAN, band): width for band, width in zip(bands, widths, strict=True)}
-    _write(folder, quality=pixels.quality_table(errors, widths_of), coverage=pixels.coverage_table(coverage))
+    _write(folder, quality=pixels.quality_table(errors), coverage=pixels.coverage_table(coverage))
     _write_sources(shapes, apertures, compared, detected, bands, folder)
 
 
@@ -169,14 +168,14 @@ def evaluate_denoiser(
         parts += [(cutout, fwhm) for cutout in cutouts]
         _log.info("brick %s: seams measured", brick.name)
     differences = list(_differences(outlines, partial(_read_product, cache, root, bands), noise))
-    _write(folder, seams=seams.seam_table({DENOISED: steps}))
-    _write(folder, overlaps=overlaps.overlap_table({DENOISED: differences}))
+    _write(folder, seams=seams.seam_table(steps))
+    _write(folder, overlaps=overlaps.overlap_table(differences))
     denoised_parts = [(cutout, method(cutout), fwhm) for cutout, fwhm in parts[:CUTOUTS]]
     risk = [
         sure.sure_sums(cutout, method, image, own[cutout.name], generator)
         for cutout, image, _ in denoised_parts
     ]
-    _write(folder, risk=sure.sure_table({DENOISED: risk}, noise))
+    _write(folder, risk=sure.sure_table(risk, noise))
     measured = inject_many(denoised_parts, method, noise, generator, settings.injections)
     samples = {} if measured is None else {DENOISED: measured}
     _write(

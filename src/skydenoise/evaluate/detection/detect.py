@@ -16,7 +16,7 @@ from skydenoise.evaluate.detection.matched import (
     scores,
     smoothing_filter,
 )
-from skydenoise.evaluate.images import Image, Mask, Method, pixel_area
+from skydenoise.evaluate.images import Image, Mask, Method, pixel_scale
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.truth.known import KnownBrick
 from skydenoise.io import Brick
@@ -125,4 +125,4 @@ def search_noise(
     score = scores(method(drawn), drawn.usable, limits, point_filter)
     together = searches(drawn.bands).items()
     peaks = {name: find_peaks(combined(score[bands]), searched) for name, bands in together}
-    return peaks, float(np.count_nonzero(searched)) * pixel_area(drawn.headers[0]) / 3600
+    return peaks, float(np.count_nonzero(searched)) * pixel_scale(drawn.headers[0]) ** 2 / 3600

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skydenoise.evaluate.aperture import ZERO_POINT
 from skydenoise.evaluate.detection.matched import Depth, PointFilter, combined, depth, point_flux
-from skydenoise.evaluate.images import Mask, pixel_area
+from skydenoise.evaluate.images import Mask, pixel_scale
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.truth.known import KnownBrick
 from skydenoise.noise import NoiseModel
@@ -57,7 +57,7 @@ def search_field(known: KnownBrick, noise: NoiseModel, matched: PointFilter) -> 
 
     matched : the matched filter
     """
-    shape, area = known.brick.shape, pixel_area(known.brick.headers[0])
+    shape, area = known.brick.shape, pixel_scale(known.brick.headers[0]) ** 2
     limits = depth(noise.sigma(known.brick.invvar), known.measured, matched)
     x, y = known.places
     with np.errstate(divide="ignore"):
