@@ -27,7 +27,7 @@ def aperture_sums(images: Iterable[NDArray], x: Array, y: Array) -> Array:
     return np.stack([np.asarray(sep.sum_circle(plane, x, y, RADIUS, subpix=0)[0]) for plane in planes])
 
 
-def inside_by(reach: float, x: Array, y: Array, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def inside_by(reach: float, x: NDArray, y: NDArray, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Positions (n,) that lie `reach` pixels or more inside the borders of an image (y, x): bool."""
     height, width = shape
     return (np.minimum(x, y) >= reach) & (x <= width - 1 - reach) & (y <= height - 1 - reach)

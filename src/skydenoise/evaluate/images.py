@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from astropy.io import fits
@@ -10,6 +11,7 @@ from astropy.wcs.utils import proj_plane_pixel_area
 from numpy.typing import NDArray
 
 from skydenoise.io import Brick, Denoised, flag_bit
+from skydenoise.noise import NoiseModel
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -23,6 +25,12 @@ def measured_pixels(brick: Brick, denoised: Denoised) -> Mask:
         [1 << flag_bit(kind, band) for kind in ("NODATA", "INPAINTED")] for band in range(len(brick.bands))
     ]
     return np.asarray(brick.usable & ((denoised.flags & np.reshape(np.sum(bits, axis=1), (-1, 1, 1))) == 0))
+
+
+def noise_brick(brick: Brick, noise: NoiseModel, generator: np.random.Generator) -> Brick:
+    """A brick with the same coverage and inverse variance, and noise alone, correlated as measured."""
+    image = noise.draw(brick.image.shape, generator) * noise.sigma(brick.invvar)
+    return replace(brick, image=image.astype(np.float32, copy=False))
 
 
 def celestial_wcs(header: fits.Header) -> WCS:

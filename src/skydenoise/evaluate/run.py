@@ -15,7 +15,6 @@ from astropy.table import Table
 
 from skydenoise.config import EvaluationSettings
 from skydenoise.evaluate.detection import dual, tables
-from skydenoise.evaluate.detection.completeness import threshold_at_purity
 from skydenoise.evaluate.detection.detect import detect
 from skydenoise.evaluate.detection.matched import moffats
 from skydenoise.evaluate.detection.matches import Compared, compare, pool
@@ -102,7 +101,7 @@ def _write_sources(
         completeness=tables.completeness_table(matches, bands),
         purity=tables.purity_table(matches),
     )
-    pure = threshold_at_purity(matches[DENOISED, "+".join(bands)]) if matches else np.nan
+    pure = tables.threshold_at_purity(matches[DENOISED, "+".join(bands)]) if matches else np.nan
     sources = dual.above(combine(apertures), {dual.DUAL: pure}) if apertures else None
     methods = detected[0] if detected else ()
     shown = {

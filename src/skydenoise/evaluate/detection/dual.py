@@ -60,12 +60,12 @@ def measure_detected(
 ) -> dict[str, Apertures]:
     """Apertures around everything that each method shows in all bands together, true or not, by method.
 
-    Each holds the method's fluxes, those of the noisy image, and the scores of the detections.
+    Each holds the method's fluxes and those of the noisy image.
     """
     measured = {}
     for method, image in methods.items():
         peaks = found.of_all_bands(method)
         peaks = selected(peaks, inside_by(RADIUS, peaks.x, peaks.y, known.brick.shape))
-        apertures = measure_at(known, {"noisy": known.brick.image, method: image}, noise, peaks.x, peaks.y)
-        measured[method] = replace(apertures, scores={method: peaks.score})
+        both = {"noisy": known.brick.image, method: image}
+        measured[method] = measure_at(known, both, noise, peaks.x, peaks.y)
     return measured

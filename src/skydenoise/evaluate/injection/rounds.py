@@ -9,8 +9,7 @@ from scipy import ndimage
 
 from skydenoise.config import EvaluationSettings
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.detection.detect import noise_brick
-from skydenoise.evaluate.images import Image, Method, pixel_scale
+from skydenoise.evaluate.images import Image, Method, noise_brick, pixel_scale
 from skydenoise.evaluate.injection.inject import Sources, inject, make_canvas, measure_injected
 from skydenoise.evaluate.psf import measure_fwhm
 from skydenoise.evaluate.statistics import Array, joined
