@@ -1,16 +1,15 @@
 """What every measure starts from: the image that a method makes of a brick, and the pixels that count."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.utils import proj_plane_pixel_area
 from numpy.typing import NDArray
 
 from skydenoise.io import Brick, Denoised, flag_bit
+from skydenoise.io.wcs import celestial_wcs
 from skydenoise.noise import NoiseModel
 
 Image = NDArray[np.float32]
@@ -31,13 +30,6 @@ def noise_brick(brick: Brick, noise: NoiseModel, generator: np.random.Generator)
     """A brick with the same coverage and inverse variance, and noise alone, correlated as measured."""
     image = noise.draw(brick.image.shape, generator) * noise.sigma(brick.invvar)
     return replace(brick, image=image.astype(np.float32, copy=False))
-
-
-def celestial_wcs(header: fits.Header) -> WCS:
-    """The two celestial axes; old spellings of dates and frames are no reason to warn."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        return WCS(header).celestial
 
 
 def pixel_scale(header: fits.Header) -> float:

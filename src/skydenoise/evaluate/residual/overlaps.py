@@ -17,11 +17,12 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.images import celestial_wcs, measured_pixels
+from skydenoise.evaluate.images import measured_pixels
 from skydenoise.evaluate.residual.whiteness import faint_pixels
 from skydenoise.evaluate.statistics import JACKKNIFE, Array, Blocks, jackknife_row, joined, mean
 from skydenoise.evaluate.tables import BAND, PIXELS, Field, Measure, make_table, with_errors
 from skydenoise.io import Brick, Denoised
+from skydenoise.io.wcs import celestial_wcs
 from skydenoise.noise import NoiseModel
 
 Product = tuple[Brick, Denoised]

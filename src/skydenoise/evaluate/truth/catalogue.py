@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from skydenoise.evaluate.aperture import RADIUS, ZERO_POINT, aperture_noise, aperture_sums, inside_by
-from skydenoise.evaluate.images import Image, celestial_wcs
+from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.statistics import Array, joined, selected
 from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.io.wcs import celestial_wcs
 from skydenoise.noise import NoiseModel
 
 NEIGHBOUR_FLUX = 0.1
