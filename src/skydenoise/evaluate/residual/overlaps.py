@@ -24,6 +24,7 @@ from skydenoise.evaluate.tables import BAND, PIXELS, Field, Measure, make_table,
 from skydenoise.io import Brick, Denoised
 from skydenoise.io.wcs import celestial_wcs
 from skydenoise.noise import NoiseModel
+from skydenoise.resample import pixels_in, window_of
 
 Product = tuple[Brick, Denoised]
 """A brick and what was made of it."""
@@ -67,18 +68,13 @@ DEFINITIONS = {
 def overlap_pixels(one: Outline, other: Outline) -> tuple[Places, Places] | None:
     """Pixels of an image that show sky of another one, and the nearest ones there; None if there are none."""
     wcs, other_wcs = celestial_wcs(one[0]), celestial_wcs(other[0])
-    rows, columns = (np.linspace(-0.5, size - 0.5, 65) for size in other[1])
-    x, y = wcs.world_to_pixel_values(*other_wcs.pixel_to_world_values(*np.meshgrid(columns, rows)))
-    if not np.isfinite([x, y]).all():  # the other side of the sky
+    window = window_of(other_wcs, other[1], wcs, one[1])
+    if window is None:
         return None
-    box = [
-        np.arange(max(int(np.floor(axis.min())), 0), min(int(np.ceil(axis.max())) + 1, size))
-        for axis, size in zip((y, x), one[1], strict=True)
-    ]
-    y, x = (axis.ravel() for axis in np.meshgrid(*box, indexing="ij"))
-    there = np.rint(other_wcs.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))).astype(np.intp)[::-1]
+    y, x = np.mgrid[window].reshape(2, -1)
+    there = np.rint(pixels_in(wcs, other_wcs, x, y)[::-1])
     inside = ((there >= 0) & (there < np.reshape(other[1], (2, 1)))).all(axis=0)
-    return ((y[inside], x[inside]), tuple(there[:, inside])) if inside.any() else None
+    return ((y[inside], x[inside]), tuple(there[:, inside].astype(np.intp))) if inside.any() else None
 
 
 def overlap_sums(
