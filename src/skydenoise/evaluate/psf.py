@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 import sep
 from numpy.typing import NDArray
+from scipy.ndimage import minimum_filter
 from scipy.spatial import cKDTree
 
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.aperture import inside_by
 from skydenoise.evaluate.images import Mask
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
@@ -48,6 +48,12 @@ def stamp_around(x: float, y: float) -> tuple[slice, slice]:
     """Rows and columns around a position."""
     row, column = round(y), round(x)
     return slice(row - STAMP, row + STAMP + 1), slice(column - STAMP, column + STAMP + 1)
+
+
+def whole_stamps(x: NDArray, y: NDArray, good: Mask) -> NDArray[np.bool_]:
+    """Positions (n,) around which a whole stamp lies inside the image (y, x) and is good: bool."""
+    whole = minimum_filter(good, 2 * STAMP + 1, mode="constant")
+    return np.asarray(whole[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)])
 
 
 def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]:
@@ -127,9 +133,7 @@ def star_widths(image: NDArray, usable: Mask, sigma: NDArray) -> NDArray[np.floa
 
 def _alone(x: NDArray, y: NDArray, usable: Mask) -> NDArray[np.bool_]:
     """Sources whose stamp lies inside the image, is usable all over and holds no other source."""
-    alone = inside_by(STAMP, x, y, usable.shape)
-    for one in np.flatnonzero(alone):
-        alone[one] = usable[stamp_around(x[one], y[one])].all()
+    alone = whole_stamps(x, y, usable)
     pairs = cKDTree(np.column_stack([x, y])).query_pairs(STAMP * 2**0.5, output_type="ndarray")
     alone[pairs.ravel()] = False
     return alone

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from skydenoise.evaluate.aperture import RADIUS, inside_by
 from skydenoise.evaluate.images import Image
-from skydenoise.evaluate.psf import STAMP, stamp_around, star_shape
+from skydenoise.evaluate.psf import STAMP, star_shape, whole_stamps
 from skydenoise.evaluate.statistics import Array, bootstrap_row, joined
 from skydenoise.evaluate.tables import BAND, METHOD, Field, Measure, make_table, with_errors
 from skydenoise.evaluate.truth.catalogue import measure
@@ -72,14 +72,12 @@ def _stars(known: KnownBrick, noise: NoiseModel) -> tuple[Array, Array, NDArray[
     x, y = known.places
     inside = inside_by(RADIUS, x, y, known.brick.shape)
     kinds = known.sources["kind"] if "kind" in known.sources.colnames else np.full(x.size, "")
+    x, y, star = x[inside], y[inside], np.asarray(kinds)[inside] == "star"
     sources = measure(known, {}, noise)
-    strong = sources.good & (sources.truth > LEAST_SNR * sources.noise)
-    star = inside_by(STAMP, x, y, known.brick.shape)[inside] & (np.asarray(kinds)[inside] == "star")
-    star &= strong.any(axis=0)
-    x, y, counts = x[inside][star], y[inside][star], strong[:, star]
-    for number, at in enumerate(zip(x, y, strict=True)):
-        counts[:, number] &= known.measured[(slice(None), *stamp_around(*at))].all(axis=(1, 2))
-    return x, y, counts
+    counts = sources.good & (sources.truth > LEAST_SNR * sources.noise) & star
+    counts &= [whole_stamps(x, y, measured) for measured in known.measured]
+    some = counts.any(axis=0)
+    return x[some], y[some], counts[:, some]
 
 
 def star_table(parts: Sequence[Shapes], bands: Sequence[str], generator: np.random.Generator) -> Table:
