@@ -10,19 +10,19 @@ from pathlib import Path
 from skydenoise import paths
 from skydenoise.errors import SettingsError
 
-STACK_SUFFIXES = (
-    ".tif",
-    ".tiff",
-    ".npy",
-    ".mrc",
-    ".mrcs",
-    ".h5",
-    ".hdf5",
-    ".fits.gz",
-    ".fits.fz",
-    ".fits",
-)
-"""Ends of the names of files that can hold stacks of frames."""
+STACK_MODULES = {
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".npy": "pixels",
+    ".mrc": "mrc",
+    ".mrcs": "mrc",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".fits.gz": "fits_cube",
+    ".fits.fz": "fits_cube",
+    ".fits": "fits_cube",
+}
+"""End of the name of a file that can hold a stack of frames -> module of `stacks` that reads and writes it."""
 
 SKIES = re.compile(r".+\.(fits|fit|fts)(\.(fz|gz|bz2|z))?", re.IGNORECASE)
 """Names of files with images of the sky."""
@@ -59,8 +59,13 @@ class ListedImage:
     @property
     def is_stack(self) -> bool:
         """Whether the row names a stack of frames, not an image of the sky."""
-        suffix = next((end for end in STACK_SUFFIXES if self.image.name.lower().endswith(end)), ".fits")
+        suffix = stack_suffix(self.image) or ".fits"
         return bool(self.axes or self.dataset) or not suffix.startswith(".fits")
+
+
+def stack_suffix(path: Path) -> str:
+    """End of the name of a file that can hold a stack, in lower case; empty for any other."""
+    return next((end for end in STACK_MODULES if re.fullmatch(f".+{re.escape(end)}", path.name.lower())), "")
 
 
 def read_table(path: Path) -> list[ListedImage]:
@@ -159,7 +164,7 @@ def _check_sky(table: Path, row: ListedImage) -> None:
     if not SKIES.fullmatch(row.image.name):
         raise SettingsError(
             f"{where} is of no known kind; known are images of the sky (FITS) and stacks of frames "
-            f"({', '.join(STACK_SUFFIXES)})"
+            f"({', '.join(STACK_MODULES)})"
         )
     if not row.band:
         raise SettingsError(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from logging.handlers import BufferingHandler
 from pathlib import Path
@@ -15,7 +15,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 
 from skydenoise.errors import SettingsError
 from skydenoise.stacks.axes import BY_DIMENSIONS, FRAME_LETTERS, Axes, Key
-from skydenoise.stacks.pixels import FLOAT, FilePixels, NewPixels, Pixels, StackFile, StoredArray
+from skydenoise.stacks.pixels import FLOAT, FilePixels, StackFile, StoredArray
 
 Array = NDArray[Any]
 
@@ -48,14 +48,11 @@ class _Pages:
     def __getitem__(self, key: Key) -> Array:
         leading = len(self.shape) - self.page_axes
         numbers = np.arange(len(self.pages)).reshape(self.shape[:leading])[key[:leading]]
-        pages = [self._page(int(number))[key[leading:]] for number in numbers.ravel()]
-        return np.stack(pages).reshape([*numbers.shape, *pages[0].shape])
-
-    def _page(self, number: int) -> Array:
-        page = self.pages[number]
-        if page is None:
-            raise OSError(f"page {number} is missing")
-        return np.asarray(page.asarray())
+        pages = [self.pages[int(number)] for number in numbers.ravel()]
+        if None in pages:
+            raise OSError("a page is missing")
+        blocks = [page.asarray()[key[leading:]] for page in pages]
+        return np.stack(blocks).reshape([*numbers.shape, *blocks[0].shape])
 
 
 @dataclass(frozen=True)
@@ -75,19 +72,17 @@ class _NewSeries:
 @contextmanager
 def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
     """A series, given by its number; empty: all of the file, as frames, if they are alike."""
-    with _no_complaint():
-        file = tifffile.TiffFile(path)
-    with file:
+    with ExitStack() as files:
         with _no_complaint():
+            file = files.enter_context(tifffile.TiffFile(path))
             chosen = [file.series[number] for number in _numbers(file, dataset)]
         for series in {series.keyframe.compression: series for series in chosen}.values():
             _check_decoder(series.keyframe)
         letters = _letters(chosen[0])
-        if len(chosen) == 1:
-            yield StoredArray(_pixels(path, chosen), letters, dataset or "0")
-        else:
+        if len(chosen) > 1:
             unused = next(letter for letter in FRAME_LETTERS if letter not in letters)
-            yield StoredArray(_pixels(path, chosen), letters and unused + letters)
+            letters, dataset = letters and unused + letters, ""
+        yield StoredArray(_pixels(path, chosen), letters, dataset if len(chosen) > 1 else dataset or "0")
 
 
 @contextmanager
@@ -148,16 +143,14 @@ def _check_decoder(page: tifffile.TiffPage) -> None:
         ) from None
 
 
-def _pixels(path: Path, chosen: Sequence[tifffile.TiffPageSeries]) -> Pixels:
-    first = chosen[0]
-    shape, dtype = tuple(first.shape), np.dtype(first.dtype)
-    if len(chosen) > 1:
-        shape = (len(chosen), *shape)
-    elif first.dataoffset is not None:
-        order = first.keyframe.parent.byteorder
-        return FilePixels(path, first.dataoffset, dtype.newbyteorder(order), shape)
-    pages = [page for series in chosen for page in series.pages]
-    return _Pages(pages, first.keyframe.ndim, shape, dtype)
+def _pixels(path: Path, chosen: Sequence[tifffile.TiffPageSeries]) -> FilePixels | _Pages:
+    first, dtype = chosen[0], np.dtype(chosen[0].dtype)
+    if len(chosen) == 1 and first.dataoffset is not None:
+        return FilePixels(
+            path, first.dataoffset, dtype.newbyteorder(first.keyframe.parent.byteorder), first.shape
+        )
+    shape = (len(chosen),) * (len(chosen) > 1) + tuple(first.shape)
+    return _Pages([page for series in chosen for page in series.pages], first.keyframe.ndim, shape, dtype)
 
 
 def _letters(series: tifffile.TiffPageSeries) -> str:
@@ -168,22 +161,21 @@ def _letters(series: tifffile.TiffPageSeries) -> str:
 
 
 @contextmanager
-def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[NewPixels]:
+def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[FilePixels | _NewSeries]:
     """New TIFF, not compressed; of ImageJ or OME if the source is, with what it says of itself."""
     large = FLOAT.itemsize * int(np.prod(axes.shape)) > CLASSIC
     with tifffile.TiffFile(source.path) as file:
         numbers = _numbers(file, source.dataset)
-        shape, colours = file.series[numbers[0]].shape, "S" in file.series[numbers[0]].axes
-        imagej = bool(file.is_imagej) and not (large or colours or len(numbers) > 1)
+        first = file.series[numbers[0]]
+        imagej = bool(file.is_imagej) and not (large or "S" in first.axes or len(numbers) > 1)
         ome = bool(file.is_ome) and not imagej
         described = [_description(file, number, imagej) for number in numbers]
     if not imagej:
         described = [{**each, "software": note} for each in described]
     with tifffile.TiffWriter(path, byteorder="<", bigtiff=large, imagej=imagej, ome=ome) as writer:
-        places = [
-            writer.write(None, shape=shape, dtype=FLOAT, returnoffset=True, **each) for each in described
-        ]
-    new = [FilePixels(path, place[0], FLOAT.newbyteorder("<"), shape) for place in places if place]
+        how = {"shape": first.shape, "dtype": FLOAT, "returnoffset": True}
+        places = [writer.write(None, **how, **each) for each in described]
+    new = [FilePixels(path, place[0], FLOAT.newbyteorder("<"), first.shape).reserved() for place in places]
     yield new[0] if len(new) == 1 else _NewSeries(new)
 
 
@@ -191,17 +183,15 @@ def _description(file: tifffile.TiffFile, number: int, imagej: bool) -> dict[str
     """What `TiffWriter.write` is told of a series: colours, resolution, sizes and times."""
     series = file.series[number]
     page = series.keyframe
-    told: dict[str, Any] = {
+    colours = "S" in series.axes
+    return {
         "photometric": _interpretation(file, page),
         "resolution": page.resolution,
+        "resolutionunit": None if imagej else page.resolutionunit,
         "metadata": {"axes": series.axes, **_metadata(file, number, imagej)},
+        "planarconfig": ("contig" if series.axes.endswith("S") else "separate") if colours else None,
+        "extrasamples": page.extrasamples if colours else None,
     }
-    if "S" in series.axes:
-        told["planarconfig"] = "contig" if series.axes.endswith("S") else "separate"
-        told["extrasamples"] = page.extrasamples
-    if not imagej:
-        told["resolutionunit"] = page.resolutionunit
-    return told
 
 
 def _metadata(file: tifffile.TiffFile, number: int, imagej: bool) -> dict[str, Any]:
