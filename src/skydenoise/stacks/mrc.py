@@ -44,7 +44,7 @@ def _unsigned(header: Any) -> bool:
 
 @contextmanager
 def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[FilePixels]:
-    """New MRC file of float32 with the source's header, byte order, extended header; its statistics unknown."""
+    """New MRC file of float32 with the source's header, byte order, extended header; no statistics."""
     with mrcfile.mmap(source.path, mode="r") as file:
         header, extended = file.header.copy(), file.extended_header.tobytes()
     header.mode = FLOATS

@@ -85,11 +85,9 @@ class Stack:
 def open_stack(file: StackFile) -> Iterator[Stack]:
     """Open a stack: TIFF, NPY, MRC, HDF5 or FITS, by the end of its name.
 
-    Raises
-    ------
-    SettingsError : unknown kind of file, a package that is missing, no such dataset, axes that do not fit,
-        pixels that are complex or no amounts of light, series of a TIFF that are not alike
-    StepError : no such file, or a damaged one
+    Raises SettingsError for an unknown kind of file, a package that is missing, no such dataset, axes that do
+    not fit, pixels that are complex or no amounts of light, series of a TIFF that are not alike; StepError
+    for no such file, or a damaged one.
     """
     module, path = _module_of(file.path), file.path
     with ExitStack() as files:
@@ -148,11 +146,8 @@ def write_like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter
     path : its name must end as `output_suffix` says
     note : goes into the file beside the version, where the format has a place for it
 
-    Raises
-    ------
-    SettingsError : the name ends otherwise
-    StepError : the disk is full, or what the source says about itself makes no sense
-    ValueError : the block ended before all frames were written
+    Raises SettingsError if the name ends otherwise, StepError if the disk is full or what the source says of
+    itself makes no sense, ValueError if the block ended before all frames were written.
     """
     suffix = output_suffix(stack.file.path)
     if suffix_of(path) != suffix:

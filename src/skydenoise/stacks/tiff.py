@@ -173,8 +173,8 @@ def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterato
     if not imagej:
         described = [{**each, "software": note} for each in described]
     with tifffile.TiffWriter(path, byteorder="<", bigtiff=large, imagej=imagej, ome=ome) as writer:
-        how = {"shape": first.shape, "dtype": FLOAT, "returnoffset": True}
-        places = [writer.write(None, **how, **each) for each in described]
+        how: dict[str, Any] = {"shape": first.shape, "dtype": FLOAT, "returnoffset": True}
+        places: list[Any] = [writer.write(None, **how, **each) for each in described]
     new = [FilePixels(path, place[0], FLOAT.newbyteorder("<"), first.shape).reserved() for place in places]
     yield new[0] if len(new) == 1 else _NewSeries(new)
 
