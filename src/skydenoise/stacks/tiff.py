@@ -78,11 +78,11 @@ def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
             chosen = [file.series[number] for number in _numbers(file, dataset)]
         for series in {series.keyframe.compression: series for series in chosen}.values():
             _check_decoder(series.keyframe)
-        letters = _letters(chosen[0])
+        letters, dataset = _letters(chosen[0]), dataset or "0"
         if len(chosen) > 1:
             unused = next(letter for letter in FRAME_LETTERS if letter not in letters)
             letters, dataset = letters and unused + letters, ""
-        yield StoredArray(_pixels(path, chosen), letters, dataset if len(chosen) > 1 else dataset or "0")
+        yield StoredArray(_pixels(path, chosen), letters, dataset)
 
 
 @contextmanager
