@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from skydenoise import __version__
 from skydenoise.errors import SettingsError, StepError, disk_full
-from skydenoise.image_table import STACK_MODULES, stack_suffix
+from skydenoise.image_table import STACK_KINDS, stack_suffix
 from skydenoise.io.atomic import atomic_path
 from skydenoise.stacks.axes import Axes, axes_of
 from skydenoise.stacks.pixels import StackFile
@@ -29,7 +29,7 @@ def suffix_of(path: Path) -> str:
     """End of a stack's name, in lower case; raises SettingsError if it is of no known kind."""
     if suffix := stack_suffix(path):
         return suffix
-    raise SettingsError(f"{path}: no kind of stack; known are {', '.join(STACK_MODULES)}")
+    raise SettingsError(f"{path}: no kind of stack; known are {', '.join(STACK_KINDS)}")
 
 
 def output_suffix(path: Path) -> str:
@@ -40,7 +40,7 @@ def output_suffix(path: Path) -> str:
 
 def _module_of(path: Path) -> ModuleType:
     try:
-        return import_module(f"skydenoise.stacks.{STACK_MODULES[suffix_of(path)]}")
+        return import_module(f"skydenoise.stacks.{STACK_KINDS[suffix_of(path)]}")
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"{path}: such a stack needs the package {error.name}: pip install 'skydenoise[stacks]'"

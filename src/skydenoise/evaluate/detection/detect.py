@@ -1,25 +1,17 @@
-"""Detections: the local maxima of the scores of images, of bricks and of pure noise."""
+"""Detections: the local maxima of the scores of images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from skydenoise.evaluate.detection.field import SearchField, away_from_borders, search_field
-from skydenoise.evaluate.detection.matched import (
-    PointFilter,
-    combined,
-    depth,
-    matched_filter,
-    scores,
-    smoothing_filter,
-)
-from skydenoise.evaluate.images import Image, Mask, Method, pixel_area
+from skydenoise.evaluate.detection.field import SearchField, search_field
+from skydenoise.evaluate.detection.matched import combined, matched_filter, point_flux, smoothing_filter
+from skydenoise.evaluate.images import Image, Mask
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.truth.known import KnownBrick
-from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 
 LEAST_SCORE = 0.1
@@ -70,9 +62,10 @@ def detect(known: KnownBrick, methods: Mapping[str, Image], noise: NoiseModel, p
     field, together = search_field(known, noise, matched), searches(known.brick.bands)
     peaks = {}
     for method, image in methods.items():
-        score = scores(image, known.measured, field.depth, matched if method == "noisy" else narrow)
+        flux = point_flux(image, known.measured, matched if method == "noisy" else narrow)
         for name, bands in together.items():
-            peaks[method, name] = find_peaks(combined(score[bands]), field.searched)
+            score = combined(flux[bands] / field.flux_error[bands])
+            peaks[method, name] = find_peaks(score, field.searched)
     return Detections(field, together, peaks)
 
 
@@ -99,30 +92,3 @@ def _vertex(before: Array, middle: Array, after: Array) -> Array:
     curvature = before - 2 * middle + after
     shift = np.divide(before - after, 2 * curvature, out=np.zeros(middle.shape), where=curvature < 0)
     return np.clip(shift, -0.5, 0.5)
-
-
-def noise_brick(brick: Brick, noise: NoiseModel, generator: np.random.Generator) -> Brick:
-    """A brick with the same coverage and inverse variance, and noise alone, correlated as measured."""
-    image = noise.draw(brick.image.shape, generator) * noise.sigma(brick.invvar)
-    return replace(brick, image=image.astype(np.float32, copy=False))
-
-
-def search_noise(
-    drawn: Brick, method: Method, point_filter: PointFilter, matched: PointFilter, noise: NoiseModel
-) -> tuple[Mapping[str, Peaks], float]:
-    """What a method shows in a brick of pure noise (`noise_brick`), searched as `detect` does.
-
-    A denoised flux is shrunk towards zero, so that equal scores say nothing. To be fair count above the
-    thresholds at which methods find as many sources (`completeness.equal_threshold`, in detection.ecsv).
-
-    point_filter : with which the method's image is searched
-    matched : the matched filter, whose error in the input is the unit of all scores
-
-    Returns peaks by the search's name, and the area searched, arcmin^2.
-    """
-    limits = depth(noise.sigma(drawn.invvar), drawn.usable, matched)
-    searched = limits.searched.all(axis=0) & away_from_borders(drawn.shape, matched)
-    score = scores(method(drawn), drawn.usable, limits, point_filter)
-    together = searches(drawn.bands).items()
-    peaks = {name: find_peaks(combined(score[bands]), searched) for name, bands in together}
-    return peaks, float(np.count_nonzero(searched)) * pixel_area(drawn.headers[0]) / 3600

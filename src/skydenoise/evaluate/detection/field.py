@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from skydenoise.evaluate.aperture import ZERO_POINT
-from skydenoise.evaluate.detection.matched import Depth, PointFilter, combined, depth, point_flux
-from skydenoise.evaluate.images import Mask, pixel_area
+from skydenoise.evaluate.aperture import ZERO_POINT, inside_by
+from skydenoise.evaluate.detection.matched import PointFilter, combined, flux_errors, point_flux
+from skydenoise.evaluate.images import Mask, pixel_scale
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.truth.known import KnownBrick
 from skydenoise.noise import NoiseModel
@@ -26,7 +27,7 @@ survey flags BRIGHT and MEDIUM (legacypipe, DR8)."""
 class SearchField:
     """Where a brick is searched, and what is there; n sources of its catalogue.
 
-    depth : of the input
+    flux_error : (band, y, x) float64, of a point source in the input, see `flux_errors`
     searched : (y, x) bool, positions that count in every search
     x, y : (n,) float64, 0-based pixels
     magnitude : (band, n) float64, true total AB magnitude; inf without flux
@@ -36,7 +37,7 @@ class SearchField:
     arcmin2 : area searched
     """
 
-    depth: Depth
+    flux_error: Array
     searched: Mask
     x: Array
     y: Array
@@ -57,30 +58,32 @@ def search_field(known: KnownBrick, noise: NoiseModel, matched: PointFilter) -> 
 
     matched : the matched filter
     """
-    shape, area = known.brick.shape, pixel_area(known.brick.headers[0])
-    limits = depth(noise.sigma(known.brick.invvar), known.measured, matched)
+    shape, scale = known.brick.shape, pixel_scale(known.brick.headers[0])
+    errors = flux_errors(noise.sigma(known.brick.invvar), known.measured, matched)
     x, y = known.places
     with np.errstate(divide="ignore"):
         magnitude = ZERO_POINT - 2.5 * np.log10(np.maximum(known.fluxes, 0))
-    searched = limits.searched.all(axis=0) & away_from_borders(shape, matched)
-    searched &= ~_halos(known, magnitude, np.sqrt(area))
-    error = _known_errors(limits)
+    searched = searched_pixels(errors, matched) & ~_halos(known, magnitude, scale)
+    finite = np.isfinite(errors)
+    planes = zip(errors, finite, strict=True)
+    usual = [np.median(error[good]) if good.any() else np.inf for error, good in planes]
+    everywhere = np.where(finite, errors, np.reshape(usual, (-1, 1, 1)))
     rows, columns = (np.clip(pixel(at), 0, edge - 1) for at, edge in zip((y, x), shape, strict=True))
-    significance = known.fluxes / error[:, rows, columns]
-    shown = combined(point_flux(known.truth, np.ones_like(known.measured), matched) / error)
+    significance = known.fluxes / everywhere[:, rows, columns]
+    shown = combined(point_flux(known.truth, np.ones_like(known.measured), matched) / everywhere)
     bright = np.flatnonzero(np.maximum(combined(significance), significance.max(axis=0)) >= BRIGHT)
     body = np.zeros(x.size)
     body[bright] = [_body(shown, *at) for at in zip(x[bright], y[bright], strict=True)]
-    arcmin2 = float(np.count_nonzero(searched) * area / 3600)
-    return SearchField(limits, searched, x, y, magnitude, significance, body, arcmin2)
+    arcmin2 = float(np.count_nonzero(searched) * scale**2 / 3600)
+    return SearchField(errors, searched, x, y, magnitude, significance, body, arcmin2)
 
 
-def away_from_borders(shape: tuple[int, int], matched: PointFilter) -> Mask:
-    """Pixels (y, x) at which the whole filter lies inside the image: bool."""
+def searched_pixels(errors: Array, matched: PointFilter) -> Mask:
+    """Pixels (y, x) at which the filter lies inside the image and sees enough in every band: bool."""
     border = matched.psf.shape[1] // 2
-    inside = np.zeros(shape, dtype=bool)
-    inside[border : shape[0] - border, border : shape[1] - border] = True
-    return inside
+    searched = np.isfinite(errors).all(axis=0)
+    columns, rows = np.meshgrid(*(np.arange(edge) for edge in searched.shape[::-1]))
+    return np.asarray(searched & inside_by(border, columns, rows, searched.shape))
 
 
 def pixel(position: Array) -> NDArray[np.intp]:
@@ -88,16 +91,8 @@ def pixel(position: Array) -> NDArray[np.intp]:
     return np.rint(position).astype(np.intp)
 
 
-def _known_errors(limits: Depth) -> Array:
-    """Error of the flux at every pixel (band, y, x): the band's median where the filter does not see."""
-    known = np.isfinite(limits.flux_error)
-    planes = zip(limits.flux_error, known, strict=True)
-    usual = [np.median(error[good]) if good.any() else np.inf for error, good in planes]
-    return np.where(known, limits.flux_error, np.reshape(usual, (-1, 1, 1)))
-
-
-def _halos(known: KnownBrick, magnitude: Array, pixel_scale: float) -> Mask:
-    """Surroundings of saturated and very bright stars: (y, x) bool; pixel_scale in arcsec."""
+def _halos(known: KnownBrick, magnitude: Array, scale: float) -> Mask:
+    """Surroundings of saturated and very bright stars: (y, x) bool; scale : arcsec per pixel."""
     brightest = magnitude.min(axis=0, initial=np.inf)
     chosen = brightest < HALO_MAGNITUDE
     if "saturated" in known.sources.colnames:
@@ -105,7 +100,7 @@ def _halos(known: KnownBrick, magnitude: Array, pixel_scale: float) -> Mask:
     halo = np.zeros(known.brick.shape, dtype=bool)
     rows, columns = np.ogrid[: halo.shape[0], : halo.shape[1]]
     for x, y, mag in zip(*(at[chosen] for at in (*known.places, brightest)), strict=True):
-        reach = HALO_ARCSEC * HALO_SLOPE**-mag / pixel_scale
+        reach = HALO_ARCSEC * HALO_SLOPE**-mag / scale
         halo |= (columns - x) ** 2 + (rows - y) ** 2 < reach**2
     return halo
 
@@ -115,10 +110,7 @@ def _body(score: Array, x: float, y: float) -> float:
     top, left = max(0, round(y) - BODY_LIMIT), max(0, round(x) - BODY_LIMIT)
     part = score[top : round(y) + BODY_LIMIT + 1, left : round(x) + BODY_LIMIT + 1]
     rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
-    ring = np.rint(np.hypot(columns + left - x, rows + top - y)).astype(np.intp)
-    order = np.argsort(ring, axis=None)
-    edges = np.searchsorted(ring.ravel()[order], np.arange(1, BODY_LIMIT))
-    for radius, values in enumerate(np.split(part.ravel()[order], edges)[:BODY_LIMIT]):
-        if values.size and np.median(values) < BODY_ABOVE:
-            return float(radius)
-    return float(BODY_LIMIT)
+    ring = np.rint(np.hypot(columns + left - x, rows + top - y))
+    median = np.ma.masked_invalid(ndimage.median(part, ring, np.arange(BODY_LIMIT)))
+    low = np.flatnonzero(median.filled(np.inf) < BODY_ABOVE)
+    return float(low[0]) if low.size else float(BODY_LIMIT)

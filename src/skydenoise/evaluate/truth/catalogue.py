@@ -8,10 +8,11 @@ from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from skydenoise.evaluate.aperture import RADIUS, ZERO_POINT, aperture_noise, aperture_sums, circle_inside
-from skydenoise.evaluate.images import Image, celestial_wcs
+from skydenoise.evaluate.aperture import RADIUS, ZERO_POINT, aperture_noise, aperture_sums, inside_by
+from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.statistics import Array, joined, selected
 from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.io.wcs import celestial_wcs
 from skydenoise.noise import NoiseModel
 
 NEIGHBOUR_FLUX = 0.1
@@ -45,17 +46,14 @@ class Apertures:
 def measure(known: KnownBrick, methods: Mapping[str, Image], noise: NoiseModel) -> Apertures:
     """Aperture fluxes of every source whose circle lies inside the brick, on the truth and by each method."""
     x, y = known.places
-    inside = circle_inside(x, y, known.brick.shape)
+    inside = inside_by(RADIUS, x, y, known.brick.shape)
     total, isolated = known.fluxes[:, inside], isolated_sources(x, y, known.fluxes)[:, inside]
     plain = measure_at(known, methods, noise, x[inside], y[inside])
-    positive = (total > 0) & (plain.truth > 0)
-    clean = isolated & (plain.truth <= CONTAMINATION * total)
-    sources = known.sources[inside]
+    clean = isolated & (total > 0) & (plain.truth > 0) & (plain.truth <= CONTAMINATION * total)
     return replace(
         plain,
-        magnitude=ZERO_POINT - 2.5 * np.log10(np.where(positive, total, 1)),
-        good=plain.good & positive & clean & ~np.asarray(sources["saturated"], dtype=bool),
-        direction=_direction(sources["ra"], sources["dec"]),
+        magnitude=ZERO_POINT - 2.5 * np.log10(np.where(clean, total, 1)),
+        good=plain.good & clean & ~np.asarray(known.sources["saturated"][inside], dtype=bool),
     )
 
 
@@ -67,13 +65,14 @@ def measure_at(
     Good is where every pixel of the circle is measured.
     """
     aperture = aperture_noise(known.brick, noise, x, y)
+    sky = celestial_wcs(known.brick.headers[0]).pixel_to_world_values(x, y)
     return Apertures(
         truth=aperture_sums(known.truth, x, y),
         noise=aperture,
         magnitude=np.full(aperture.shape, np.nan),
         good=(aperture > 0) & (aperture_sums(~known.measured, x, y) == 0),
         fluxes={method: aperture_sums(image, x, y) for method, image in methods.items()},
-        direction=_direction(*celestial_wcs(known.brick.headers[0]).pixel_to_world_values(x, y)),
+        direction=SkyCoord(*sky, unit="deg").cartesian.xyz.value,
     )
 
 
@@ -85,10 +84,6 @@ def isolated_sources(x: Array, y: Array, flux: Array) -> NDArray[np.bool_]:
         band, pair = np.nonzero(flux[:, other] > NEIGHBOUR_FLUX * flux[:, one])
         isolated[band, one[pair]] = False
     return isolated
-
-
-def _direction(ra: Array, dec: Array) -> Array:
-    return SkyCoord(ra, dec, unit="deg").cartesian.xyz.value
 
 
 def combine(parts: Sequence[Apertures], arcsec: float = 0.1) -> Apertures:
