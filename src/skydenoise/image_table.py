@@ -58,6 +58,9 @@ class ListedImage:
     axes: str = ""
     dataset: str = ""
 
+    def __str__(self) -> str:
+        return f"brick {self.brick}, band {self.band}"
+
     @property
     def is_stack(self) -> bool:
         """Whether the row names a stack of frames, not an image of the sky."""
@@ -76,10 +79,8 @@ def read_table(path: Path) -> list[ListedImage]:
     Paths are relative to the table's folder; empty cells are as good as no column; lines that start with #
     are comments.
 
-    Raises
-    ------
-    SettingsError : no such table, or no text; an unknown or missing column, a wrong name or number, a file of
-        no known kind, a band listed twice
+    Raises SettingsError for no such table or no text, an unknown or missing column, a wrong name or number, a
+    file of no known kind, a band listed twice.
     """
     known = {field.name for field in fields(ListedImage)}
     columns, rows = _cells(path)

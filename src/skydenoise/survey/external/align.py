@@ -40,19 +40,11 @@ def align(
 
     Target pixels outside the image, or within the spline's reach of a pixel without data, have no data.
 
-    Parameters
-    ----------
-    image, invvar
-        (y, x) float32; invvar 0 where there is no data
-    wcs
-        of `image`
-    target, shape
-        WCS and (y, x) of the result
+    image, invvar : (y, x) float32; invvar 0 where there is no data
+    target, shape : WCS and (y, x) of the result
 
-    Returns
-    -------
-    image, invvar : `shape`, float32. This invvar does not know that interpolation averages and correlates
-        noise, which is measured later.
+    Returns image and invvar, float32. This invvar does not know that interpolation averages and correlates
+    noise, which is measured later.
     """
     aligned, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     if window := window_of(wcs, (image.shape[0], image.shape[1]), target, shape):

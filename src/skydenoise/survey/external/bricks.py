@@ -35,9 +35,7 @@ def import_bricks(
 ) -> list[Entry]:
     """Import the bricks `names`; those that fail are listed as skipped, with the reason.
 
-    Raises
-    ------
-    StepError : the disk is full, or the cache not writable
+    Raises StepError if the disk is full, or the cache not writable.
     """
     entries = []
     for name in names:
@@ -87,8 +85,8 @@ def import_brick(images: Sequence[ListedImage], name: str, bands: Sequence[str],
 def _import(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> str:
     """Write the brick unless it is there already; "done" or "kept"."""
     key = _key(images)
-    headers = [intact_header(paths.raw_file(cache, name, "image", band)) for band in bands]
-    headers += [intact_header(paths.raw_file(cache, name, "invvar", band)) for band in bands]
+    kinds = paths.raw_kinds(bands)[:-1]
+    headers = [intact_header(paths.raw_file(cache, name, kind, band)) for kind, band in kinds]
     if all(header is not None and header.get("SDIMPORT") == key for header in headers):
         return "kept"
     write_raw(cache, _brick(images, key), OutputSettings("lossless"))
@@ -132,10 +130,8 @@ def _aligned(source: ListedImage, band: Band, first: Band) -> Band:
         image, invvar = align(band.image, band.invvar, wcs, target, shape)
         if not invvar.any():
             raise ImageError("does not overlap the first band")
-    log.info(
-        "brick %s, band %s: resampled onto the first band's grid (up to %.2f pixels off), %.1f %% covered",
-        *(source.brick, source.band, distance, 100 * np.mean(invvar > 0)),
-    )
+    how = f"resampled onto the first band's grid (up to {distance:.2f} pixels off)"
+    log.info("%s: %s, %.1f %% covered", source, how, 100 * np.mean(invvar > 0))
     masked = align_mask(band.masked, wcs, target, shape)
     header = with_wcs_of(band.header, first.header)
     header.append(("HISTORY", "skydenoise: resampled onto the grid of the first band"), bottom=True)

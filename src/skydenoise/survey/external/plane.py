@@ -49,14 +49,8 @@ class Plane:
 def read_plane(path: Path, hdu: int | None, plane: int | None) -> Plane:
     """Read one image plane.
 
-    Parameters
-    ----------
-    path
-        FITS file, compressed or not
-    hdu
-        index of the HDU; None takes the first with an image of two axes (or three, if `plane` is given)
-    plane
-        index from 0 in a cube (plane, y, x); of no effect on a plain image
+    hdu : index of the HDU; None takes the first with an image of two axes (or three, if `plane` is given)
+    plane : index from 0 in a cube (plane, y, x); of no effect on a plain image
 
     Raises
     ------
@@ -117,16 +111,13 @@ def _cards(header: fits.Header) -> fits.Header:
 
 def _linear(plane: Plane) -> Plane:
     """The same plane, an asinh scaling of its pixels undone."""
-    scaling = {key: plane.header[key] for key in ("BOFFSET", "BSOFTEN") if key in plane.header}
+    header = plane.header.copy()
+    scaling = {key: header.pop(key) for key in ("BOFFSET", "BSOFTEN") if key in header}
     if not scaling:
         return plane
     if len(scaling) < 2 or not all(isinstance(value, int | float) for value in scaling.values()):
-        raise ImageError(
-            f"pixels are scaled by asinh, and only {scaling} is known of it", "linearise them first"
-        )
-    header = plane.header.copy()
-    for key in scaling:
-        del header[key]
+        cause = f"pixels are scaled by asinh, and only {scaling} is known of it"
+        raise ImageError(cause, "linearise them first")
     header.append(("HISTORY", f"skydenoise: asinh scaling undone, {scaling}"), bottom=True)
     log.info("asinh scaling undone: %s", scaling)
     with np.errstate(over="ignore"):

@@ -18,11 +18,8 @@ def to_nanomaggies(plane: Plane, unit: str) -> tuple[Plane, float]:
     """The same plane in nanomaggies, and how many of them its unit was.
 
     `unit` is as in ListedImage.units. If the numbers change, BUNIT and MAGZERO say what they are now, and a
-    HISTORY card what they were.
-
-    Raises
-    ------
-    ImageError : the unit is unknown or logarithmic, or none is given and BUNIT is missing
+    HISTORY card what they were. Raises ImageError if the unit is unknown or logarithmic, or none is given and
+    BUNIT is missing.
     """
     header = plane.header.copy()
     name = unit or str(header.get("BUNIT", "")).strip()
