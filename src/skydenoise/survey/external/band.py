@@ -13,8 +13,7 @@ from skydenoise.errors import BrickError
 from skydenoise.image_table import ListedImage
 from skydenoise.io.wcs import celestial_wcs
 from skydenoise.survey.external.noise import Outliers, measure_noise, without_outliers
-from skydenoise.survey.external.plane import ImageError, Plane, read_plane
-from skydenoise.survey.external.units import to_nanomaggies
+from skydenoise.survey.external.plane import ImageError, Plane, read_plane, to_nanomaggies
 
 log = logging.getLogger(__name__)
 
