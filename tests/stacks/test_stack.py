@@ -21,7 +21,7 @@ from tests.stacks.builders import KINDS, copy, make_stack, save, save_fits, save
 def test_every_kind_of_file_gives_the_frames_that_were_put_in(kind: str, dtype: str, tmp_path: Path) -> None:
     stack = make_stack(5, 12, 10, dtype=dtype)
     with open_stack(StackFile(save(kind, tmp_path, stack))) as opened:
-        assert (len(opened), opened.frame_shape) == (5, (1, 12, 10))
+        assert (len(opened), opened.axes.frame_shape) == (5, (1, 12, 10))
         for index in (4, 0, 2):
             frame = opened.read(index)
             assert frame.dtype == np.float32
@@ -34,7 +34,7 @@ def test_every_kind_of_file_gives_the_frames_that_were_put_in(kind: str, dtype: 
 def test_several_channels_lie_before_the_rows(kind: str, tmp_path: Path) -> None:
     stack = make_stack(4, 2, 12, 10)
     with open_stack(StackFile(save(kind, tmp_path, stack))) as opened:
-        assert (len(opened), opened.frame_shape) == (4, (2, 12, 10))
+        assert (len(opened), opened.axes.frame_shape) == (4, (2, 12, 10))
         np.testing.assert_array_equal(opened.read(3), stack[3])
 
 

@@ -91,7 +91,7 @@ class FilePixels:
         """
         end = self.offset + prod(self.shape) * self.dtype.itemsize
         with self.path.open("r+b") as stream:
-            os.posix_fallocate(stream.fileno(), 0, -(-end // block) * block)
+            os.posix_fallocate(stream.fileno(), self.offset, -(-end // block) * block - self.offset)
         return self
 
 

@@ -63,11 +63,6 @@ class Stack:
     def __len__(self) -> int:
         return self.axes.frames
 
-    @property
-    def frame_shape(self) -> tuple[int, int, int]:
-        """(channel, y, x) of a frame."""
-        return self.axes.frame_shape
-
     def read(self, index: int) -> Array:
         """Frame `index` (from 0): (channel, y, x) float32, in the file's own units; may hold NaN.
 
@@ -108,7 +103,7 @@ def open_stack(file: StackFile) -> Iterator[Stack]:
 
 def check_channels(stack: Stack, bands: Sequence[str]) -> None:
     """Raise SettingsError if a stack has another number of channels than there are bands."""
-    channels = stack.frame_shape[0]
+    channels = stack.axes.frame_shape[0]
     if channels != len(bands):
         raise SettingsError(
             f"survey.bands: {len(bands)} names ({', '.join(bands)}) for {stack.file.path}, whose frames have "

@@ -72,7 +72,7 @@ def check_files(
         try:
             with open_stack(stacks[name]) as stack:
                 check_channels(stack, bands)
-                shape = stack.frame_shape[1:]
+                shape = stack.axes.frame_shape[1:]
         except StepError as error:
             raise StepError(f"{error}; mend it, or say no to stack {name} in the table of bricks") from None
         frames = f"the frames of {stacks[name].path}"

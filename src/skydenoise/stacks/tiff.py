@@ -21,12 +21,8 @@ Array = NDArray[Any]
 
 CLASSIC = 2**32 - 2**25
 """Bytes of pixels up to which a file can be addressed with 32 bits, its pages' headers included."""
-INTERPRETATIONS: dict[int, str] = {
-    PHOTOMETRIC.MINISBLACK: "minisblack",
-    PHOTOMETRIC.MINISWHITE: "miniswhite",
-    PHOTOMETRIC.RGB: "rgb",
-}
-"""What numbers mean as colours, and how it is written."""
+LIGHT = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB)
+"""What numbers mean as colours, where they are amounts of light."""
 JPEG = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
 """Compressions whose decoder makes RGB of YCbCr."""
 LAYOUT = {"ImageJ", "images", "channels", "slices", "frames", "hyperstack", "axes", "shape"}
@@ -119,15 +115,15 @@ def _numbers(file: tifffile.TiffFile, dataset: str) -> list[int]:
     return numbers
 
 
-def _interpretation(file: tifffile.TiffFile, page: tifffile.TiffPage) -> str:
+def _interpretation(file: tifffile.TiffFile, page: tifffile.TiffPage) -> PHOTOMETRIC:
     """What the new file's numbers mean as colours; raises SettingsError if pixels are no amounts of light."""
     if page.photometric == PHOTOMETRIC.PALETTE and file.is_imagej:
-        return "minisblack"  # ImageJ's pixels are amounts of light, its palette is for display
+        return PHOTOMETRIC.MINISBLACK  # ImageJ's pixels are amounts of light, its palette is for display
     if page.photometric == PHOTOMETRIC.YCBCR and page.compression in JPEG:
-        return "rgb"
-    if page.photometric not in INTERPRETATIONS:
+        return PHOTOMETRIC.RGB
+    if page.photometric not in LIGHT:
         raise SettingsError(f"pixels are {page.photometric!r}: save it as grey or RGB")
-    return INTERPRETATIONS[page.photometric]
+    return PHOTOMETRIC(page.photometric)
 
 
 def _check_decoder(page: tifffile.TiffPage) -> None:
@@ -146,9 +142,8 @@ def _check_decoder(page: tifffile.TiffPage) -> None:
 def _pixels(path: Path, chosen: Sequence[tifffile.TiffPageSeries]) -> FilePixels | _Pages:
     first, dtype = chosen[0], np.dtype(chosen[0].dtype)
     if len(chosen) == 1 and first.dataoffset is not None:
-        return FilePixels(
-            path, first.dataoffset, dtype.newbyteorder(first.keyframe.parent.byteorder), first.shape
-        )
+        stored = dtype.newbyteorder(first.keyframe.parent.byteorder)
+        return FilePixels(path, first.dataoffset, stored, first.shape)
     shape = (len(chosen),) * (len(chosen) > 1) + tuple(first.shape)
     return _Pages([page for series in chosen for page in series.pages], first.keyframe.ndim, shape, dtype)
 
@@ -169,9 +164,7 @@ def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterato
         first = file.series[numbers[0]]
         imagej = bool(file.is_imagej) and not (large or "S" in first.axes or len(numbers) > 1)
         ome = bool(file.is_ome) and not imagej
-        described = [_description(file, number, imagej) for number in numbers]
-    if not imagej:
-        described = [{**each, "software": note} for each in described]
+        described = [_description(file, number, imagej, note) for number in numbers]
     with tifffile.TiffWriter(path, byteorder="<", bigtiff=large, imagej=imagej, ome=ome) as writer:
         how: dict[str, Any] = {"shape": first.shape, "dtype": FLOAT, "returnoffset": True}
         places: list[Any] = [writer.write(None, **how, **each) for each in described]
@@ -179,7 +172,7 @@ def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterato
     yield new[0] if len(new) == 1 else _NewSeries(new)
 
 
-def _description(file: tifffile.TiffFile, number: int, imagej: bool) -> dict[str, Any]:
+def _description(file: tifffile.TiffFile, number: int, imagej: bool, note: str) -> dict[str, Any]:
     """What `TiffWriter.write` is told of a series: colours, resolution, sizes and times."""
     series = file.series[number]
     page = series.keyframe
@@ -187,7 +180,7 @@ def _description(file: tifffile.TiffFile, number: int, imagej: bool) -> dict[str
     return {
         "photometric": _interpretation(file, page),
         "resolution": page.resolution,
-        "resolutionunit": None if imagej else page.resolutionunit,
+        **({} if imagej else {"resolutionunit": page.resolutionunit, "software": note}),
         "metadata": {"axes": series.axes, **_metadata(file, number, imagej)},
         "planarconfig": ("contig" if series.axes.endswith("S") else "separate") if colours else None,
         "extrasamples": page.extrasamples if colours else None,

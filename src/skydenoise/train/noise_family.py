@@ -59,8 +59,7 @@ class Draw:
 class NoiseSource:
     """Noise with the measured correlation, and more of the family, for patches of one size.
 
-    It is drawn on a grid wider by the reach of the correlations and cropped, so that opposite borders are
-    independent.
+    It is cropped from a grid wider by the reach of the correlations: opposite borders are independent.
     """
 
     def __init__(

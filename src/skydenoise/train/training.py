@@ -1,4 +1,4 @@
-"""What stays the same through a training: patches and their order, noise, stretch, loss."""
+"""What a training is made of, and whether its parts go together."""
 
 from __future__ import annotations
 
