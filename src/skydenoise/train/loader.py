@@ -51,7 +51,5 @@ class PatchLoader:
         sky = np.asarray(self.noise.sigma_sky, np.float32).reshape(-1, 1, 1)
         typical = np.where(covered > 0, total / np.maximum(covered, 1), sky)  # of the patch, for its gaps
         sigma = np.where(counts > 0, sigma, typical)
-        return self._send((image - self.noise.zero) / sigma), self._send(counts)
-
-    def _send(self, array: Array) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+        pixels = (image - self.noise.zero) / sigma
+        return torch.from_numpy(pixels).to(self.device), torch.from_numpy(counts).to(self.device)

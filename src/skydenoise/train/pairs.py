@@ -42,11 +42,6 @@ class Pair:
         return Pair(*(turn_each(images, orientations) for images in (self.source, self.target, self.counts)))
 
 
-def identity_pair(image: Tensor, counts: Tensor) -> Pair:
-    """The patch against itself."""
-    return Pair(image, image, counts)
-
-
 def recorrupted_pair(image: Tensor, counts: Tensor, noise: Draw, recorruption: float) -> Pair:
     """Make x + t z and x - z / t of x = (image + s e) / sqrt(1 + s**2), with t = recorruption; no noise where
     nothing counts.

@@ -30,7 +30,7 @@ from skydenoise.train.job import TrainJob
 from skydenoise.train.loader import PatchLoader
 from skydenoise.train.loss import Criterion
 from skydenoise.train.noise_family import NoiseFamily, NoiseSource
-from skydenoise.train.pairs import Pair, identity_pair, patch_seeds, random_bands, recorrupted_pair
+from skydenoise.train.pairs import Pair, patch_seeds, random_bands, recorrupted_pair
 from skydenoise.train.ranks import Ranks
 
 Array = NDArray[Any]
@@ -91,7 +91,7 @@ class Training:
         settings = self.job.settings
         seeds, orientations = patch_seeds(settings.seed, epoch, patches.tolist())
         if settings.objective == "identity":
-            return identity_pair(image, counts).oriented(orientations)
+            return Pair(image, image, counts).oriented(orientations)
         noise = self.noise_source.draw(seeds)
         pair = recorrupted_pair(image, counts, noise, settings.recorruption).oriented(orientations)
         kept = random_bands(seeds, image.shape[1], settings.band_dropout)

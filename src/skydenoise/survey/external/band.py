@@ -51,8 +51,8 @@ def read_band(source: ListedImage) -> Band:
     shape = plane.pixels.shape
     if source.invvar is not None:
         with blaming(source, source.invvar):
-            invvar = _same_shape(read_plane(source.invvar, source.invvar_hdu, source.plane).pixels, shape)
-            invvar = invvar / factor**2
+            weights = read_plane(source.invvar, source.invvar_hdu, source.plane)
+            invvar = _same_shape(weights.pixels, shape) / factor**2
     masked = np.zeros(shape, bool)
     if source.mask is not None:
         with blaming(source, source.mask):
