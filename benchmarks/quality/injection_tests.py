@@ -14,8 +14,7 @@ from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.product import Product
 from benchmarks.quality.sky import Sky
 from skydenoise.config import RecoverSettings
-from skydenoise.evaluate.detection.detect import Peaks, find_peaks, searches
-from skydenoise.evaluate.detection.field import searched_pixels
+from skydenoise.evaluate.detection.detect import Peaks, find_peaks, searched_pixels, searches
 from skydenoise.evaluate.detection.matched import (
     PointFilter,
     combined,

@@ -17,8 +17,7 @@ from skydenoise.evaluate.detection.tables import detection_table, threshold_at_p
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.residual.seams import seam_sums, seam_table
 from skydenoise.evaluate.statistics import Array, bootstrap_error, joined, robust_scatter
-from skydenoise.evaluate.truth.catalogue import Apertures, combine, measure
-from skydenoise.evaluate.truth.photometry import colour_table, photometry_table
+from skydenoise.evaluate.truth.photometry import Apertures, colour_table, combine, measure, photometry_table
 from skydenoise.evaluate.truth.pixels import coverage_sums, coverage_table, pixel_sums, quality_row
 from skydenoise.evaluate.truth.stars import star_shapes, star_table
 from skydenoise.io import Denoised

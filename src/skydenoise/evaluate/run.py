@@ -24,7 +24,7 @@ from skydenoise.evaluate.injection.rounds import inject_many, known_fwhm
 from skydenoise.evaluate.injection.tables import injection_table, leak_table
 from skydenoise.evaluate.residual import overlaps, seams, sure, whiteness
 from skydenoise.evaluate.tables import write_table
-from skydenoise.evaluate.truth import catalogue, photometry, pixels, stars
+from skydenoise.evaluate.truth import photometry, pixels, stars
 from skydenoise.evaluate.truth.known import KnownBrick, has_truth, read_known
 from skydenoise.io import Brick, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel, measure_brick_noise
@@ -74,10 +74,10 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
         purity=tables.purity_table(matches),
     )
     pure = tables.threshold_at_purity(matches[DENOISED, "+".join(bands)]) if matches else np.nan
-    sources = dual.above(catalogue.combine(found["apertures"]), {dual.DUAL: pure}) if parts else None
+    sources = dual.above(photometry.combine(found["apertures"]), {dual.DUAL: pure}) if parts else None
     detected = [each for each in found.get("detected", []) if each]
     shown = {
-        method: catalogue.combine([brick[method] for brick in detected], dual.SAME_DETECTION)
+        method: photometry.combine([brick[method] for brick in detected], dual.SAME_DETECTION)
         for method in (detected[0] if detected else ())
     }
     generator = np.random.default_rng(0)
@@ -95,7 +95,7 @@ def _compare(known: KnownBrick, widths: Sequence[float], noise: NoiseModel) -> M
     found = detect(known, methods, noise, moffats(known.psf_fwhm)) if known.psf_fwhm else None
     if found is None:
         _log.warning("brick %s: its truth has no card PSFFWHM, so it is not searched", known.brick.name)
-    measured = catalogue.measure(known, methods, noise)
+    measured = photometry.measure(known, methods, noise)
     _log.info("brick %s compared with its truth", known.brick.name)
     return {
         "errors": {method: pixels.pixel_sums(known, image, noise) for method, image in methods.items()},

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from skydenoise.evaluate.aperture import variance_of_sum
-from skydenoise.evaluate.detection.detect import Peaks, detect, find_peaks
-from skydenoise.evaluate.detection.field import search_field
+from skydenoise.evaluate.detection.detect import Peaks, detect, find_peaks, search_field
 from skydenoise.evaluate.detection.matched import (
     combined,
     flux_errors,

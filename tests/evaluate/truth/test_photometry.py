@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from skydenoise.evaluate.aperture import aperture_noise
-from skydenoise.evaluate.truth.catalogue import Apertures, combine, isolated_sources, measure
-from skydenoise.evaluate.truth.photometry import colour_table, photometry_table
+from skydenoise.evaluate.truth.photometry import (
+    Apertures,
+    colour_table,
+    combine,
+    isolated_sources,
+    measure,
+    photometry_table,
+)
 from tests.builders import SIGMA, gaussians, make_brick, make_known, make_noise, places
 
 SIZE = 200

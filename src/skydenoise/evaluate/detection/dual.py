@@ -10,8 +10,8 @@ from skydenoise.evaluate.detection.detect import Detections
 from skydenoise.evaluate.detection.matches import match
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.statistics import selected
-from skydenoise.evaluate.truth.catalogue import Apertures, measure_at
 from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.evaluate.truth.photometry import Apertures, measure_at
 from skydenoise.noise import NoiseModel
 
 DUAL = "dual"
@@ -28,7 +28,7 @@ def with_dual(
     The flux of a source is that of the noisy image around the position of its detection (brightest source
     first, `matches.match`); NaN without a detection, its score -inf.
 
-    apertures : of the same brick, as from `catalogue.measure`
+    apertures : of the same brick, as from `photometry.measure`
     found : None if the brick was not searched
     method : image in which was detected
     name : under which the fluxes and scores are added

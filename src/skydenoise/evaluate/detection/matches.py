@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from skydenoise.evaluate.detection.detect import Detections, Peaks
-from skydenoise.evaluate.detection.field import BRIGHT, SearchField, pixel
+from skydenoise.evaluate.detection.detect import BRIGHT, Detections, Peaks, SearchField, pixel
 from skydenoise.evaluate.statistics import Array, Blocks, joined
 
 MATCH_RADIUS = 3.0

@@ -7,8 +7,7 @@ from astropy.stats import binom_conf_interval
 from astropy.table import Table
 from scipy.optimize import isotonic_regression
 
-from skydenoise.evaluate.detection.detect import searches
-from skydenoise.evaluate.detection.field import BRIGHT
+from skydenoise.evaluate.detection.detect import BRIGHT, searches
 from skydenoise.evaluate.detection.matches import BLEND_RADIUS, MATCH_RADIUS, TRUE_FLOOR, Compared, Matches
 from skydenoise.evaluate.fluxes import magnitude_edges
 from skydenoise.evaluate.statistics import Array

@@ -12,8 +12,8 @@ from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.psf import STAMP, star_shape, whole_stamps
 from skydenoise.evaluate.statistics import Array, bootstrap_row, joined
 from skydenoise.evaluate.tables import BAND, METHOD, Field, Measure, make_table, with_errors
-from skydenoise.evaluate.truth.catalogue import measure
 from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.evaluate.truth.photometry import measure
 from skydenoise.noise import NoiseModel
 
 LEAST_SNR = 50.0
