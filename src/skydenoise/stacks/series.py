@@ -113,7 +113,11 @@ def measure_series(series: Series, scales: int = 5) -> NoiseModel:
 
     Raises SettingsError if a channel has no finite pixels or all alike, StepError if a frame cannot be read.
     """
-    samples = [_sample(series.read(name)) for name in evenly(series.names, MEASURED_FRAMES)]
+    samples: list[Array] = []
+    for name in evenly(series.names, MEASURED_FRAMES):
+        frame = series.read(name)
+        step = max(1, int(np.sqrt(frame[0].size / MEASURED_PIXELS)))
+        samples.append(frame[:, ::step, ::step].reshape(len(frame), -1))
     level, rms = [], []
     for channel, band in enumerate(series.bands):
         pixels = np.concatenate([sample[channel] for sample in samples]).astype(np.float64)
@@ -127,12 +131,6 @@ def measure_series(series: Series, scales: int = 5) -> NoiseModel:
     white = np.ones((len(rms), 1, 1))
     levels = np.tile(noise_levels(white[0], scales), (len(rms), 1))
     return NoiseModel(series.bands, tuple(rms), (1.0,) * len(rms), white, levels, level=tuple(level))
-
-
-def _sample(frame: Array) -> Array:
-    """(channel, n) pixels on a regular grid."""
-    step = max(1, int(np.sqrt(frame[0].size / MEASURED_PIXELS)))
-    return frame[:, ::step, ::step].reshape(len(frame), -1)
 
 
 def cut_frames(

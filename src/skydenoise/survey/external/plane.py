@@ -26,7 +26,6 @@ ASINH = 2.5 / np.log(10)
 """Pan-STARRS stacks hold ASINH * asinh((flux - BOFFSET) / (2 * BSOFTEN)) (Waters et al. 2020, ApJS 251, 4;
 asinh_compression in the wiki of its pipeline)."""
 
-
 NANOMAGGY = 3.631e-6 * units.Jy
 """Flux density of AB magnitude 22.5 (legacysurvey.org/dr10/description, Photometry)."""
 
@@ -82,9 +81,8 @@ def read_plane(path: Path, hdu: int | None, plane: int | None) -> Plane:
             data = hdus[index].data
     for warning in caught:
         if "verification failed" in str(warning.message):
-            raise ImageError(
-                "a checksum in the file does not hold", "if it is right, remove CHECKSUM and DATASUM"
-            )
+            cause = "a checksum in the file does not hold"
+            raise ImageError(cause, "if it is right, remove CHECKSUM and DATASUM")
         log.info("%s: %s", path, warning.message)
     pixels = _two_axes(data, plane).astype(np.float64)
     return _linear(Plane(pixels, _cards(header), blank))
