@@ -16,12 +16,9 @@ from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.io.cards import as_product, with_provenance
-from skydenoise.io.fitsfile import (
-    intact_header,
-    read_survey_image,
-    write_survey_image,
-)
+from skydenoise.io.fitsfile import image_pixels, intact_header, read_survey_image, write_survey_image
 from skydenoise.io.maskbits import mask_value
+from skydenoise.io.memory import too_large
 from skydenoise.io.verified import read_record, verified_digest, verify_fits
 from skydenoise.io.wcs import celestial_wcs, grid_distance
 
@@ -90,11 +87,13 @@ def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = T
 
     Raises
     ------
-    BrickError : a file is missing, empty, truncated or damaged, or has changed since it was fetched; a band
-        has no valid pixel, no usable WCS, another shape than the first band, or lies on another piece of sky
+    BrickError : a file is missing, empty, truncated or damaged, or has changed since it was fetched; all
+        together do not fit into the job's memory; a band has no valid pixel, no usable WCS, another shape
+        than the first band, or lies on another piece of sky
     """
     if verify:
         raw_digests(cache, name, bands)
+    _check_size(cache, name, bands)
     images: list[np.ndarray] = []
     invvars: list[np.ndarray] = []
     headers: list[fits.Header] = []
@@ -118,6 +117,18 @@ def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = T
         headers.append(header)
     masked = _read_masked(cache, name, bands, images[0].shape)
     return Brick(name, tuple(bands), np.stack(images), np.stack(invvars), masked, tuple(headers))
+
+
+def _check_size(cache: Path, name: str, bands: Sequence[str]) -> None:
+    """Raise BrickError if a brick, by its headers, does not fit into the job's memory."""
+    for kind, band in paths.raw_kinds(bands):
+        path = paths.raw_file(cache, name, kind, band)
+        if path.exists():
+            pixels = _checked(image_pixels, path, name, band, FETCH_AGAIN)
+            if cause := too_large(len(bands) * pixels):
+                raise BrickError(
+                    cause, brick=name, band=band, file=path, remedy="more memory, or smaller images"
+                )
 
 
 T = TypeVar("T")
@@ -246,7 +257,8 @@ class Denoised:
 
 
 SIGMA_STEP = 0.1
-"""Quantisation step of sigma in units of the image's: a denoised image is surer than a noisy one."""
+"""Quantisation step of sigma in units of the image's: a denoised image is surer than a noisy one. It is at
+most the least sigma: half of it is then the most that is lost, and none becomes negative."""
 
 LARGEST_STEP = 0.1
 """Quantisation step of an image in units of the input's noise: pixels in small units must not drown in it."""
@@ -290,7 +302,8 @@ def write_brick(
     files: list[BrickFile] = []
     for index, (band, header) in enumerate(zip(brick.bands, brick.headers, strict=True)):
         coarse = replace(output, step=min(output.step, LARGEST_STEP * _noise(brick.invvar[index])))
-        fine = replace(output, step=SIGMA_STEP * coarse.step)
+        sigma = denoised.sigma[index][denoised.sigma[index] > 0]
+        fine = replace(output, step=min(SIGMA_STEP * coarse.step, float(sigma.min(initial=math.inf))))
         for kind, data, how in (("image", denoised.image, coarse), ("sigma", denoised.sigma, fine)):
             product = header if kind == "image" else as_product(header, kind, header.get("BUNIT", ""))
             path = paths.coadd_file(root, brick.name, kind, band)

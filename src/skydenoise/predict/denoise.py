@@ -114,6 +114,7 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
     Raises
     ------
     SettingsError : see Denoiser; or the network does not bear bfloat16 (`check_precision`)
+    StepError : a file of the folder is missing or damaged
     """
     if device == "auto":
         device = "cuda" if cuda_usable() else "cpu"
@@ -121,9 +122,7 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
     network, description = load_model(folder, device)
     check_precision(description.architecture, settings)
     file = folder / UNCERTAINTY_FILE
-    uncertainty = (
-        UncertaintyModel.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
-    )
+    uncertainty = UncertaintyModel.read(file) if file.exists() else None
     fast = for_inference(network, getattr(torch, settings.precision))
     sha256, bands = description.sha256[:12], " ".join(description.bands)
     logger.info("model %s on %s in %s, bands %s", sha256, device, settings.precision, bands)
@@ -218,7 +217,8 @@ def with_sigma_and_flags(
     if denoiser.uncertainty is None:
         sigma = noise_sigma
     else:
-        sigma = denoiser.uncertainty.sigma(image, noise_sigma, recovered, denoiser.device)
+        light = image - noise.zero if noise.zero.any() else image  # the level is no signal
+        sigma = denoiser.uncertainty.sigma(light, noise_sigma, recovered, denoiser.device)
     image[no_data] = 0
     sigma[no_data | inpainted] = np.nan
     flags = np.zeros(brick.shape, dtype=np.int32)
@@ -271,13 +271,13 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
         for origins in batches(tiles_with_data(brick, blender.grid), denoiser.batch_tiles):
             tiles = stretch.forward(cut_tiles(flux, origins, settings.tile))  # (n, band, tile, tile)
             blender.add(origins, denoiser.network(tiles)[0])
-        for rows in result.split(
-            STRIP_ROWS, dim=1
-        ):  # in place: a brick is 155 MB, and it would take two more
+        for rows in result.split(STRIP_ROWS, dim=1):  # in place: a brick is 155 MB, it would take two more
             rows.copy_(stretch.inverse(rows))
     image = to_numpy(result)
-    if not np.isfinite(image).all():
-        raise BrickError("the network's image is not finite everywhere", brick=brick.name)
+    if (broken := ~np.isfinite(image)).any():
+        band, y, x = np.argwhere(broken)[0]
+        cause = f"the network's image is not finite in {broken.sum()} pixels, first at x {x}, y {y} from 0"
+        raise BrickError(cause, brick=brick.name, band=brick.bands[band], remedy="is its input wild there?")
     return image
 
 

@@ -12,8 +12,10 @@ apertures do not follow from it by adding squares.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from skydenoise import starlet
+from skydenoise.errors import StepError
 from skydenoise.network.device import to_numpy
 from skydenoise.stretch import asinh
 
@@ -31,8 +34,8 @@ Array = NDArray[Any]
 COVERAGE = 0.6827
 """Share of errors within 1 sigma: that of a Gaussian."""
 
-RATIO_FLOOR = 1e-3
-"""Least ratio: no pixel is ever certain."""
+RATIO_FLOOR = 1e-2
+"""Least ratio: the smooth plane that is put back brings 0.013 of a pixel's noise with it (`background`)."""
 
 SIGNAL_EDGES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 """Borders between bins of s; the first bin begins at 0, the last one is open."""
@@ -124,6 +127,15 @@ class UncertaintyModel:
             for kind in ("network", "recovered")
         }
         return cls(bands=tuple(content["bands"]), conditions=str(content["conditions"]), **curves)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Content of uncertainty.json; raises StepError if that is damaged."""
+        try:
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (KeyError, TypeError, ValueError) as error:
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            raise StepError(f"{path} is damaged ({cause}); remove it: the next run measures it") from error
 
     @torch.inference_mode()
     def sigma(
