@@ -11,7 +11,7 @@ import psutil
 BRICK_BYTES = 62
 """For each pixel of each band while a brick is denoised: 2.4 GB at 3 x 3600 x 3600 pixels."""
 
-GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 """Limits of containers and of Slurm's jobs: those of any folder above a process's own hold, too."""
 
 
@@ -21,7 +21,7 @@ def job_memory() -> float:
     limits = [float(psutil.virtual_memory().total)]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     limits += [float(soft)] if soft != resource.RLIM_INFINITY else []
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in OWN_GROUP.read_text().splitlines() if OWN_GROUP.exists() else ():
         _, kinds, own = line.split(":", 2)
         if kinds in ("", "memory"):
             name = "memory.limit_in_bytes" if kinds else "memory.max"
