@@ -1,0 +1,45 @@
+"""A finished run, made once in each process of pytest, and copies of it to spoil."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from .house import House
+from .table import FAILED, SKIPPED, markdown, rows
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A run to which nothing has happened."""
+    house = House(tmp_path_factory.mktemp("clean"))
+    house.make_survey()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the same bytes are promised for equal numbers of threads
+    said = house.run()
+    assert "ERROR" not in said, said
+    yield house
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def house(clean: House, tmp_path: Path) -> House:
+    """A copy of it."""
+    shutil.copytree(clean.folder, tmp_path / "house")
+    (tmp_path / "house/raw/SOURCE.json").unlink()  # the survey has moved, too
+    return House(tmp_path / "house")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print which faults were survived, of those that were tried."""
+    kinds = {"passed": "survived", "failed": FAILED, "error": FAILED, "skipped": SKIPPED}
+    of = {
+        report.nodeid.removeprefix("tests/"): text
+        for kind, text in kinds.items()
+        for report in terminalreporter.stats.get(kind, ())
+    }
+    tried = [row for row in rows(of) if row[-1]]
+    terminalreporter.section("faults: what was survived")
+    terminalreporter.write(markdown(tried))
