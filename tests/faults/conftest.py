@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from .house import House
-from .table import FAILED, SKIPPED, markdown, rows
 
 
 @pytest.fixture(scope="session")
@@ -30,16 +29,3 @@ def house(clean: House, tmp_path: Path) -> House:
     shutil.copytree(clean.folder, tmp_path / "house")
     (tmp_path / "house/raw/SOURCE.json").unlink()  # the survey has moved, too
     return House(tmp_path / "house")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print which faults were survived, of those that were tried."""
-    kinds = {"passed": "survived", "failed": FAILED, "error": FAILED, "skipped": SKIPPED}
-    of = {
-        report.nodeid.removeprefix("tests/"): text
-        for kind, text in kinds.items()
-        for report in terminalreporter.stats.get(kind, ())
-    }
-    tried = [row for row in rows(of) if row[-1]]
-    terminalreporter.section("faults: what was survived")
-    terminalreporter.write(markdown(tried))

@@ -62,7 +62,7 @@ def rows(of: Mapping[str, str]) -> list[tuple[str, ...]]:
 
 
 def markdown(table: Iterable[tuple[str, ...]]) -> str:
-    """The table, a heading for each section."""
+    """The table, a heading over each section."""
     lines = []
     for row in table:
         if len(row) == 1:
@@ -70,6 +70,20 @@ def markdown(table: Iterable[tuple[str, ...]]) -> str:
         else:
             lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines) + "\n"
+
+
+def print_survived(
+    reporter: pytest.TerminalReporter, reports: Mapping[str, Iterable[pytest.TestReport]]
+) -> None:
+    """Print the rows that were tried. reports : by outcome, the worse ones later."""
+    texts = {"passed": "survived", "skipped": SKIPPED, "failed": FAILED, "error": FAILED}
+    of = {
+        report.nodeid.removeprefix("tests/"): text
+        for kind, text in texts.items()
+        for report in reports.get(kind, ())
+    }
+    reporter.section("faults: what was survived")
+    reporter.write(markdown(row for row in rows(of) if row[-1]))
 
 
 def main() -> int:
