@@ -151,6 +151,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--noise", nargs="+", choices=NOISES, default=NOISES)
     add("--model", type=Path, nargs="+", default=[REPOSITORY / "models/reference"])
+    add("--no-peers", action="store_true", help="measure the models alone")
     add("--quick", action="store_true", help="one brick of 512 pixels")
     add("--bricks", type=int, help="of each sky; default 4, quick: 1")
     add("--size", type=int, help="edge of a brick, pixels; default 1000, quick: 512")
@@ -174,7 +175,8 @@ def main(say: Callable[[str], None] = print) -> None:
     for noise in options.noise:
         sky = make_sky(depth_settings(noise, options.bricks, options.size))
         comparison = Comparison()
-        add_classical(comparison, sky)
+        if not options.no_peers:
+            add_classical(comparison, sky)
         for folder in options.model:
             comparison.add(shown(folder), load_product(folder, device=options.device))
         images, times = make_images(sky, comparison.methods)
