@@ -23,6 +23,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from benchmarks.machine import REPOSITORY, write_results
 from benchmarks.quality import measure
 from benchmarks.quality.acceptance import DEPTH_CRITERIA, Verdict, judge
+from benchmarks.quality.classical import noisy
 from benchmarks.quality.measure import FLUX_BINS, Images
 from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import Comparison, add_classical, make_images, shown
@@ -174,7 +175,7 @@ def main(say: Callable[[str], None] = print) -> None:
     rows, lines, notes = [], [], {}
     for noise in options.noise:
         sky = make_sky(depth_settings(noise, options.bricks, options.size))
-        comparison = Comparison()
+        comparison = Comparison({"noisy": noisy})
         if not options.no_peers:
             add_classical(comparison, sky)
         for folder in options.model:
