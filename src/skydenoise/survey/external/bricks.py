@@ -1,12 +1,10 @@
 """Images of other surveys, of a table's rows, in the Legacy Survey's raw layout (`source: files`)."""
 
-import fcntl
 import hashlib
 import logging
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +16,11 @@ from skydenoise.image_table import ListedImage
 from skydenoise.io import Brick
 from skydenoise.io.digest import file_digest, joint_digest
 from skydenoise.io.fitsfile import intact_header
+from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
 from skydenoise.io.rawbrick import write_raw
-from skydenoise.io.wcs import celestial_wcs, grid_distance
-from skydenoise.survey.external.align import SAME_GRID, align, align_mask, with_wcs_of
-from skydenoise.survey.external.band import Band, blaming, read_band
-from skydenoise.survey.external.plane import ImageError
+from skydenoise.survey.external.align import aligned
+from skydenoise.survey.external.band import read_band
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +33,7 @@ def import_bricks(
 ) -> list[Entry]:
     """Import the bricks `names`; those that fail are listed as skipped, with the reason.
 
-    Raises
-    ------
-    StepError : the disk is full
+    Raises StepError if the disk is full, or the cache not writable.
     """
     entries = []
     for name in names:
@@ -46,12 +41,17 @@ def import_bricks(
             entries.append(
                 import_brick([image for image in images if image.brick == name], name, bands, cache)
             )
-        except BrickError as error:
+        except (BrickError, OSError) as error:
             if disk_full(error):
                 raise StepError(
                     f"no space left for {cache}; free some and run again, finished bricks are kept"
                 ) from error
+            if isinstance(error, OSError):
+                where = f"{error.filename or cache}: cannot be written: {error.strerror}"
+                raise StepError(f"{where} (survey.cache must be writable)") from error
             log.warning("skipped: %s", error)
+            with suppress(OSError):  # there is something in it
+                paths.raw_file(cache, name, "maskbits").parent.rmdir()
             entries.append(Entry(name, "skipped", reason=str(error)))
     return entries
 
@@ -73,38 +73,18 @@ def import_brick(images: Sequence[ListedImage], name: str, bands: Sequence[str],
         if band not in by_band:
             raise BrickError("not in the table", brick=name, band=band)
     chosen = [by_band[band] for band in bands]
-    with _alone(paths.raw_file(cache, name, "maskbits").parent):
+    with alone(paths.raw_file(cache, name, "maskbits").parent):
         state = _import(chosen, name, bands, cache)
     files = sorted(paths.raw_file(cache, name, "maskbits").parent.glob("legacysurvey-*.fits.fz"))
     digest = joint_digest(file_digest(file) for file in files)
     return Entry(name, state, len(files), digest, time.perf_counter() - start)
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold `folder` against other processes: two jobs import a brick that is trained on and denoised."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StepError(
-            f"{folder}: cannot be made: {error.strerror} (survey.cache must be writable)"
-        ) from error
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks: the work is done twice, to the same result
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        with suppress(OSError):  # there is something in it
-            folder.rmdir()
-        os.close(handle)
-
-
 def _import(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> str:
     """Write the brick unless it is there already; "done" or "kept"."""
     key = _key(images)
-    headers = [intact_header(paths.raw_file(cache, name, "image", band)) for band in bands]
-    headers += [intact_header(paths.raw_file(cache, name, "invvar", band)) for band in bands]
+    kinds = paths.raw_kinds(bands)[:-1]
+    headers = [intact_header(paths.raw_file(cache, name, kind, band)) for kind, band in kinds]
     if all(header is not None and header.get("SDIMPORT") == key for header in headers):
         return "kept"
     write_raw(cache, _brick(images, key), OutputSettings("lossless"))
@@ -124,7 +104,7 @@ def _key(images: Sequence[ListedImage]) -> str:
 
 def _brick(images: Sequence[ListedImage], key: str) -> Brick:
     bands = [read_band(image) for image in images]
-    bands = [bands[0], *(_aligned(*pair, bands[0]) for pair in zip(images[1:], bands[1:], strict=True))]
+    bands = [bands[0], *(aligned(*pair, bands[0]) for pair in zip(images[1:], bands[1:], strict=True))]
     for band in bands:
         band.header.append(("SDIMPORT", key, "digest of the imported files"), bottom=True)
     return Brick(
@@ -135,24 +115,3 @@ def _brick(images: Sequence[ListedImage], key: str) -> Brick:
         np.stack([band.masked for band in bands]),
         tuple(band.header for band in bands),
     )
-
-
-def _aligned(source: ListedImage, band: Band, first: Band) -> Band:
-    """`band` on the grid of `first`; itself if it lies there already."""
-    wcs, target = celestial_wcs(band.header), celestial_wcs(first.header)
-    shape = (first.image.shape[0], first.image.shape[1])
-    with blaming(source, source.image):
-        distance = grid_distance(target, wcs, shape)
-        if band.image.shape == shape and distance <= SAME_GRID:
-            return band
-        image, invvar = align(band.image, band.invvar, wcs, target, shape)
-        if not invvar.any():
-            raise ImageError("does not overlap the first band")
-    log.info(
-        "brick %s, band %s: resampled onto the first band's grid (up to %.2f pixels off), %.1f %% covered",
-        *(source.brick, source.band, distance, 100 * np.mean(invvar > 0)),
-    )
-    masked = align_mask(band.masked, wcs, target, shape)
-    header = with_wcs_of(band.header, first.header)
-    header.append(("HISTORY", "skydenoise: resampled onto the grid of the first band"), bottom=True)
-    return Band(image, invvar, masked, header)
