@@ -4,7 +4,7 @@ VENV := .venv
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 CORES ?= all
 
-.PHONY: install install-test demo test test-cluster lint clean
+.PHONY: install install-test demo test test-cluster docs/reliability.md lint clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -42,6 +42,9 @@ docs: install-test  ## these pages and the docstrings as a site; a warning is an
 
 config/README.md: src/skydenoise/config.schema.yaml config/tables.py | install  ## its tables, from the schema
 	$(RUN) python config/tables.py
+
+docs/reliability.md: install-test  ## its table: every fault of the campaign is made (always)
+	$(RUN) python -m tests.faults.table
 
 lint: install-test  ## style and types
 	$(RUN) ruff check .

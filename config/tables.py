@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from skydenoise.config import SCHEMA, Schema
+from skydenoise.schema import SCHEMA, Schema
 
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- The rest is made from src/skydenoise/config.schema.yaml by `make config/README.md`. -->\n"

@@ -54,3 +54,14 @@ def full_disk() -> Callable[[], AbstractContextManager[None]]:
     The kernel refuses to write on, in the middle of a file.
     """
     return _little_room
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print which faults were survived, if the campaign ran."""
+    reports = {
+        kind: terminalreporter.stats.get(kind, ()) for kind in ("passed", "failed", "error", "skipped")
+    }
+    if any("tests/faults/" in report.nodeid for each in reports.values() for report in each):
+        from tests.faults.table import print_survived
+
+        print_survived(terminalreporter, reports)

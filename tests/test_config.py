@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from skydenoise.config import (
-    SCHEMA,
     Architecture,
     EvaluationSettings,
     NoiseSettings,
@@ -17,17 +16,14 @@ from skydenoise.config import (
     PatchSettings,
     PredictSettings,
     RecoverSettings,
-    Settings,
     TrainSettings,
-    check_bands,
     check_together,
-    default,
     plain,
     rebuild,
-    schema_of,
-    with_defaults,
 )
 from skydenoise.errors import SettingsError
+from skydenoise.run import check_bands
+from skydenoise.schema import SCHEMA, Settings, default, schema_of, with_defaults
 
 NAN = float("nan")
 

@@ -48,6 +48,13 @@ def die(_):
     os._exit(7)
 
 
+def end_by(number):
+    """This process, by a signal; those below 0 end nothing."""
+    if number > 0:
+        os.kill(os.getpid(), number)
+    return "done"
+
+
 def warn(number):
     warnings.warn(f"beware of {number}", UserWarning, stacklevel=1)
 
@@ -100,9 +107,15 @@ def test_an_error_ends_it_and_the_rest_is_not_begun(tmp_path):
 
 
 def test_a_process_that_dies_is_told_in_one_line():
-    with pytest.raises(StepError, match="one of 2 processes died, perhaps for lack of memory") as caught:
+    with pytest.raises(StepError, match=r"the process of [12] died, perhaps for lack of memory") as caught:
         list(each(die, [1, 2], PAIR, prepare))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("item", "killed"), [(signal.SIGKILL, True), (signal.SIGSEGV, False)])
+def test_an_item_that_ends_its_process_ends_no_other(item, killed):
+    told = dict(each(end_by, [-1, item, -2], PAIR, prepare, lambda item, killed: (item, killed)))
+    assert told == {-1: "done", item: (item, killed), -2: "done"}
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])

@@ -20,13 +20,12 @@ from skydenoise.config import (
     PatchSettings,
     PredictSettings,
     TrainSettings,
-    check,
     check_frames,
     check_without_noise,
-    with_defaults,
 )
 from skydenoise.errors import SettingsError
 from skydenoise.run import network_settings
+from skydenoise.schema import check, with_defaults
 
 T = TypeVar("T")
 

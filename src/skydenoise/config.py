@@ -1,90 +1,17 @@
-"""The settings of each step, checked when they are made.
-
-Their keys, meanings, units, defaults and ranges stand in one place: config.schema.yaml, beside this file.
-"""
+"""The settings of each step, checked when they are made; their keys stand in config.schema.yaml."""
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_type_hints
-
-import jsonschema
-import yaml
+from typing import Any, TypeVar, get_type_hints
 
 from skydenoise.errors import SettingsError
-from skydenoise.paths import LOGIN
+from skydenoise.schema import Settings, default, require
 
 T = TypeVar("T")
-Schema = Mapping[str, Any]
-
-SCHEMA: Schema = yaml.load(
-    Path(__file__).with_name("config.schema.yaml").read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-)
-
-
-def schema_of(key: str) -> Schema:
-    """Part of the schema for a dotted key, such as "predict.tile"; "mosaics.*" stands for any mosaic."""
-    part = SCHEMA
-    for name in key.split("."):
-        part = part["additionalProperties"] if name == "*" else part["properties"][name]
-    return part
-
-
-def default(key: str) -> Any:
-    """Default of a setting by its dotted key; a list as a tuple."""
-    value = schema_of(key)["default"]
-    return tuple(value) if isinstance(value, list) else value
-
-
-def with_defaults(content: Mapping[str, Any], part: Schema = SCHEMA) -> dict[str, Any]:
-    """`content`, and the defaults of all that it leaves out."""
-    known = part.get("properties", {})
-    filled = {key: value["default"] for key, value in known.items() if "default" in value} | dict(content)
-    for key, value in filled.items():
-        below = known.get(key, part.get("additionalProperties"))
-        if isinstance(value, Mapping) and isinstance(below, Mapping):
-            filled[key] = with_defaults(value, below)
-    return filled
-
-
-def check(content: Any, key: str = "") -> None:
-    """Refuse what the schema, or its part for a dotted key, refuses.
-
-    Raises
-    ------
-    SettingsError : in one line with the key and the reason
-    """
-    error = jsonschema.exceptions.best_match(_checker(key).iter_errors(content))
-    if error is not None:
-        raise SettingsError(_refusal(error, key))
-
-
-@cache
-def _checker(key: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schema_of(key) if key else SCHEMA)
-
-
-def _refusal(error: jsonschema.ValidationError, above: str) -> str:
-    """An objection in one line; for an unknown key those that are known.
-
-    above : key of the part of the schema that objects
-    """
-    below = error.json_path.removeprefix("$").lstrip(".")
-    key, given = ".".join(filter(None, [above.replace("*", "<name>"), below])), error.instance
-    where = f"{key}: " if key else ""
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema["properties"])
-        unknown = next(name for name in given if name not in known)
-        return f"{key}{'.' if key else ''}{unknown}: there is no such key, only {', '.join(known)}"
-    if error.validator == "type" and isinstance(given, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", given):
-        return f"{where}{given} is text in YAML; write a number with a point, such as 1.0e-4"
-    return f"{where}{LOGIN.sub('', error.message)}"
 
 
 def plain(settings: Any) -> dict[str, Any]:
@@ -103,32 +30,6 @@ def rebuild(kind: type[T], content: Mapping[str, Any]) -> T:
         return Path(content[key]) if hints[key] is Path else content[key]
 
     return kind(**{key: value(key) for key in content})
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise SettingsError(message)
-
-
-class Settings:
-    """Base of the dataclasses below: each field that its section of the schema knows is checked by that.
-
-    section : dotted key in the schema
-    """
-
-    section: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        known = schema_of(self.section)["properties"]
-        for field in fields(self):  # type: ignore[arg-type]
-            value, key = getattr(self, field.name), f"{self.section}.{field.name}"
-            if isinstance(value, float):
-                _require(math.isfinite(value), f"{key}: {value} is not a finite number")
-            if isinstance(value, list | tuple):
-                object.__setattr__(self, field.name, tuple(value))
-                value = list(value)
-            if field.name in known and not is_dataclass(value):
-                check(value, key)
 
 
 @dataclass(frozen=True)
@@ -153,12 +54,12 @@ class Architecture(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self.bands >= 1, f"model.bands: {self.bands} is below 1")
-        _require(
+        require(self.bands >= 1, f"model.bands: {self.bands} is below 1")
+        require(
             self.outputs <= self.levels,
             f"model.outputs: {self.outputs} resolutions need at least as many levels, not {self.levels}",
         )
-        _require(
+        require(
             not (self.skips and self.layout == "paper"),
             "model.skips: the paper's layout has no encoder-decoder skip connections",
         )
@@ -254,11 +155,11 @@ class RecoverSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(
+        require(
             len(self.threshold) == self.scales,
             f"recover.threshold: {len(self.threshold)} values for {self.scales} scales",
         )
-        _require(
+        require(
             all(value >= self.growth for value in self.threshold),
             f"recover.threshold: every value must be at least recover.growth, {self.growth}",
         )
@@ -286,10 +187,8 @@ class PredictSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(
-            self.overlap < self.tile,
-            f"predict.overlap: {self.overlap} is not below predict.tile, {self.tile}",
-        )
+        text = f"predict.overlap: {self.overlap} is not below predict.tile, {self.tile}"
+        require(self.overlap < self.tile, text)
 
 
 @dataclass(frozen=True)
@@ -312,19 +211,6 @@ class EvaluationSettings(Settings):
     fwhm: tuple[float, ...] = default("evaluate.fwhm")
 
 
-def check_evaluation(settings: EvaluationSettings, bands: tuple[str, ...]) -> None:
-    """Refuse another number of widths than bands."""
-    _require(
-        len(settings.fwhm) in (0, len(bands)),
-        f"evaluate.fwhm: {len(settings.fwhm)} values for the bands {', '.join(bands)}",
-    )
-
-
-def check_bands(bands: tuple[str, ...]) -> None:
-    """Refuse a list of bands that names one twice."""
-    _require(len(set(bands)) == len(bands), f"survey.bands: {', '.join(bands)} names a band twice")
-
-
 def check_frames(key: str, size: int, what: str, shape: tuple[int, int]) -> None:
     """Raise SettingsError if frames of `shape`, (y, x), are smaller than a patch or tile, set by `key`."""
     if size > min(shape):
@@ -339,17 +225,17 @@ def check_without_noise(train: TrainSettings, predict: PredictSettings) -> None:
     ------
     SettingsError : with the key and what to set
     """
-    _require(
+    require(
         train.objective == "identity",
         f"train.objective: {train.objective} needs the measured noise of a sky; for frames set identity (and "
         "model.skips: false)",
     )
-    _require(
+    require(
         train.loss != "flux",
         "train.loss: flux needs input and target of independent noise, made of the measured noise of a sky; "
         "for frames set l1 or l2",
     )
-    _require(
+    require(
         not predict.recover.enabled,
         "predict.recover: true needs the measured noise of a sky; for frames set false",
     )
@@ -366,11 +252,8 @@ def check_precision(architecture: Architecture, predict: PredictSettings) -> Non
     ------
     SettingsError : with the key and the reason
     """
-    _require(
-        predict.precision != "bfloat16" or architecture.skips,
-        "predict.precision: bfloat16 would round bright fluxes by percents in a model without skips; "
-        "set float32",
-    )
+    text = "predict.precision: bfloat16 would round bright fluxes by percents in a model without skips"
+    require(predict.precision != "bfloat16" or architecture.skips, f"{text}; set float32")
 
 
 def check_together(
@@ -384,15 +267,15 @@ def check_together(
     """
     check_precision(architecture, predict)
     stride = architecture.stride
-    _require(
+    require(
         patches.size % stride == 0,
         f"patches.size: {patches.size} is not a multiple of the network's stride {stride}",
     )
-    _require(
+    require(
         predict.tile % stride == 0,
         f"predict.tile: {predict.tile} is not a multiple of the network's stride {stride}",
     )
-    _require(
+    require(
         not (architecture.skips and train.objective == "identity"),
         "model.skips: with train.objective 'identity' a network with skips copies its input, noise and all",
     )
@@ -413,7 +296,5 @@ class MosaicSettings:
         if self.wcs is not None:
             object.__setattr__(self, "wcs", Path(self.wcs))
         if self.pixel_scale is not None:
-            _require(self.pixel_scale > 0, f"mosaics: pixel_scale {self.pixel_scale} is not above 0")
-            _require(
-                self.wcs is None, "mosaics: wcs already fixes the pixels; give it or pixel_scale, not both"
-            )
+            require(self.pixel_scale > 0, f"mosaics: pixel_scale {self.pixel_scale} is not above 0")
+            require(self.wcs is None, "mosaics: wcs fixes the pixels; give it or pixel_scale, not both")

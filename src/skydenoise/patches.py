@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any, Self
 
@@ -241,19 +241,24 @@ class PatchSet:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open what `cut_patches` wrote; raises SettingsError if the folder is not complete."""
+        """Open what `cut_patches` wrote; raises SettingsError if the folder is not complete, or damaged."""
         if not (folder / POSITIONS).exists():
             raise SettingsError(
                 f"patches: {folder / POSITIONS} is missing: the patches were not cut to the end"
             )
-        table = Table.read(folder / POSITIONS, format="ascii.ecsv")
-        images, invvars = (
-            tuple(
-                np.load(_shard_file(folder, kind, shard), mmap_mode="r")
-                for shard in range(int(table["shard"].max()) + 1)
-            )
-            for kind in ("image", "invvar")
-        )
+        file = folder / POSITIONS
+        shards: list[Array] = []
+        try:
+            table = Table.read(file, format="ascii.ecsv")
+            for kind, shard in product(("image", "invvar"), range(int(table["shard"].max()) + 1)):
+                file = _shard_file(folder, kind, shard)
+                shards.append(np.load(file, mmap_mode="r"))
+        except (OSError, KeyError, ValueError, EOFError) as error:
+            cause = " ".join(str(error).split())
+            raise SettingsError(
+                f"patches: {file} is damaged ({cause}): remove it, and the next run cuts the patches again"
+            ) from error
+        images, invvars = tuple(shards[: len(shards) // 2]), tuple(shards[len(shards) // 2 :])
         if sum(map(len, images)) != len(table) or [a.shape for a in images] != [b.shape for b in invvars]:
             raise SettingsError(
                 f"patches: the shards in {folder} do not agree with {POSITIONS}: cut them again"

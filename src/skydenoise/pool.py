@@ -9,8 +9,9 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from logging.handlers import QueueHandler
 from multiprocessing import active_children, connection, get_context, parent_process
@@ -18,6 +19,8 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from skydenoise.errors import StepError
+
+log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,20 +31,24 @@ def each(
     items: Sequence[Item],
     threads: int,
     prepare: Callable[[int], None] | None = None,
+    died: Callable[[Item, bool], Result] | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Yield every item with its result, as they are done, by as many processes as threads.
 
     Where items are fewer than threads there is a process for each, with its share of the threads. With one
     process all happens in this one. Otherwise messages that the package logs, and warnings, are logged here,
-    an item's together when it is done; and no process outlives this one.
+    an item's together when it is done; and no process outlives this one. If a process dies, the items that
+    were in work are tried again, one at a time in a process of its own: so one item ends no other.
 
     task : with more than one process, something that can be pickled; each process has a copy of its own
     threads : of the job
     prepare : called once in each process, with its number of threads
+    died : gives the result of an item whose own process died, too; told whether something killed it, as the
+        system does for lack of memory, or it crashed. None: that is a StepError
 
     Raises
     ------
-    StepError : a process died, for instance for lack of memory
+    StepError : the process of an item died, and `died` is None
     What a task raises; items that are in work are finished, the others are not begun
     """
     processes = max(1, min(threads, len(items)))
@@ -51,26 +58,54 @@ def each(
             prepare(share)
         yield from ((item, task(item)) for item in items)
         return
+    waiting = deque(items)
+    while waiting:
+        suspects, _ = yield from _side_by_side(waiting, processes, (task, prepare, share))
+        for item in suspects:
+            log.warning("a process died, perhaps for lack of memory: trying %s again, alone", item)
+            dead, killed = yield from _side_by_side(deque([item]), 1, (task, prepare, threads))
+            if dead and died is None:
+                raise StepError(
+                    f"the process of {item} died, perhaps for lack of memory; what is finished is kept: run "
+                    "again, with more memory (mem_mb)"
+                )
+            if dead and died is not None:
+                yield item, died(item, killed)
+
+
+def _side_by_side(
+    waiting: deque[Item], processes: int, start: tuple[Any, ...]
+) -> Generator[tuple[Item, Any], None, tuple[list[Item], bool]]:
+    """Take items off `waiting` and yield their results, until there is none left or a process dies.
+
+    Returns the items that were in work then, and whether something killed the process.
+    """
+    working: dict[Future[Any], Item] = {}
+    crew: set[Any] = set()
     # new Pythons: a fork of this process would lack its threads, and could not use a GPU that this one uses
-    with ProcessPoolExecutor(processes, get_context("spawn"), _start, (task, prepare, share)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _start, start) as pool:
         try:
-            futures = {pool.submit(_work, item): item for item in items}
-            for future in as_completed(futures):
-                result, messages = future.result()
-                for message in messages:
-                    logging.getLogger(message.name).handle(message)
-                yield futures.pop(future), result
+            while waiting or working:
+                while waiting and len(working) < processes:
+                    working[pool.submit(_work, waiting[0])] = waiting[0]
+                    waiting.popleft()
+                    crew.update(active_children())
+                for future in wait(working, return_when=FIRST_COMPLETED).done:
+                    result, messages = future.result()
+                    for message in messages:
+                        logging.getLogger(message.name).handle(message)
+                    yield working.pop(future), result
         except BrokenProcessPool:
-            raise StepError(
-                f"one of {processes} processes died, perhaps for lack of memory; what is finished is kept: "
-                "run again, with more memory (mem_mb) or fewer threads (set-threads)"
-            ) from None
+            pool.shutdown(cancel_futures=True)
+            codes = {process.exitcode for process in crew} - {None, 0, -signal.SIGTERM}  # of the others
+            return list(working.values()), codes <= {-signal.SIGKILL}
         except KeyboardInterrupt:
             for process in active_children():
                 process.terminate()
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+    return [], False
 
 
 _task: Callable[[Any], Any]

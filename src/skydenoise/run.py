@@ -18,16 +18,13 @@ from skydenoise.config import (
     PredictSettings,
     RecoverSettings,
     TrainSettings,
-    check,
-    check_bands,
-    check_evaluation,
     check_together,
     check_without_noise,
-    with_defaults,
 )
 from skydenoise.errors import SettingsError
 from skydenoise.image_table import ListedImage, read_table
 from skydenoise.paths import Survey
+from skydenoise.schema import check, require, with_defaults
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.table import check_names, stacks_of
 from skydenoise.survey.bricks_table import chunks, read_bricks_table, sample
@@ -149,6 +146,19 @@ def read_run(config: Config) -> Run:
     if run.stacks:
         check_stacks(run)
     return run
+
+
+def check_evaluation(settings: EvaluationSettings, bands: tuple[str, ...]) -> None:
+    """Refuse another number of widths than bands."""
+    require(
+        len(settings.fwhm) in (0, len(bands)),
+        f"evaluate.fwhm: {len(settings.fwhm)} values for the bands {', '.join(bands)}",
+    )
+
+
+def check_bands(bands: tuple[str, ...]) -> None:
+    """Refuse a list of bands that names one twice."""
+    require(len(set(bands)) == len(bands), f"survey.bands: {', '.join(bands)} names a band twice")
 
 
 def network_settings(config: Config, bands: int) -> dict[str, Any]:

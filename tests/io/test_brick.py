@@ -371,6 +371,15 @@ def test_a_denoised_brick_comes_back(tmp_path: Path, output: OutputSettings) -> 
     assert found.flags.dtype == np.int32
 
 
+def test_sigma_is_never_rounded_away(tmp_path: Path) -> None:
+    written = denoised(brick())
+    written.sigma[:, 60:] *= np.float32(1e-3)  # much deeper than most of the brick
+    write_brick(tmp_path, brick(), written, OutputSettings(), PROVENANCE)
+    valid = brick().invvar > 0
+    ratio = read_denoised(tmp_path, NAME, BANDS).sigma[valid] / written.sigma[valid]
+    assert 0.499 < ratio.min() < ratio.max() < 1.501
+
+
 def test_headers_keep_every_card_and_say_what_was_done(tmp_path: Path) -> None:
     write_brick(tmp_path, brick(), denoised(brick()), OutputSettings(), PROVENANCE)
     _, header = read_survey_image(paths.coadd_file(tmp_path, NAME, "image", "r"))

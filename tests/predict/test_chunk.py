@@ -22,6 +22,7 @@ from skydenoise.noise.levels import noise_levels
 from skydenoise.paths import coadd_file, raw_file
 from skydenoise.predict import Chunk, Denoiser, load_denoiser, predict_bricks
 from skydenoise.predict.calibrate import calibrate_model
+from skydenoise.predict.chunk import process_died
 from skydenoise.stretch import Stretch
 
 BANDS = ("g", "r")
@@ -321,8 +322,11 @@ def test_bricks_side_by_side_are_those_of_one_process(survey, tmp_path, caplog):
     assert f"skipped: brick {NAMES[2]}" in caplog.text
 
 
-SURVEY_BRICK = 3 * 3600**2
-SURVEY_MIB = 2354
+def test_a_brick_whose_process_died_is_skipped_and_more_memory_may_mend_it():
+    crashed, killed = (process_died(NAMES[0], killed) for killed in (False, True))
+    assert {crashed.entry.state, killed.entry.state} == {"skipped"}
+    assert crashed.failure == ""  # the job goes on without it
+    assert f"brick {NAMES[0]}: its process was killed, perhaps for lack of memory (mem_mb)" in killed.failure
 
 
 def test_a_brick_that_cannot_be_read_is_left_out_of_the_calibration(survey, tmp_path, caplog):

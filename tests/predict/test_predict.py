@@ -42,7 +42,9 @@ class Nothing(torch.nn.Module):
 
 class Broken(torch.nn.Module):
     def forward(self, u):
-        return (u / 0,)
+        u = u.clone()
+        u[:, 1, 3:5, 7] = torch.nan
+        return (u,)
 
 
 def denoiser_of(network, **settings):
@@ -231,7 +233,8 @@ def test_a_brick_that_cannot_be_denoised_is_named_in_one_line(spoil, message):
 
 
 def test_a_network_gone_wrong_is_told_from_a_result():
-    with pytest.raises(BrickError, match="not finite"):
+    line = "brick 1410m032, band r: the network's image is not finite in .* pixels, first at x 7, y 3 from 0"
+    with pytest.raises(BrickError, match=line):
         denoise_brick(brick_of(), denoiser_of(Broken()))
 
 
@@ -354,9 +357,13 @@ def test_a_band_that_is_lacking_does_not_raise_the_threshold_of_others():
 def test_a_sky_level_is_kept_by_a_network_that_knows_none(level):
     brick = brick_of((256, 256))
     brick.image[:] += level * SIGMA
-    denoised = denoise_brick(brick, denoiser_of(Nothing(), background="keep"))
+    plain = denoiser_of(Nothing(), background="keep")
+    curve = Curve((0.0, 3.0), (0.1, 0.9))
+    model = UncertaintyModel(BANDS, (curve,) * 3, (curve,) * 3, plain.conditions)
+    denoised = denoise_brick(brick, replace(plain, uncertainty=model))
     assert np.abs(denoised.image.mean(axis=(1, 2)) / SIGMA - level).max() < 0.02
     assert denoised.image.std() < 0.1 * SIGMA
+    np.testing.assert_allclose(denoised.sigma, 0.1 * SIGMA, rtol=0.3)  # a level is no signal
 
 
 def test_a_brick_with_foreign_noise_is_done_with_a_word_or_skipped(caplog):

@@ -14,7 +14,7 @@ wildcard_constraints:
 
 if RUN.source == "files":
 
-    rule import_images:
+    rule fetch:
         """One chunk of bricks out of images of other surveys, in the survey's layout."""
         input:
             table=str(RUN.files),

@@ -6,6 +6,7 @@ out  <results>/model/model.safetensors, model.json     weights; architecture, ba
      <results>/evaluation/training.png                 the training curve
 """
 
+from skydenoise.io.digest import file_digest
 from skydenoise.train.job import TrainJob
 
 if RUN.pretrained:
@@ -29,6 +30,10 @@ if RUN.pretrained:
             runtime=growing(10),
         params:
             bands=RUN.bands,
+            # a model may be exchanged for an older file; Snakemake compares nothing that follows from `input`
+            model=[
+                file_digest(path) for path in Path(RUN.pretrained).glob("model.json")
+            ],
             version=VERSION,
         script:
             "../scripts/adopt.py"

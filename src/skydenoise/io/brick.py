@@ -14,8 +14,9 @@ from astropy.wcs import WCS
 from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError
-from skydenoise.io.fitsfile import read_survey_image, write_survey_image
+from skydenoise.io.fitsfile import image_pixels, read_survey_image, write_survey_image
 from skydenoise.io.maskbits import mask_value
+from skydenoise.io.memory import too_large
 from skydenoise.io.verified import read_record, verified_digest
 from skydenoise.io.wcs import celestial_wcs, grid_distance
 
@@ -117,12 +118,13 @@ def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = T
 
     Raises
     ------
-    BrickError : a file is missing, empty, truncated or damaged, or has changed since it was fetched; a band
-        has no finite pixel, no usable WCS, another shape than the first, or lies on another piece of sky; or
-        no band has a valid pixel
+    BrickError : a file is missing, empty, truncated or damaged, or has changed since it was fetched; all
+        together do not fit into the job's memory; a band has no finite pixel, no usable WCS, another shape
+        than the first, or lies on another piece of sky; or no band has a valid pixel
     """
     if verify:
         raw_digests(cache, name, bands)
+    _check_size(cache, name, bands)
     found, places = {}, {}
     for band in observed_bands(cache, name, bands):
         image, invvar, header = found[band] = _read_band(cache, name, band)
@@ -152,6 +154,18 @@ def _check_same_sky(
     if (distance := grid_distance(wcs, own_wcs, shape)) > SAME_SKY:
         cause = f"lies {distance:.3g} pixels off band {first} on the sky"
         raise BrickError(cause, brick=name, band=band, file=file)
+
+
+def _check_size(cache: Path, name: str, bands: Sequence[str]) -> None:
+    """Raise BrickError if a brick, by its headers, does not fit into the job's memory."""
+    for kind, band in paths.raw_kinds(bands):
+        path = paths.raw_file(cache, name, kind, band)
+        if path.exists():
+            pixels = checked(image_pixels, path, name, band, FETCH_AGAIN)
+            if cause := too_large(len(bands) * pixels):
+                raise BrickError(
+                    cause, brick=name, band=band, file=path, remedy="more memory, or smaller images"
+                )
 
 
 T = TypeVar("T")

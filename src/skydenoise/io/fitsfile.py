@@ -1,6 +1,7 @@
 """One image in one compressed FITS file, as the survey stores it: cards, compression, checksums."""
 
 import io
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from astropy.io import fits
 
 from skydenoise.config import OutputSettings
 from skydenoise.io.atomic import atomic_path
+from skydenoise.io.memory import too_large
 
 TILE = 100
 """Edge of a compression tile in pixels; the survey's ZTILE1 and ZTILE2."""
@@ -124,6 +126,17 @@ def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
         header.append(card, bottom=True)
 
 
+def image_pixels(path: Path) -> int:
+    """Pixels that the image of `read_survey_image` has by its header: none is unpacked; see there."""
+    if path.stat().st_size == 0:
+        raise OSError("the file is empty")
+    try:
+        with fitsio.FITS(str(path)) as file:
+            return math.prod(file[min(1, len(file) - 1)].get_info().get("dims", [0]))
+    except (OSError, ValueError) as error:
+        raise OSError("truncated, damaged or no FITS file") from error
+
+
 def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.ndarray, fits.Header]:
     """Pixels (y, x) and header of the image in HDU 1, or in HDU 0 if there is no other.
 
@@ -132,10 +145,11 @@ def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.nda
 
     Raises
     ------
-    OSError : there is no such file, it is empty, truncated or damaged, or holds no 2-D image
+    OSError : there is no such file, it is empty, truncated or damaged, holds no 2-D image, or one that does
+        not fit into the job's memory
     """
-    if path.stat().st_size == 0:
-        raise OSError("the file is empty")
+    if cause := too_large(image_pixels(path)):
+        raise OSError(cause)
     try:
         with fitsio.FITS(str(path)) as file:
             hdu = file[min(1, len(file) - 1)]

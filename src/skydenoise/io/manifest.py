@@ -10,6 +10,9 @@ from typing import Any
 
 from skydenoise.errors import StepError
 from skydenoise.io.atomic import write_text
+from skydenoise.paths import check_brick_name
+
+STATES = ("done", "kept", "skipped")
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,11 @@ def read_manifest(path: Path) -> list[Entry]:
         for row in rows:
             for key, number in (("files", int), ("seconds", float), ("unverified", int)):
                 row[key] = number(row[key])
+            check_brick_name(row["brick"], survey=False)
+            if row["state"] not in STATES:
+                raise ValueError(f"{row['state']!r} is none of {', '.join(STATES)}")
         return [Entry(**row) for row in rows]
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise StepError(
             f"{path}: is no manifest ({cause}); remove it, and the next run makes it again"

@@ -53,7 +53,8 @@ class Denoised:
 
 
 SIGMA_STEP = 0.1
-"""Quantisation step of sigma in units of the image's: a denoised image is surer than a noisy one."""
+"""Quantisation step of sigma in units of the image's: a denoised image is surer than a noisy one. It is at
+most the least sigma: half of it is then the most that is lost, and none becomes negative."""
 
 LARGEST_STEP = 0.1
 """Quantisation step of an image in units of the input's noise: pixels in small units must not drown in it."""
@@ -103,7 +104,8 @@ def write_brick(
                 path.unlink(missing_ok=True)  # made when the brick had this band
             continue
         coarse = replace(output, step=min(output.step, LARGEST_STEP * _noise(brick.invvar[index])))
-        fine = replace(output, step=SIGMA_STEP * coarse.step)
+        sigma = denoised.sigma[index][denoised.sigma[index] > 0]
+        fine = replace(output, step=min(SIGMA_STEP * coarse.step, float(sigma.min(initial=math.inf))))
         for kind, data, how in (("image", denoised.image, coarse), ("sigma", denoised.sigma, fine)):
             product = header if kind == "image" else as_product(header, kind, header.get("BUNIT", ""))
             files.append(

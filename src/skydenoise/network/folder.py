@@ -17,8 +17,9 @@ from skydenoise.config import Architecture
 from skydenoise.errors import StepError
 from skydenoise.io.atomic import atomic_path, write_json
 from skydenoise.io.digest import file_digest
-from skydenoise.network.network import Network
+from skydenoise.network.network import Network, array_shapes
 from skydenoise.noise import NoiseModel, NoiseRange
+from skydenoise.paths import check_band_name
 from skydenoise.stretch import Stretch
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -95,15 +96,17 @@ def load_model(folder: Path, device: str = "cpu") -> tuple[Network, ModelDescrip
         state = load_file(weights)
     except (OSError, SafetensorError) as error:
         raise StepError(f"model: {weights} cannot be read: {_one_line(error)}") from error
-    with torch.device("meta"):
-        network = Network(description.architecture)
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    expected = array_shapes(description.architecture)
     wrong = [name for name in sorted(expected.keys() | state.keys()) if not _fits(name, expected, state)]
     if wrong:
         raise StepError(
             f"model: {weights} does not fit the architecture in {DESCRIPTION}: {len(wrong)} arrays are "
             f"missing, superfluous or of another shape, first {wrong[0]}"
         )
+    if broken := sorted(name for name, value in state.items() if not value.isfinite().all()):
+        raise StepError(f"model: {weights}: {broken[0]} has values that are not finite; train again")
+    with torch.device("meta"):
+        network = Network(description.architecture)
     network.load_state_dict(state, assign=True)
     return network.to(device).eval().requires_grad_(False), description
 
@@ -135,9 +138,14 @@ def read_description(path: Path) -> ModelDescription:
                 f"format {content['format']}, this version reads {FORMAT}: train again, or take a model "
                 "that came with this version"
             )
+        architecture = Architecture(**content["architecture"])
+        bands = tuple(check_band_name(name) for name in content["bands"])
+        if len(bands) != architecture.bands:
+            raise ValueError(f"{architecture.bands} channels for the bands {' '.join(bands)}")
+        array_shapes(architecture)
         return ModelDescription(
-            Architecture(**content["architecture"]),
-            tuple(content["bands"]),
+            architecture,
+            bands,
             Stretch(content["softening"]),
             NoiseModel.from_json(content["noise"]),
             content["provenance"],

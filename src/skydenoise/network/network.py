@@ -7,8 +7,29 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skydenoise.config import Architecture
+from skydenoise.errors import SettingsError
 from skydenoise.network.published import PaperLayout
 from skydenoise.network.residual_unet import ResidualUNet
+
+MOST_WEIGHTS = 10**9
+"""Of a network; the published one has 7.4 million. A training holds four numbers for each."""
+
+
+def array_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Shapes of a network's arrays by name, without the memory for one.
+
+    Raises
+    ------
+    SettingsError : they have more than MOST_WEIGHTS elements
+    """
+    with torch.device("meta"):
+        state = Network(architecture).state_dict()
+    if (count := sum(value.numel() for value in state.values())) > MOST_WEIGHTS:
+        raise SettingsError(
+            f"model: {count:.2g} weights are more than the {MOST_WEIGHTS:.0e} that are allowed; lower "
+            "model.width, levels, bottleneck or residual_blocks"
+        )
+    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 class Network(nn.Module):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from skydenoise.errors import BrickError, SettingsError
+from skydenoise.errors import BrickError, SettingsError, StepError
 from skydenoise.noise.correlation import valid_correlation
 from skydenoise.noise.levels import noise_levels
 from skydenoise.noise.model import NoiseModel
@@ -52,6 +52,13 @@ class SkyOf:
         return brick.bands, tally_sky(brick, self.max_lag)
 
 
+def process_died(name: str, killed: bool) -> None:
+    """Of a brick whose process ended without a word, twice."""
+    if killed:
+        raise StepError(f"noise: the process of brick {name} was killed, perhaps for lack of memory (mem_mb)")
+    _log.warning("left out of noise: brick %s: its process crashed: is a file damaged?", name)
+
+
 def measure_survey_noise(names: Sequence[str], sky: SkyOf, threads: int, *, scales: int) -> NoiseModel:
     """Measure the noise of many bricks, several at a time; one that cannot be read is left out.
 
@@ -64,7 +71,13 @@ def measure_survey_noise(names: Sequence[str], sky: SkyOf, threads: int, *, scal
     SettingsError, BrickError : see measure_noise
     StepError : a process died
     """
-    bar = tqdm(each(sky, names, threads), desc="noise", total=len(names), unit="brick", disable=None)
+    bar = tqdm(
+        each(sky, names, threads, None, process_died),
+        desc="noise",
+        total=len(names),
+        unit="brick",
+        disable=None,
+    )
     found = dict(bar)
     read = ((name, found[name]) for name in names)
     return _noise(((name, *its) for name, its in read if its is not None), scales)

@@ -48,7 +48,7 @@ def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, threads: 
     names = list(dict.fromkeys(names))
     outcomes: dict[str, Outcome] = {}
     with tqdm(total=len(names), disable=None, unit="brick", desc="predict") as bar:
-        for name, outcome in each(chunk, names, threads, torch.set_num_threads):
+        for name, outcome in each(chunk, names, threads, torch.set_num_threads, process_died):
             outcomes[name] = outcome
             entry = outcome.entry
             if entry.state != "skipped":
@@ -66,6 +66,15 @@ class Outcome:
 
     entry: Entry
     failure: str = ""
+
+
+def process_died(name: str, killed: bool) -> Outcome:
+    """Of a brick whose process ended without a word, twice."""
+    reason = f"brick {name}: its process " + (
+        "was killed, perhaps for lack of memory (mem_mb)" if killed else "crashed: is a file damaged?"
+    )
+    logger.warning("skipped: %s", reason)
+    return Outcome(Entry(name, "skipped", reason=reason), reason if killed else "")
 
 
 @dataclass(frozen=True)

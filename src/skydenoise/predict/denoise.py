@@ -21,6 +21,7 @@ from skydenoise.noise import NoiseModel, measure_brick_noise, neighbour_correlat
 from skydenoise.predict.background import smooth_residual
 from skydenoise.predict.denoiser import Denoiser
 from skydenoise.predict.flags import inpainted_pixels, low_coverage
+from skydenoise.predict.fluxes import fit_fluxes
 from skydenoise.predict.recover import recover
 from skydenoise.predict.tiles import Blender, Origin, TileGrid, cut_tiles
 from skydenoise.predict.uncertainty import local_signal
@@ -118,12 +119,9 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
         return image, np.zeros(usable.shape, dtype=bool)
     recovered = np.zeros(usable.shape, dtype=bool)
     for bands in groups(brick, settings):  # a band without data would raise the threshold of their sum
-        network, levels = image[bands], noise.levels[bands]
-        image[bands], recovered[bands] = recover(
-            *(brick.image[bands], network, sigma[bands], usable[bands], levels),
-            settings.recover,
-            denoiser.device,
-        )
+        pixels, chain = brick.image[bands], (sigma[bands], usable[bands], noise.levels[bands])
+        part, recovered[bands] = recover(pixels, image[bands], *chain, settings.recover, denoiser.device)
+        image[bands] = fit_fluxes(pixels, part, *chain, denoiser.device)
     return image, recovered
 
 
@@ -260,13 +258,13 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
             tiles = stretch.forward(cut_tiles(flux, origins, settings.tile))  # (n, band, tile, tile)
             tiles *= bands_with_data(usable, origins, settings.tile).to(tiles.device)
             blender.add(origins, in_groups(denoiser.network, tiles, together))
-        for rows in result.split(
-            STRIP_ROWS, dim=1
-        ):  # in place: a brick is 155 MB, and it would take two more
+        for rows in result.split(STRIP_ROWS, dim=1):  # in place: a brick is 155 MB, it would take two more
             rows.copy_(stretch.inverse(rows))
     image = to_numpy(result)
-    if not np.isfinite(image).all():
-        raise BrickError("the network's image is not finite everywhere", brick=brick.name)
+    if (broken := ~np.isfinite(image)).any():
+        band, y, x = np.argwhere(broken)[0]
+        cause = f"the network's image is not finite in {broken.sum()} pixels, first at x {x}, y {y} from 0"
+        raise BrickError(cause, brick=brick.name, band=brick.bands[band], remedy="is its input wild there?")
     return image
 
 

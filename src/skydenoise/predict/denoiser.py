@@ -99,6 +99,7 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
     Raises
     ------
     SettingsError : see Denoiser; or the network does not bear bfloat16 (`check_precision`)
+    StepError : a file of the folder is missing or damaged
     """
     if device == "auto":
         device = "cuda" if cuda_usable() else "cpu"
@@ -106,9 +107,7 @@ def load_denoiser(folder: Path, settings: PredictSettings, device: str = "auto")
     network, description = load_model(folder, device)
     check_precision(description.architecture, settings)
     file = folder / UNCERTAINTY_FILE
-    uncertainty = (
-        UncertaintyModel.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
-    )
+    uncertainty = UncertaintyModel.read(file) if file.exists() else None
     fast = for_inference(network, getattr(torch, settings.precision))
     sha256, bands = description.sha256[:12], " ".join(description.bands)
     logger.info("model %s on %s in %s, bands %s", sha256, device, settings.precision, bands)

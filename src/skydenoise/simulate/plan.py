@@ -9,8 +9,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import ArrayLike
 
-from skydenoise.config import default
 from skydenoise.errors import SettingsError
+from skydenoise.schema import default
 
 BANDS = ("g", "r", "z")
 PIXEL_SCALE = 0.262

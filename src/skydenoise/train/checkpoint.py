@@ -1,7 +1,11 @@
-"""All that a training needs to go on: one safetensors file, so one rename replaces the last state whole."""
+"""All that a training needs to go on: one safetensors file, so one rename replaces the last state whole.
+
+The one before is kept beside it, for a disk that damages the last.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import signal
@@ -24,7 +28,9 @@ from skydenoise.network import Network
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, EARLIER = "checkpoint.safetensors", "checkpoint-before.safetensors"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What AdamW remembers of a parameter, beside the number of its steps."""
 
 
 @dataclass
@@ -85,32 +91,65 @@ class TrainState:
         network.load_state_dict(self.average)
         return network
 
-    def save(self, path: Path, digest: str) -> None:
-        """Write the state to `path` in one step; `digest` says what training it belongs to."""
+    def save(self, folder: Path, digest: str) -> None:
+        """Write the state to `folder` in one step, and keep the one before.
+
+        digest : says what training it belongs to
+        """
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.items()}
         for number, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
         numbers = {"step": self.step, "loss_sum": self.loss_sum, "seconds": self.seconds, "rows": self.rows}
-        metadata = {"digest": digest, "numbers": json.dumps(numbers)}
-        content = save({name: value.cpu().contiguous() for name, value in tensors.items()}, metadata)
-        with atomic_path(path) as partial:
-            partial.write_bytes(content)  # Python's own errors if the disk is full
+        tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
+        text = json.dumps(numbers)
+        metadata = {"digest": digest, "numbers": text, "sha256": _sha256(tensors, text)}
+        with atomic_path(folder / CHECKPOINT) as partial:
+            partial.write_bytes(save(tensors, metadata))  # Python's own errors if the disk is full
+            if (folder / CHECKPOINT).exists():
+                (folder / CHECKPOINT).replace(folder / EARLIER)
 
-    def load(self, path: Path, digest: str) -> bool:
-        """Take the state from `path`; False, with a log line, if it is another training's or damaged."""
-        if not path.exists():
-            return False
-        try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata()
-                if metadata["digest"] != digest:
-                    logger.info("checkpoint %s is of other settings or patches: starting anew", path)
-                    return False
-                tensors = {name: file.get_tensor(name) for name in set(file.keys())}
-        except (OSError, SafetensorError, KeyError) as error:
-            logger.warning("checkpoint %s cannot be read, starting anew: %s", path, error)
-            return False
+    def load(self, folder: Path, digest: str) -> None:
+        """Take the last state in `folder` that is whole and of this training; the log says why not others."""
+        for path in (folder / CHECKPOINT, folder / EARLIER):
+            if not path.exists():
+                continue
+            try:
+                tensors, numbers = self._read(path, digest)
+            except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+                cause = " ".join(str(error).split())
+                logger.warning("checkpoint %s is not taken, going on without it: %s", path, cause)
+            else:
+                self._take(tensors, numbers)
+                return
+
+    def _read(self, path: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Content of a checkpoint; raises ValueError, or what readers raise, for one that cannot be used."""
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata["digest"] != digest:
+                raise ValueError("it is of other settings or patches")
+            tensors = {name: file.get_tensor(name) for name in set(file.keys())}
+        if metadata["sha256"] != _sha256(tensors, metadata["numbers"]):
+            raise ValueError("its content has changed since it was written")
+        found = {name: tuple(value.shape) for name, value in tensors.items()}
+        if wrong := sorted(found.items() ^ self._shapes().items()):
+            raise ValueError(f"{wrong[0][0]} is missing, superfluous or of another shape")
+        if broken := sorted(name for name, value in tensors.items() if not value.isfinite().all()):
+            raise ValueError(f"{broken[0]} has values that are not finite")
+        return tensors, json.loads(metadata["numbers"])
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every array in a checkpoint."""
+        shapes = {f"network.{name}": tuple(value.shape) for name, value in self.network.state_dict().items()}
+        shapes |= {f"average.{name}": tuple(value.shape) for name, value in self.average.items()}
+        for number, parameter in enumerate(self.network.parameters()):
+            shapes |= {f"optimizer.{number}.{slot}": tuple(parameter.shape) for slot in MOMENTS}
+            shapes[f"optimizer.{number}.step"] = ()
+        return shapes
+
+    def _take(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+        """Go on from the content of a checkpoint."""
         self.network.load_state_dict(_part(tensors, "network."))
         with torch.no_grad():
             for name, value in _part(tensors, "average.").items():
@@ -120,14 +159,19 @@ class TrainState:
         for name, value in _part(tensors, "optimizer.").items():
             number, slot = name.split(".")
             parameter = parameters[int(number)]
-            if value.shape == parameter.shape:  # a moment; fused steps want its strides
+            if slot in MOMENTS:  # fused steps want the strides of the parameter
                 value = torch.empty_like(parameter, requires_grad=False).copy_(value)
             slots.setdefault(int(number), {})[slot] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        for key, value in json.loads(metadata["numbers"]).items():
+        for key, value in numbers.items():
             setattr(self, key, value)
-        return True
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what a training that has ended no longer needs."""
+    for name in (CHECKPOINT, EARLIER):
+        (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -153,3 +197,12 @@ def sigterm_noted() -> Iterator[threading.Event]:
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _sha256(tensors: dict[str, Tensor], numbers: str) -> str:
+    """Over all that a checkpoint holds."""
+    digest = hashlib.sha256(numbers.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()

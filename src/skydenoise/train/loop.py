@@ -21,7 +21,8 @@ from skydenoise.config import TrainSettings
 from skydenoise.errors import StepError
 from skydenoise.network import Network, load_model, read_description, save_model
 from skydenoise.network.folder import DESCRIPTION
-from skydenoise.train.checkpoint import CHECKPOINT, TrainState, sigterm_noted
+from skydenoise.network.network import array_shapes
+from skydenoise.train.checkpoint import TrainState, remove_checkpoints, sigterm_noted
 from skydenoise.train.curve import Curve
 from skydenoise.train.job import TrainJob
 from skydenoise.train.ranks import Ranks, join_ranks
@@ -48,10 +49,9 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
             logger.info("this very training has ended: its model is kept")
             return
         state = initial_state(job, ranks)
-        checkpoint = job.model / CHECKPOINT
-        state.load(checkpoint, training.digest)
+        state.load(job.model, training.digest)
         if float(ranks.mean(torch.tensor(float(state.step), device=ranks.device))) != state.step:
-            raise StepError(f"train: the ranks see different checkpoints {checkpoint}; is its disk shared?")
+            raise StepError(f"train: the ranks see different checkpoints in {job.model}; is its disk shared?")
         if ranks.rank == 0:
             logger.info("training on %s: step %d of %d", ranks, state.step, training.steps)
             clear_snapshots(job.model, later_than=state.step // training.epoch_steps)
@@ -89,7 +89,7 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
             if state.step == training.steps:
                 break
             if ranks.rank == 0 and (stop or time.monotonic() - saved > 60 * job.settings.checkpoint_minutes):
-                state.save(checkpoint, training.digest)
+                state.save(job.model, training.digest)
                 saved = time.monotonic()
             if stop:
                 raise StepError(
@@ -99,7 +99,7 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
         if curve is not None:
             curve.close()
             save_model(job.model, state.averaged(), training.description(state))
-            checkpoint.unlink(missing_ok=True)
+            remove_checkpoints(job.model)
 
 
 def is_finished(job: TrainJob, digest: str) -> bool:
@@ -120,6 +120,7 @@ def keep_snapshot(job: TrainJob, state: TrainState, training: Training) -> None:
 
 def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:
     """State before the first step; the seed alone determines the weights."""
+    array_shapes(job.architecture)  # refuses one that is too large, before it is built
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.settings.seed)
         network = Network(job.architecture)

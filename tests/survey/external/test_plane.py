@@ -68,3 +68,13 @@ def test_a_wrong_checksum_is_told(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ImageError, match="a checksum in the file does not hold"):
         read_plane(path, None, None)
+
+
+def test_an_image_that_no_memory_holds_is_told_by_its_header(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.fits", np.zeros((40, 50), np.float32), header())
+    for key, size in ((b"NAXIS1", b"50"), (b"NAXIS2", b"40")):
+        old = key + b"  = " + size.rjust(20)
+        assert old in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(old, key + b"  = " + b"2000000".rjust(20)))
+    with pytest.raises(ImageError, match="GB are needed for its pixels, the job has"):
+        read_plane(path, None, None)

@@ -1,6 +1,7 @@
 """One plane of a FITS image of any survey: which HDU, which plane, linear pixels, its cards, its unit."""
 
 import logging
+import math
 import re
 import warnings
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from astropy.io import fits
 from astropy.wcs.utils import proj_plane_pixel_area
 
 from skydenoise.io.fitsfile import check_cards, kept_cards
+from skydenoise.io.memory import too_large
 from skydenoise.io.wcs import celestial_wcs
 
 log = logging.getLogger(__name__)
@@ -64,11 +66,16 @@ def read_plane(path: Path, hdu: int | None, plane: int | None) -> Plane:
 
     Raises
     ------
-    ImageError : no such HDU or plane, a truncated file, a wrong checksum, or half of an asinh scaling
+    ImageError : no such HDU or plane, a truncated file, a wrong checksum, half of an asinh scaling, or more
+        pixels than fit into the job's memory
     OSError : no such file, or no FITS file
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        with fits.open(path, memmap=False) as hdus:  # to hold it against its checksums takes all its pixels
+            for shape in (each.shape for each in hdus if each.is_image):
+                if cause := too_large(math.prod(shape)):
+                    raise ImageError(cause, "more memory, or smaller images")
         with fits.open(path, memmap=False, checksum=True) as hdus:
             index = _image_hdu(hdus, plane) if hdu is None else hdu
             if any("truncated" in str(warning.message) for warning in caught):

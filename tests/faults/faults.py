@@ -1,0 +1,184 @@
+"""The campaign: what goes wrong, how it is made, what the first run does, what makes the second one whole.
+
+Faults that tests of one room already make stand in `elsewhere`: none is written twice.
+"""
+
+from dataclasses import dataclass
+
+from .house import House
+from .spoil import (
+    Spoil,
+    before,
+    by_hand,
+    card,
+    checkpoint,
+    cut,
+    denoise_again,
+    description,
+    flip,
+    huge,
+    leftover,
+    manifest,
+    not_finite,
+    raw,
+    remove,
+    tensors,
+    text,
+    train_again,
+    weights_not_finite,
+)
+
+LEFT_OUT = "left out, named"
+"""The brick; the others are done."""
+ONE_LINE = "one line"
+"""And the job ends, with nothing half-written."""
+UNHARMED = "same bytes"
+"""As without the fault."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row.
+
+    what : goes wrong, in a few words
+    spoil : makes it so
+    first : what the first run does
+    said : regular expression in its logs; empty if they need not say anything
+    mend : the remedy; after it the second run gives what a run without the fault gives, byte for byte
+    """
+
+    what: str
+    spoil: Spoil
+    first: str
+    said: str = ""
+    mend: Spoil = House.retry_skipped
+
+
+def nothing(house: House) -> None:
+    """No remedy is needed."""
+
+
+CHANGED = r"BAD, band r, .*: changed since it was fetched.* \(snakemake retry_skipped"
+CONTENT = (
+    Fault("a bit of a fetched file, before it is denoised", before("predict", raw(flip)), LEFT_OUT, CHANGED),
+    Fault("a bit of a fetched file, before training", before("noise", raw(flip)), LEFT_OUT, CHANGED),
+    Fault("the end of a fetched file", before("predict", raw(cut)), LEFT_OUT, CHANGED),
+    Fault(
+        "a bit of a denoised file, before a mosaic",
+        before("mosaic", lambda house: flip(house.product())),
+        LEFT_OUT,
+        r"left out of the mosaic: brick BAD, band r, .*(CHECKSUM|DATASUM) does not hold",
+        denoise_again,
+    ),
+    Fault(
+        "a byte of a header that is no text",
+        before("noise", by_hand(card(b"CTYPE1  = 'RA", b"CTYPE1  = '\xff\xfe"))),
+        LEFT_OUT,
+        r"left out of patches: brick BAD, band r, .*: (truncated, )?damaged",
+    ),
+    Fault(
+        "a card that cannot be read",
+        before("noise", by_hand(card(b"CRVAL1  =                 0.15", b"CRVAL1  =                 0..5"))),
+        LEFT_OUT,
+        r"left out of noise: brick BAD, band r, .*: damaged header: card \d+, CRVAL1",
+    ),
+    Fault(
+        "a header without a size",
+        before("noise", by_hand(card(b"NAXIS2  =                  112", b"NAXISX  =                  112"))),
+        LEFT_OUT,
+        r"brick BAD, band r, .*: .*(truncated, damaged or no FITS file|no image)",
+    ),
+    Fault(
+        "a small file that unpacks to 320 GB",
+        before("noise", by_hand(huge)),
+        LEFT_OUT,
+        r"brick BAD, band r, .*: [\d.e+]+ GB are needed for its pixels, the job has",
+    ),
+    *(
+        Fault(
+            f"a checkpoint {what}", checkpoint(spoil), UNHARMED, f"is not taken, going on without it: {said}"
+        )
+        for what, spoil, said in (
+            ("with a flipped bit", flip, "its content has changed since it was written"),
+            ("cut short", cut, ""),
+            ("without an array", tensors(lambda arrays: arrays.popitem()), "its content has changed"),
+            ("whose values are NaN", tensors(not_finite), "its content has changed"),
+        )
+    ),
+    Fault(
+        "both checkpoints cut short",
+        checkpoint(cut, "checkpoint-before.safetensors"),
+        UNHARMED,
+        r"checkpoint-before\.safetensors is not taken, going on without it",
+    ),
+)
+
+CHANGES = tuple(
+    Fault(f"a half-written {name} of a killed job", before(step, leftover(folder, name)), UNHARMED)
+    for step, folder, name in (
+        ("fetch", "raw/141/1411m032", "legacysurvey-1411m032-image-r.fits.fz"),
+        ("noise", "run/patches", "noise.json"),
+        ("patches", "run/patches", "image-000.npy"),
+        ("train", "run/model", "checkpoint.safetensors"),
+        ("predict", "run/coadd/141/1411m032", "skydenoise-1411m032-image-r.fits.fz"),
+        ("mosaic", "run/mosaic", "image-g.fits"),
+    )
+)
+
+LINES = (
+    Fault(
+        "a patch shard that is cut short",
+        before("train", lambda house: cut(house.root / "patches/image-001.npy")),
+        ONE_LINE,
+        r"patches: .*image-001\.npy is damaged .*: remove it, and the next run cuts the patches again",
+        remove("patches/image-001.npy", "patches/bricks.tsv"),
+    ),
+    *(
+        Fault(
+            f"a manifest with {what}",
+            before("predict", manifest(old, new)),
+            ONE_LINE,
+            r"c\.tsv: is no manifest .*; remove it, and the next run makes it again",
+            remove("fetch/c.tsv"),
+        )
+        for what, old, new in (
+            ("a word for a number", "\t4\t", "\tfour\t"),
+            ("an unknown state", "\tdone\t", "\tfinished\t"),
+            ("a path for a brick", "1411m032\t", "../../1411m032\t"),
+            ("a quote that is not closed", "1411m032\t", '"1411m032\t'),
+        )
+    ),
+    *(
+        Fault(f"a model {what}", before("predict", spoil), ONE_LINE, said, train_again)
+        for what, spoil, said in (
+            ("of 10^9 channels", description(width=10**9), r"model\.width: 1000000000 is greater than"),
+            (
+                "of 10^6 blocks",
+                description(residual_blocks=10**6),
+                r"residual_blocks: 1000000 is greater",
+            ),
+            ("of 99 levels", description(levels=99), r"model\.levels: 99 is greater than the maximum"),
+            ("for 10^9 bands", description(bands=10**9), r"1000000000 channels for the bands g r"),
+            (
+                "of 10^11 weights",
+                description(width=1024, levels=8, residual_blocks=64),
+                r"model: [\d.e+]+ weights are more than",
+            ),
+            (
+                "whose weights are NaN",
+                weights_not_finite,
+                r"safetensors: .* has values that are not finite",
+            ),
+            ("whose description is cut short", text("model/model.json", '{"format": 2, '), "cannot be used"),
+        )
+    ),
+    Fault(
+        "an uncertainty that is cut short",
+        before("predict", text("model/uncertainty.json", '{"bands": ')),
+        ONE_LINE,
+        r"uncertainty\.json is damaged .*; remove it: the next run measures it",
+        remove("model/uncertainty.json"),
+    ),
+)
+
+FAULTS = (*CONTENT, *CHANGES, *LINES)
