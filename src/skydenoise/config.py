@@ -415,3 +415,14 @@ class MosaicSettings:
             _require(
                 self.wcs is None, "mosaics: wcs already fixes the pixels; give it or pixel_scale, not both"
             )
+
+
+@dataclass(frozen=True)
+class SkySettings(Settings):
+    """How the sky is shown, from the section `sky`; `values` are names of bands."""
+
+    section = "sky"
+
+    order: int = default("sky.order")
+    values: tuple[str, ...] = ()
+    score: float = default("sky.score")

@@ -1,0 +1,92 @@
+"""The bricks of one chunk brought into the sky."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skydenoise.evaluate.images import pixel_scale
+from skydenoise.io import read_brick, read_denoised, readable
+from skydenoise.io.atomic import write_text
+from skydenoise.io.manifest import Entry
+from skydenoise.io.wcs import celestial_wcs
+from skydenoise.noise import NoiseModel
+from skydenoise.paths import sky_folder
+from skydenoise.sky.bricks import enlist
+from skydenoise.sky.found import found_in
+from skydenoise.sky.pyramid import Pyramid
+from skydenoise.sky.sheet import PlacedSheet, sheet_of
+from skydenoise.sky.tiles import tiles_of_image
+
+log = logging.getLogger(__name__)
+
+AT_HAND = 4
+"""Bricks in memory: as many as meet in a tile."""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """How bricks are searched for sources; see `found_in`."""
+
+    noise: NoiseModel
+    fwhm: Sequence[float]
+    least: Mapping[str, float]
+
+
+def add_bricks(entries: Sequence[Entry], cache: Path, pyramid: Pyramid, search: Search) -> list[dict[str, Any]]:
+    """Bring the bricks of a manifest into the sky; those that are there as they are cost next to nothing.
+
+    Beside its tiles, each brick has a file `found/<AAA>/<brick>.json` with its place, its tiles and what is
+    found in it. A brick that cannot be read is left out, and the log says so.
+
+    Returns the contents of these files without the sources, which are counted.
+    """
+    digests = {entry.brick: f"{entry.sha256} {pyramid.order}" for entry in entries if entry.state != "skipped"}
+    reader = partial(_record, digests, cache, pyramid, search)
+    records = list(readable(sorted(digests), reader, step="sky"))
+    affected: set[int] = set()
+    for record in records:
+        affected |= enlist(pyramid.root, record["brick"], record["digest"], np.array(record["tiles"]))
+    made = pyramid.bring_up_to_date(affected, sheets(cache, pyramid))
+    log.info("%d bricks in %d tiles, %d of them made anew", len(records), len(affected), made)
+    return [record | {name: len(record[name]) for name in ("tiles", "input", "denoised")} for record in records]
+
+
+def sheets(cache: Path, pyramid: Pyramid):
+    """What reads the sheet of a brick, and keeps the last few."""
+
+    @lru_cache(AT_HAND)
+    def read(name: str) -> PlacedSheet:
+        bands = pyramid.bands
+        return sheet_of(read_brick(cache, name, bands), read_denoised(pyramid.root.parent, name, bands))
+
+    return read
+
+
+def _record(digests: Mapping[str, str], cache: Path, pyramid: Pyramid, search: Search, name: str) -> dict[str, Any]:
+    """Place, tiles and sources of a brick: as they are noted, if it is the same brick and search."""
+    path = pyramid.root / "found" / sky_folder(name) / f"{name}.json"
+    key = {"digest": digests[name], "least": dict(search.least)}
+    if path.exists() and key.items() <= (noted := json.loads(path.read_text())).items():
+        return noted
+    brick, denoised = read_brick(cache, name, pyramid.bands), read_denoised(pyramid.root.parent, name, pyramid.bands)
+    wcs, (height, width) = celestial_wcs(brick.headers[0]), brick.shape
+    corners = wcs.pixel_to_world([-0.5, width - 0.5, width - 0.5, -0.5], [-0.5, -0.5, height - 0.5, height - 0.5])
+    middle = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
+    record = {
+        "brick": name,
+        **key,
+        "ra": round(float(middle.ra.deg), 6),
+        "dec": round(float(middle.dec.deg), 6),
+        "size": round(max(brick.shape) * pixel_scale(brick.headers[0]) / 3600, 6),
+        "corners": np.stack([corners.icrs.ra.deg, corners.icrs.dec.deg], axis=1).round(6).tolist(),
+        "tiles": tiles_of_image(pyramid.order, wcs, brick.shape).tolist(),
+        **found_in(brick, denoised, search.noise, search.fwhm, search.least),
+    }
+    write_text(path, json.dumps(record))
+    return record
