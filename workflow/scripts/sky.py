@@ -13,5 +13,5 @@ with job_log(snakemake.log[0]):
     noise = read_description(Path(inputs.description)).noise
     about = About(params.run, params.credit, least_scores(list(inputs.detection), settings.score), noise)
     pyramid = pyramid_of(Path(snakemake.output.page).parent, settings, noise)
-    manifests = [*inputs.fetched, *inputs.predicted]
-    write_sky(pyramid, list(inputs.records), manifests, Path(params.cache), about)
+    records, manifests = map(Path, inputs.records), map(Path, [*inputs.fetched, *inputs.predicted])
+    write_sky(pyramid, list(records), list(manifests), Path(params.cache), about)

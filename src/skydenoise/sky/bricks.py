@@ -1,8 +1,8 @@
 """Which bricks lie in which tile: a list in files, because jobs that know nothing of each other share tiles.
 
-`<sky>/bricks/<cell>/<brick>.json` holds a brick's digest and its tiles in one cell, a HEALPix pixel five orders
-above the tiles. A brick is listed before its tiles are made, so of two jobs that make a tile at the same time
-the later one knows the bricks of both.
+`<sky>/bricks/<cell>/<brick>.json` holds a brick's digest and its tiles in one cell, a HEALPix pixel five
+orders above the tiles. A brick is listed before its tiles are made, so of two jobs that make a tile at the
+same time the later one knows the bricks of both.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from skydenoise.evaluate.images import pixel_scale
-from skydenoise.io import read_brick, read_denoised, readable
+from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
 from skydenoise.io.atomic import write_text
 from skydenoise.io.manifest import Entry
 from skydenoise.io.wcs import celestial_wcs
@@ -24,6 +24,8 @@ from skydenoise.sky.sheet import PlacedSheet, sheet_of
 from skydenoise.sky.tiles import tiles_of_image
 
 log = logging.getLogger(__name__)
+
+Record = dict[str, Any]
 
 AT_HAND = 4
 """Bricks in memory: as many as meet in a tile."""
@@ -38,45 +40,46 @@ class Search:
     least: Mapping[str, float]
 
 
-def add_bricks(entries: Sequence[Entry], cache: Path, pyramid: Pyramid, search: Search) -> list[dict[str, Any]]:
+def add_bricks(entries: Sequence[Entry], cache: Path, pyramid: Pyramid, search: Search) -> list[Record]:
     """Bring the bricks of a manifest into the sky; those that are there as they are cost next to nothing.
 
     Beside its tiles, each brick has a file `found/<AAA>/<brick>.json` with its place, its tiles and what is
     found in it. A brick that cannot be read is left out, and the log says so.
 
-    Returns the contents of these files without the sources, which are counted.
+    Returns the contents of these files, of tiles and sources their numbers.
     """
-    digests = {entry.brick: f"{entry.sha256} {pyramid.order}" for entry in entries if entry.state != "skipped"}
-    reader = partial(_record, digests, cache, pyramid, search)
-    records = list(readable(sorted(digests), reader, step="sky"))
-    affected: set[int] = set()
-    for record in records:
+    done = [entry for entry in entries if entry.state != "skipped"]
+    digests = {entry.brick: f"{entry.sha256} {pyramid.order}" for entry in done}
+    records, affected = [], set[int]()
+    for record in readable(sorted(digests), partial(_record, digests, cache, pyramid, search), step="sky"):
         affected |= enlist(pyramid.root, record["brick"], record["digest"], np.array(record["tiles"]))
+        records.append(record | {name: len(record[name]) for name in ("tiles", "input", "denoised")})
     made = pyramid.bring_up_to_date(affected, sheets(cache, pyramid))
     log.info("%d bricks in %d tiles, %d of them made anew", len(records), len(affected), made)
-    return [record | {name: len(record[name]) for name in ("tiles", "input", "denoised")} for record in records]
+    return records
 
 
-def sheets(cache: Path, pyramid: Pyramid):
+def sheets(cache: Path, pyramid: Pyramid) -> Callable[[str], PlacedSheet]:
     """What reads the sheet of a brick, and keeps the last few."""
-
-    @lru_cache(AT_HAND)
-    def read(name: str) -> PlacedSheet:
-        bands = pyramid.bands
-        return sheet_of(read_brick(cache, name, bands), read_denoised(pyramid.root.parent, name, bands))
-
-    return read
+    return lru_cache(AT_HAND)(lambda name: sheet_of(*_product(cache, pyramid, name)))
 
 
-def _record(digests: Mapping[str, str], cache: Path, pyramid: Pyramid, search: Search, name: str) -> dict[str, Any]:
+def _product(cache: Path, pyramid: Pyramid, name: str) -> tuple[Brick, Denoised]:
+    return read_brick(cache, name, pyramid.bands), read_denoised(pyramid.root.parent, name, pyramid.bands)
+
+
+def _record(digests: Mapping[str, str], cache: Path, pyramid: Pyramid, search: Search, name: str) -> Record:
     """Place, tiles and sources of a brick: as they are noted, if it is the same brick and search."""
     path = pyramid.root / "found" / sky_folder(name) / f"{name}.json"
     key = {"digest": digests[name], "least": dict(search.least)}
-    if path.exists() and key.items() <= (noted := json.loads(path.read_text())).items():
-        return noted
-    brick, denoised = read_brick(cache, name, pyramid.bands), read_denoised(pyramid.root.parent, name, pyramid.bands)
+    if path.exists():
+        noted: Record = json.loads(path.read_text())
+        if key.items() <= noted.items():
+            return noted
+    brick, denoised = _product(cache, pyramid, name)
     wcs, (height, width) = celestial_wcs(brick.headers[0]), brick.shape
-    corners = wcs.pixel_to_world([-0.5, width - 0.5, width - 0.5, -0.5], [-0.5, -0.5, height - 0.5, height - 0.5])
+    right, top = width - 0.5, height - 0.5
+    corners = wcs.pixel_to_world([-0.5, right, right, -0.5], [-0.5, -0.5, top, top]).icrs
     middle = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
     record = {
         "brick": name,
@@ -84,7 +87,7 @@ def _record(digests: Mapping[str, str], cache: Path, pyramid: Pyramid, search: S
         "ra": round(float(middle.ra.deg), 6),
         "dec": round(float(middle.dec.deg), 6),
         "size": round(max(brick.shape) * pixel_scale(brick.headers[0]) / 3600, 6),
-        "corners": np.stack([corners.icrs.ra.deg, corners.icrs.dec.deg], axis=1).round(6).tolist(),
+        "corners": np.stack([corners.ra.deg, corners.dec.deg], axis=1).round(6).tolist(),
         "tiles": tiles_of_image(pyramid.order, wcs, brick.shape).tolist(),
         **found_in(brick, denoised, search.noise, search.fwhm, search.least),
     }

@@ -10,7 +10,14 @@ from astropy.table import Table
 from skydenoise.errors import BrickError
 from skydenoise.evaluate.detection.detect import find_peaks
 from skydenoise.evaluate.detection.field import away_from_borders
-from skydenoise.evaluate.detection.matched import combined, depth, matched_filter, moffats, scores, smoothing_filter
+from skydenoise.evaluate.detection.matched import (
+    combined,
+    depth,
+    matched_filter,
+    moffats,
+    scores,
+    smoothing_filter,
+)
 from skydenoise.evaluate.images import measured_pixels, pixel_scale
 from skydenoise.evaluate.psf import measure_fwhm
 from skydenoise.io import Brick, Denoised
@@ -34,7 +41,7 @@ def found_in(
     (evaluate.detection.matched); nothing near borders and in masked pixels.
 
     noise : of the training bricks
-    fwhm : seeing in each band, arcsec; empty: it is measured on the brick's stars, and without any nothing is found
+    fwhm : seeing in each band, arcsec; empty: measured on the brick's stars; without any, nothing is found
     least : score from which a maximum is listed
     """
     own = measure_brick_noise(brick, noise)
@@ -61,8 +68,8 @@ def found_in(
 def least_scores(tables: Sequence[Path | str], score: float) -> dict[str, float]:
     """Score from which a source is listed, by image searched.
 
-    tables : detection.ecsv of a run with a known truth, or none: the score at which nine in ten are true; where
-        there is none, `score`
+    tables : detection.ecsv of a run with a known truth, or none: the score at which nine in ten are true;
+        where there is none, `score`
     """
     least = dict.fromkeys(METHODS, score)
     for path in tables:

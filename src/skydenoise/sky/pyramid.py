@@ -6,6 +6,7 @@ Several jobs may work on one sky: each tile is made by one at a time, of all bri
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +60,13 @@ class Pyramid:
 
         Returns how many tiles were made of bricks.
         """
-        wanted = sorted({tile: sorted(bricks_of(self.root, tile)) for tile in tiles}.items(), key=lambda item: item[1])
-        made = 0
-        for tile, _ in tqdm(wanted, desc="tiles", unit="tile", disable=None):  # those of one brick together
+        above, made = set(tiles), 0
+        wanted = sorted(
+            above, key=lambda tile: list(bricks_of(self.root, tile))
+        )  # those of one brick together
+        for tile in tqdm(wanted, desc="tiles", unit="tile", disable=None):
             with self._alone(self.order, tile):
                 made += self._make(tile, read)
-        above = {tile for tile, _ in wanted}
         for order in reversed(range(self.order)):
             above = {tile // 4 for tile in above}
             for tile in sorted(above):
@@ -72,7 +74,7 @@ class Pyramid:
                     self._raise(order, tile)
         return made
 
-    def _alone(self, order: int, tile: int):
+    def _alone(self, order: int, tile: int) -> AbstractContextManager[None]:
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return only_one(folder / f"{order}-{tile}")
@@ -126,14 +128,14 @@ class Pyramid:
             if not times:
                 path.unlink(missing_ok=True)
             elif not path.exists() or path.stat().st_mtime_ns <= max(times):
-                write_tile(path, parent_of([child and read_tile(child) for child in children]))
+                write_tile(path, parent_of([read_tile(child) if child else None for child in children]))
 
 
 def pyramid_of(root: Path, settings: SkySettings, noise: NoiseModel) -> Pyramid:
     """The pyramid of a run, in colours that are the same all over the sky.
 
-    Bands count by the root of their noise, so that neither the deepest nor the reddest alone sets the colour. At the
-    survey's depths this is as its own viewer weighs g, r and z.
+    Bands count by the root of their noise, so that neither the deepest nor the reddest alone sets the colour;
+    at the survey's depths, as its own viewer weighs g, r and z.
 
     root : folder of the sky
     noise : of the training bricks

@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from skydenoise.evaluate.images import flagged
-from skydenoise.io import Brick, Denoised, read_brick, read_denoised
+from skydenoise.io import Brick, Denoised
 from skydenoise.io.wcs import celestial_wcs
 from skydenoise.sky.tiles import WIDTH, pixels_of_tile
 
 KINDS = ("input", "denoised", "sigma")
-MARKS = {"RECOVERED": (60, 200, 90), "LOWCOV": (240, 200, 40), "NODATA": (150, 150, 150), "INPAINTED": (240, 60, 60)}
+MARKS = {
+    "RECOVERED": (60, 200, 90),
+    "LOWCOV": (240, 200, 40),
+    "NODATA": (150, 150, 150),
+    "INPAINTED": (240, 60, 60),
+}
 """Colours of the flags; of a pixel with several, in one band or in different ones, the last."""
 
 
@@ -35,11 +39,6 @@ class PlacedSheet(Sheet):
     """A brick and its place on the sky."""
 
     wcs: WCS
-
-
-def read_product(cache: Path, root: Path, name: str, bands: Sequence[str]) -> tuple[Brick, Denoised]:
-    """A brick and what was made of it; raises BrickError if one cannot be read."""
-    return read_brick(cache, name, bands), read_denoised(root, name, bands)
 
 
 def sheet_of(brick: Brick, denoised: Denoised) -> PlacedSheet:

@@ -49,7 +49,11 @@ class About:
 
 
 def write_sky(
-    pyramid: Pyramid, records: Sequence[Path | str], manifests: Sequence[Path | str], cache: Path, about: About
+    pyramid: Pyramid,
+    records: Sequence[Path],
+    manifests: Sequence[Path],
+    cache: Path,
+    about: About,
 ) -> None:
     """Take out bricks that are gone, describe the surveys and write the page with its list of bricks.
 
@@ -60,7 +64,7 @@ def write_sky(
     ------
     StepError : no brick can be shown
     """
-    bricks = [brick for path in records for brick in json.loads(Path(path).read_text())]
+    bricks = [brick for path in records for brick in json.loads(path.read_text())]
     if not bricks:
         raise StepError("sky: there is no brick to show; the logs of sky_chunk say why")
     gone = strike(pyramid.root, {brick["brick"]: brick["digest"] for brick in bricks})
@@ -69,7 +73,7 @@ def write_sky(
     _describe(pyramid, tiles, bricks[0], about)
     quality: dict[str, dict[str, Any]] = {}
     for path in manifests:
-        for entry in read_manifest(Path(path)):
+        for entry in read_manifest(path):
             known = {key: value for key in QUALITY if (value := getattr(entry, key))}
             quality.setdefault(entry.brick, {}).update(known)
     content = {
@@ -95,7 +99,7 @@ def _ranges(numbers: np.ndarray) -> list[list[int]]:
 
 
 def _describe(pyramid: Pyramid, tiles: np.ndarray, first: Mapping[str, Any], about: About) -> None:
-    """Write `properties`, `Moc.fits` and, of PNG, Allsky of each survey; a viewer starts at the brick `first`."""
+    """Write `properties`, `Moc.fits` and, of PNG, Allsky of each survey; `first` is where a viewer starts."""
     order = pyramid.order
     moc = MOC.from_healpix_cells(tiles.astype(np.uint64), np.full(len(tiles), order, np.uint8), order)
     common = {

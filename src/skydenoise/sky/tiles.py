@@ -33,7 +33,7 @@ def tile_path(folder: Path, order: int, tile: int, suffix: str) -> Path:
 
 
 def pixels_of_tile(order: int, tile: int, wcs: WCS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where the pixels of a tile lie in an image: its 0-based x and y, each (512, 512); NaN behind its sky."""
+    """Where the pixels of a tile lie in an image: its 0-based x and y, (512, 512); NaN off its sky."""
     along = (np.arange(WIDTH) + 0.5) / WIDTH
     west, south = np.meshgrid(along, along)  # north-west along the columns, south-west along the rows
     lon, lat = healpix_to_lonlat(np.full_like(west, tile, int), 2**order, 1 - south, west, order="nested")
@@ -58,7 +58,7 @@ def tile_scale(order: int) -> float:
 
 
 def read_tile(path: Path) -> NDArray[np.float32]:
-    """Pixels (plane, y, x) of a tile, NaN where it is empty: one plane of FITS, red, green and blue of PNG."""
+    """Pixels (plane, y, x) of a tile, NaN where it is empty: one plane of FITS, three colours of PNG."""
     if path.suffix == ".fits":
         return fits.getdata(path, memmap=False)[np.newaxis].astype(np.float32)
     with Image.open(path) as image:
@@ -88,7 +88,7 @@ def read_key(path: Path) -> str:
 
 
 def parent_of(children: list[NDArray[np.float32] | None]) -> NDArray[np.float32]:
-    """The tile above four others, of which some may be missing: means of 2 x 2 pixels, of those that are seen.
+    """The tile above four others, of which some may be missing: means of 2 x 2 pixels that are seen.
 
     children : (plane, y, x) in the order of their numbers
     """
@@ -100,10 +100,9 @@ def parent_of(children: list[NDArray[np.float32] | None]) -> NDArray[np.float32]
             continue
         west, north = divmod(number, 2)
         row, column = half * (1 - north), half * west
-        square = child.reshape(planes, half, 2, half, 2)
-        seen = np.isfinite(square)
-        count = seen.sum(axis=(2, 4))
-        total = np.where(seen, square, 0).sum(axis=(2, 4))
+        four = np.stack([child[:, y::2, x::2] for y in (0, 1) for x in (0, 1)])
+        seen = np.isfinite(four)
+        count, total = seen.sum(axis=0), np.where(seen, four, 0).sum(axis=0)
         mean = np.divide(total, count, out=np.full(total.shape, np.nan, np.float32), where=count > 0)
         parent[:, row : row + half, column : column + half] = mean
     return parent

@@ -1,4 +1,4 @@
-"""Aladin Lite, the viewer of the page: fetched from the npm registry and verified. It is GPL, so it is no part of this."""
+"""Aladin Lite, which shows the sky: fetched from the npm registry, verified. It is GPL, so no part of us."""
 
 import base64
 import hashlib
@@ -50,4 +50,6 @@ def check_integrity(archive: bytes) -> None:
     """Raise StepError unless this is the archive that INTEGRITY was made of."""
     found = "sha512-" + base64.b64encode(hashlib.sha512(archive).digest()).decode()
     if found != INTEGRITY:
-        raise StepError(f"sky: {ADDRESS} has the digest {found}, not {INTEGRITY}: do not use it, and ask its makers")
+        raise StepError(
+            f"sky: {ADDRESS} has the digest {found}, not {INTEGRITY}: do not use it, and ask its makers"
+        )
