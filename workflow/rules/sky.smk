@@ -50,6 +50,7 @@ rule sky_viewer:
         CPU
     params:
         timeout=RUN.fetch.timeout,
+        version=VERSION,
     script:
         "../scripts/sky_viewer.py"
 
