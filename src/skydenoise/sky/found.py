@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from scipy.ndimage import maximum_filter
 
 from skydenoise.errors import BrickError
 from skydenoise.evaluate.detection.detect import find_peaks
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 METHODS = {"input": "noisy", "denoised": "denoised"}
 """What the tables of the evaluation call the images that are searched."""
+
+BODY_SHARE, BODY_REACH = 0.003, 60
+"""A maximum below this share of the highest score within so many pixels counts as that source's own light."""
 
 Positions = list[tuple[float, float, float]]
 
@@ -57,11 +61,14 @@ def found_in(
     searched = limits.searched.all(axis=0) & away_from_borders(brick.shape, matched)
     wcs, lists = celestial_wcs(brick.headers[0]), {}
     for name, image, point_filter in (("input", brick.image, matched), ("denoised", denoised.image, narrow)):
-        peaks = find_peaks(combined(scores(image, usable, limits, point_filter)), searched)
-        high = peaks.score >= least[name]
+        score = combined(scores(image, usable, limits, point_filter))
+        peaks = find_peaks(score, searched)
+        rows, columns = np.rint(peaks.y).astype(int), np.rint(peaks.x).astype(int)
+        glare = BODY_SHARE * maximum_filter(score, 2 * BODY_REACH + 1)[rows, columns]
+        high = peaks.score >= np.maximum(glare, least[name])
         places = wcs.pixel_to_world(peaks.x[high], peaks.y[high]).icrs
-        rows = np.stack([places.ra.deg.round(6), places.dec.deg.round(6), peaks.score[high].round(1)], axis=1)
-        lists[name] = [tuple(row) for row in rows.tolist()]
+        table = [places.ra.deg.round(6), places.dec.deg.round(6), peaks.score[high].round(1)]
+        lists[name] = [tuple(row) for row in np.stack(table, axis=1).tolist()]
     return lists
 
 

@@ -31,14 +31,14 @@ window.fetch = (request, ...rest) => {
 await A.init;
 const survey = (name, format) =>
   A.imageHiPS(new URL(name, location.href).href, { name, imgFormat: format, maxOrder: sky.order, cooFrame: "ICRS" });
-const first = sky.bricks[0];
+const first = sky.bricks[sky.bricks.length >> 1];
 const bare = Object.fromEntries(
   ["ZoomControl", "LayersControl", "FullscreenControl", "CooLocation", "ProjectionControl", "Frame", "Fov", "StatusBar"]
     .map((name) => [`show${name}`, false]));
 const views = {};
 for (const side of SIDES) {
   views[side] = A.aladin(`#${side}`, {
-    ...bare, survey: survey(side, "png"), target: `${first.ra} ${first.dec}`, fov: 2 * first.size, projection: "TAN",
+    ...bare, survey: survey(side, "png"), target: `${first.ra} ${first.dec}`, fov: 2.5 * first.size, projection: "TAN",
     cooFrame: "ICRSd", hipsList: [], log: false, showReticle: false, backgroundColor: "rgb(22, 24, 29)",
   });
 }
@@ -98,15 +98,14 @@ at("layer").append(new Option("colour", ""), ...sky.values.map((band) => new Opt
 function layers() {
   const band = at("layer").value;
   for (const side of SIDES) {
-    const view = views[side];
-    view.setBaseImageLayer(band ? survey(`${side}-${band}`, "fits") : survey(side, "png"));
-    overlay(view, "sigma", at("sigma").checked, () => {
+    views[side].setBaseImageLayer(band ? survey(`${side}-${band}`, "fits") : survey(side, "png"));
+    overlay(side, "sigma", at("sigma").checked, () => {
       const layer = survey(`sigma-${band || sky.values[sky.values.length >> 1]}`, "fits");
       layer.setColormap("magma");
       layer.setOpacity(0.6);
       return layer;
     });
-    overlay(view, "flags", at("flags").checked, () => {
+    overlay(side, "flags", at("flags").checked, () => {
       const layer = survey("flags", "png");
       layer.setOpacity(0.5);
       return layer;
@@ -114,9 +113,10 @@ function layers() {
   }
   at("marks").hidden = !at("flags").checked;
 }
-function overlay(view, name, wanted, make) {
-  if (view.getOverlayImageLayer(name)) view.removeImageLayer(name);
-  if (wanted) view.setOverlayImageLayer(make(), name);
+const shown = new Set();
+function overlay(side, name, wanted, make) {
+  if (shown.delete(side + name)) views[side].removeImageLayer(name);
+  if (wanted) views[side].setOverlayImageLayer(make(), name), shown.add(side + name);
 }
 for (const id of ["layer", "sigma", "flags"]) at(id).addEventListener("change", layers);
 at("sigma").disabled = !sky.values.length;
@@ -131,7 +131,7 @@ at("marks").hidden = true;
 // ---- sources and outlines of the bricks in sight
 
 const found = Object.fromEntries(SIDES.map((side) => {
-  const catalogue = A.catalog({ name: side, shape: "circle", sourceSize: 14, color: COLOURS[side] });
+  const catalogue = A.catalog({ name: side, shape: "circle", sourceSize: 12, color: COLOURS[side] });
   views[side].addCatalog(catalogue);
   return [side, catalogue];
 }));
@@ -223,8 +223,9 @@ for (const side of SIDES) {
 // ---- bricks
 
 const COLUMNS = {
-  brick: (brick) => brick.brick, "found before": (brick) => brick.input, after: (brick) => brick.denoised,
-  noise: (brick) => (brick.noise ?? "").split(";")[0], s: (brick) => Math.round(brick.seconds ?? 0),
+  brick: (brick) => brick.brick, "found in input": (brick) => brick.input, denoised: (brick) => brick.denoised,
+  "noise, nMgy": (brick) => (brick.noise ?? "").split(";")[0].split(" ").map((each) => +(+each).toPrecision(2)).join(" "),
+  s: (brick) => Math.round(brick.seconds ?? 0),
 };
 at("columns").append(line(Object.keys(COLUMNS).map((name) => cell(name, "th"))));
 function list() {
