@@ -35,7 +35,8 @@ demo: install  ## simulate a small survey and run the whole workflow on it (6 to
 sky: install  ## the sky of a run as one picture, served on this machine alone until Ctrl-C
 	$(RUN) snakemake --cores $(CORES) --configfile $(CONFIGFILE) -- sky
 	@echo "open http://127.0.0.1:$(PORT)/ in a browser; Ctrl-C ends it"
-	@$(RUN) python -m http.server --bind 127.0.0.1 --directory $(RESULTS)/sky $(PORT) 2>/dev/null
+	@$(RUN) python -m http.server --bind 127.0.0.1 --directory $(RESULTS)/sky $(PORT) 2>/dev/null || \
+		echo "no server: is port $(PORT) taken? Then make sky PORT=8001"
 
 # Threads that spin while they wait would take the cores from the other processes.
 test: install-test  ## the whole test suite
