@@ -1,10 +1,12 @@
 """What a viewer and a validator find beside the tiles."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.table import Table
 from mocpy import MOC
 from reproject.hips import hips_as_dask_array
 from small_sky import LEAST, Sky
@@ -65,5 +67,10 @@ def test_an_archive_with_another_digest_is_refused() -> None:
         viewer.check_integrity(b"something else")
 
 
-def test_without_a_truth_the_score_is_that_of_the_settings() -> None:
-    assert least_scores([], 5.0) == LEAST
+def test_scores_are_those_at_which_nine_in_ten_are_true_where_that_is_known(tmp_path: Path) -> None:
+    rows = [("noisy", "g", 9.0), ("noisy", "g+r", 3.8), ("denoised", "g+r", 0.8)]
+    table = Table(rows=rows, names=["method", "search", "threshold"])
+    table.write(tmp_path / "detection.ecsv", format="ascii.ecsv")
+    assert least_scores([tmp_path / "detection.ecsv"], 5.0) == {"input": 3.8, "denoised": 0.8}
+    table[:0].write(tmp_path / "empty.ecsv", format="ascii.ecsv")
+    assert least_scores([tmp_path / "empty.ecsv"], 5.0) == least_scores([], 5.0) == LEAST

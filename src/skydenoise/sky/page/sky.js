@@ -144,7 +144,7 @@ const outlines = SIDES.map((side) => {
 const listed = new Set();
 async function showFound() {
   const [ra, dec] = views.input.getRaDec(), reach = views.input.getFov()[0];
-  if (reach > 2) return;
+  if (reach > 12 * first.size) return; // too many bricks in sight
   const near = (brick) => Math.hypot(turn(brick.ra - ra) * Math.cos(dec * Math.PI / 180), brick.dec - dec) < reach + brick.size;
   for (const brick of sky.bricks.filter((brick) => !listed.has(brick.brick) && near(brick))) {
     listed.add(brick.brick);
