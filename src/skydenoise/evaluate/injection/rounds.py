@@ -9,9 +9,8 @@ from scipy import ndimage
 
 from skydenoise.config import EvaluationSettings
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.detection.detect import noise_brick
-from skydenoise.evaluate.images import Image, Method, pixel_scale
-from skydenoise.evaluate.injection.inject import Measured, inject, make_canvas, measure_injected
+from skydenoise.evaluate.images import Image, Method, noise_brick, pixel_scale
+from skydenoise.evaluate.injection.inject import Sources, inject, make_canvas, measure_injected
 from skydenoise.evaluate.psf import measure_fwhm
 from skydenoise.evaluate.statistics import Array, joined
 from skydenoise.io import Brick
@@ -52,7 +51,7 @@ def inject_many(
     noise: NoiseModel,
     generator: np.random.Generator,
     wanted: int,
-) -> Measured | None:
+) -> Sources | None:
     """Put `wanted` sources into cutouts, in turn and in as many rounds as that takes, and measure them.
 
     cutouts : brick, what the method makes of it, width of point sources (`known_fwhm`); those without a
@@ -67,7 +66,7 @@ def inject_many(
     limits = thresholds([noise_peaks(brick, method, noise, generator) for brick, *_ in usable])
     _log.info("a pixel is a detection above %s sigma", ", ".join(f"{limit:.3f}" for limit in limits))
     places = [(make_canvas(brick, noise, fwhm), image) for brick, image, fwhm in usable]
-    parts: list[Measured] = []
+    parts: list[Sources] = []
     at_once = min(SOURCES_AT_ONCE, -(-wanted // ONE_BAND_EVERY))  # of few, too, some go into single bands
     left, fruitless = wanted, 0
     for turn, (canvas, image) in enumerate(cycle(places)):
