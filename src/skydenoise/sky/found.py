@@ -9,14 +9,13 @@ from astropy.table import Table
 from scipy.ndimage import maximum_filter
 
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.detection.detect import find_peaks
-from skydenoise.evaluate.detection.field import away_from_borders
+from skydenoise.evaluate.detection.detect import find_peaks, searched_pixels
 from skydenoise.evaluate.detection.matched import (
     combined,
-    depth,
+    flux_errors,
     matched_filter,
     moffats,
-    scores,
+    point_flux,
     smoothing_filter,
 )
 from skydenoise.evaluate.images import measured_pixels, pixel_scale
@@ -57,11 +56,11 @@ def found_in(
         return {"input": [], "denoised": []}
     usable = measured_pixels(brick, denoised)
     matched, narrow = matched_filter(moffats(widths), own), smoothing_filter(moffats(widths), own)
-    limits = depth(own.sigma(brick.invvar), usable, matched)
-    searched = limits.searched.all(axis=0) & away_from_borders(brick.shape, matched)
+    errors = flux_errors(own.sigma(brick.invvar), usable, matched)
+    searched = searched_pixels(errors, matched)
     wcs, lists = celestial_wcs(brick.headers[0]), {}
     for name, image, point_filter in (("input", brick.image, matched), ("denoised", denoised.image, narrow)):
-        score = combined(scores(image, usable, limits, point_filter))
+        score = combined(point_flux(image, usable, point_filter) / errors)
         peaks = find_peaks(score, searched)
         rows, columns = np.rint(peaks.y).astype(int), np.rint(peaks.x).astype(int)
         glare = BODY_SHARE * maximum_filter(score, 2 * BODY_REACH + 1)[rows, columns]

@@ -7,8 +7,7 @@ import numpy as np
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.images import flagged
-from skydenoise.io import Brick, Denoised
+from skydenoise.io import Brick, Denoised, flag_bit
 from skydenoise.io.wcs import celestial_wcs
 from skydenoise.sky.tiles import WIDTH, pixels_of_tile
 
@@ -46,13 +45,18 @@ def sheet_of(brick: Brick, denoised: Denoised) -> PlacedSheet:
     bands, hole = len(brick.bands), np.float32(np.nan)
     images = {
         "input": np.where(brick.invvar > 0, brick.image, hole),
-        "denoised": np.where(flagged(denoised, "NODATA", bands), hole, denoised.image),
+        "denoised": np.where(_flagged(denoised, "NODATA", bands), hole, denoised.image),
         "sigma": denoised.sigma,
     }
     marks = np.zeros(brick.shape, np.uint8)
     for number, kind in enumerate(MARKS, start=1):
-        marks[flagged(denoised, kind, bands).any(axis=0)] = number
+        marks[_flagged(denoised, kind, bands).any(axis=0)] = number
     return PlacedSheet(images, marks, celestial_wcs(brick.headers[0]))
+
+
+def _flagged(denoised: Denoised, kind: str, bands: int) -> NDArray[np.bool_]:
+    """Pixels of each band with a flag of one kind: (band, y, x)."""
+    return np.stack([(denoised.flags >> flag_bit(kind, band)) & 1 == 1 for band in range(bands)])
 
 
 def tile_of(order: int, tile: int, sheets: Sequence[PlacedSheet]) -> Sheet:
