@@ -245,6 +245,6 @@ at("filter").addEventListener("input", list);
 list();
 
 at("run").textContent = document.title = sky.run;
-at("note").textContent = `Circles are point sources in all bands together, from a score of ${SIDES.map((side) =>
+at("note").textContent = `Circles are point sources in all bands together, where all have data, from a score of ${SIDES.map((side) =>
   `${sky.least[side].toFixed(1)} (${side})`).join(" and ")}: flux over its error in the input. Values are those of the brick's pixel. ${sky.credit}`;
 window.sky = { views, share: () => share, valuesAt, go };
