@@ -23,6 +23,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from benchmarks.machine import REPOSITORY, write_results
 from benchmarks.quality import measure
 from benchmarks.quality.acceptance import DEPTH_CRITERIA, Verdict, judge
+from benchmarks.quality.classical import noisy
 from benchmarks.quality.measure import FLUX_BINS, Images
 from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import Comparison, add_classical, make_images, shown
@@ -151,6 +152,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--noise", nargs="+", choices=NOISES, default=NOISES)
     add("--model", type=Path, nargs="+", default=[REPOSITORY / "models/reference"])
+    add("--no-peers", action="store_true", help="measure the models alone")
     add("--quick", action="store_true", help="one brick of 512 pixels")
     add("--bricks", type=int, help="of each sky; default 4, quick: 1")
     add("--size", type=int, help="edge of a brick, pixels; default 1000, quick: 512")
@@ -173,8 +175,9 @@ def main(say: Callable[[str], None] = print) -> None:
     rows, lines, notes = [], [], {}
     for noise in options.noise:
         sky = make_sky(depth_settings(noise, options.bricks, options.size))
-        comparison = Comparison()
-        add_classical(comparison, sky)
+        comparison = Comparison({"noisy": noisy})
+        if not options.no_peers:
+            add_classical(comparison, sky)
         for folder in options.model:
             comparison.add(shown(folder), load_product(folder, device=options.device))
         images, times = make_images(sky, comparison.methods)

@@ -24,6 +24,7 @@ from skydenoise.network.device import cuda_usable, to_numpy
 from skydenoise.noise import NoiseModel, measure_brick_noise, neighbour_correlation
 from skydenoise.predict.background import smooth_residual
 from skydenoise.predict.flags import inpainted_pixels, low_coverage
+from skydenoise.predict.fluxes import fit_fluxes
 from skydenoise.predict.recover import recover
 from skydenoise.predict.tiles import Blender, Origin, TileGrid, cut_tiles
 from skydenoise.predict.uncertainty import UncertaintyModel
@@ -197,7 +198,9 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
         not settings.recover.enabled
     ):  # then the levels of the noise need not be such that `recover` takes them
         return image, np.zeros(usable.shape, dtype=bool)
-    return recover(brick.image, image, sigma, usable, noise.levels, settings.recover, denoiser.device)
+    chain = sigma, usable, noise.levels
+    image, recovered = recover(brick.image, image, *chain, settings.recover, denoiser.device)
+    return fit_fluxes(brick.image, image, *chain, denoiser.device), recovered
 
 
 def with_sigma_and_flags(

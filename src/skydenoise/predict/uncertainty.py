@@ -1,10 +1,11 @@
 """The 1-sigma uncertainty of a denoised pixel: its noise before, times a measured ratio.
 
 Definition. sigma = r(s) * sigma_noise, where sigma_noise is the rms noise of the input pixel, s >= 0 the
-local signal in units of it (`local_signal`), and r the half-width, in units of sigma_noise, that holds 68.3
-% of the errors |denoised - truth| of pixels with this s. There is one curve r per band for pixels whose
-detail came from the network alone and one for those where residual was put back, whose error is that of the
-noise itself. `calibrate` measures the curves.
+local signal in units of it (`local_signal`), and r a half-width, in units of sigma_noise, of the errors
+|denoised - truth| of pixels with this s. These have longer tails than a Gaussian: r is the half-width for
+which the share of errors within it exceeds 68.3 % by as much as that within twice of it falls short of 95.4.
+There is one curve r per band for pixels whose detail came from the network alone and one for those where
+residual was put back, whose error is that of the noise itself. `calibrate` measures the curves.
 
 It is an interval for a single pixel. Errors of neighbouring pixels are correlated, so errors of sums over
 apertures do not follow from it by adding squares.
@@ -28,14 +29,17 @@ from skydenoise.stretch import asinh
 
 Array = NDArray[Any]
 
-COVERAGE = 0.6827
-"""Share of errors within 1 sigma: that of a Gaussian."""
+COVERAGE = 0.6827, 0.9545
+"""Shares of errors within 1 and 2 sigma: those of a Gaussian."""
 
 RATIO_FLOOR = 1e-3
 """Least ratio: no pixel is ever certain."""
 
-SIGNAL_EDGES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
-"""Borders between bins of s; the first bin begins at 0, the last one is open."""
+SIGNAL_EDGES = (
+    *(1e-6, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100, 200),
+    *(500, 1000),
+)
+"""Borders between bins of s; the first bin holds s = 0, the last one is open."""
 
 LEAST_PIXELS = 400
 """In a bin; smaller ones are joined. The quantile is then good to 4 % for independent errors."""
@@ -165,7 +169,7 @@ def local_signal(denoised: Tensor, noise_sigma: Tensor) -> Tensor:
 
 
 def fit_curve(signal: Array, error: Array) -> Curve:
-    """Curve of the quantile COVERAGE of |error| against signal.
+    """Curve of the `half_width` of errors against signal.
 
     signal, error : (n,), n >= 1, both in units of the noise
 
@@ -173,7 +177,7 @@ def fit_curve(signal: Array, error: Array) -> Curve:
     last with the one before. Each gives a knot at its median signal.
     """
     order = np.argsort(signal, kind="stable")
-    signal, size = signal[order], np.abs(error[order])
+    signal, error = signal[order], error[order]
     borders = [0]
     for border in np.searchsorted(signal, SIGNAL_EDGES):
         if border - borders[-1] >= LEAST_PIXELS:
@@ -182,8 +186,17 @@ def fit_curve(signal: Array, error: Array) -> Curve:
         borders.pop()
     knots: dict[float, float] = {}
     for first, last in zip(borders, [*borders[1:], len(signal)], strict=True):
-        knots[float(np.median(signal[first:last]))] = float(np.quantile(size[first:last], COVERAGE))
+        knots[float(np.median(signal[first:last]))] = half_width(error[first:last])
     return Curve(tuple(knots), tuple(max(ratio, RATIO_FLOOR) for ratio in knots.values()))
+
+
+def half_width(error: Array) -> float:
+    """Half-width for which the shares of errors (n,) within it and within twice of it are nearest COVERAGE.
+
+    That is where the sum of both shares is that of COVERAGE: a quantile of |error| and |error| / 2 together.
+    """
+    size = np.abs(error)
+    return float(np.quantile(np.concatenate([size, size / 2]), np.mean(COVERAGE)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +205,6 @@ class Sample:
 
     signal, error, recovered : local signal, error, and whether residual was put back (bool), where noise was
         added to a known image
-    sky_signal, sky_error : the same two where the known image was set to zero wherever it is faint
     data_signal, data_risk : local signal of the real image, and an unbiased estimate of its squared error,
         very noisy in a single pixel
     """
@@ -200,8 +212,6 @@ class Sample:
     signal: Array
     error: Array
     recovered: Array
-    sky_signal: Array
-    sky_error: Array
     data_signal: Array
     data_risk: Array
 
@@ -210,7 +220,7 @@ def fit_curves(samples: Sequence[Sample]) -> tuple[Curve, Curve]:
     """Curves of one band: of pixels that are the network's alone, and of recovered ones.
 
     Where one kind has too few pixels (LEAST_PIXELS) all are taken together. Both are then corrected by
-    `bright_factors`, and the network's curve by `with_empty_sky`.
+    `bright_factors`.
 
     Raises
     ------
@@ -229,20 +239,7 @@ def fit_curves(samples: Sequence[Sample]) -> tuple[Curve, Curve]:
         curve = fit_curve(whole.signal[chosen], whole.error[chosen])
         group = np.searchsorted(BRIGHT_EDGES, curve.signal, side="right")
         curves.append(Curve(curve.signal, tuple(factors[group] * curve.ratio)))
-    return with_empty_sky(curves[0], whole), curves[1]
-
-
-def with_empty_sky(curve: Curve, sample: Sample) -> Curve:
-    """The curve with the ratio of empty sky at its first knot, if that is fainter than SIGNAL_EDGES[0].
-
-    It is measured on a known image that is empty there: the bootstrap's own one has ripples, which are not
-    sky, and which the network smooths away.
-    """
-    empty = sample.sky_signal < SIGNAL_EDGES[0]
-    if curve.signal[0] >= SIGNAL_EDGES[0] or np.count_nonzero(empty) < LEAST_PIXELS:
-        return curve
-    ratio = max(float(np.quantile(np.abs(sample.sky_error[empty]), COVERAGE)), RATIO_FLOOR)
-    return Curve(curve.signal, (ratio, *curve.ratio[1:]))
+    return curves[0], curves[1]
 
 
 def bright_factors(sample: Sample) -> Array:
