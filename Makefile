@@ -4,7 +4,12 @@ VENV := .venv
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 CORES ?= all
 
-.PHONY: install install-test demo test test-cluster docs/reliability.md lint clean
+# what `make sky` shows: a run's configuration and its folder
+CONFIGFILE ?= config/demo.yaml
+RESULTS ?= results/demo
+PORT ?= 8000
+
+.PHONY: install install-test demo sky test test-cluster docs/reliability.md lint clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -22,8 +27,16 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 demo: install  ## simulate a small survey and run the whole workflow on it (6 to 9 minutes on 2 cores)
 	$(RUN) snakemake --cores $(CORES) --configfile config/demo.yaml
+	$(RUN) snakemake --cores $(CORES) --configfile config/demo.yaml -- sky
 	$(RUN) snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo "report                results/demo/report.html"
+	@echo "sky, before and after make sky"
+
+sky: install  ## the sky of a run as one picture, served on this machine alone until Ctrl-C
+	$(RUN) snakemake --cores $(CORES) --configfile $(CONFIGFILE) -- sky
+	@echo "open http://127.0.0.1:$(PORT)/ in a browser; Ctrl-C ends it"
+	@$(RUN) python -m http.server --bind 127.0.0.1 --directory $(RESULTS)/sky $(PORT) 2>/dev/null || \
+		echo "no server: is port $(PORT) taken? Then make sky PORT=8001"
 
 # Threads that spin while they wait would take the cores from the other processes.
 test: install-test  ## the whole test suite

@@ -298,3 +298,14 @@ class MosaicSettings:
         if self.pixel_scale is not None:
             require(self.pixel_scale > 0, f"mosaics: pixel_scale {self.pixel_scale} is not above 0")
             require(self.wcs is None, "mosaics: wcs fixes the pixels; give it or pixel_scale, not both")
+
+
+@dataclass(frozen=True)
+class SkySettings(Settings):
+    """How the sky is shown, from the section `sky`; `values` are names of bands."""
+
+    section = "sky"
+
+    order: int = default("sky.order")
+    values: tuple[str, ...] = ()
+    score: float = default("sky.score")

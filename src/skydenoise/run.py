@@ -17,6 +17,7 @@ from skydenoise.config import (
     PatchSettings,
     PredictSettings,
     RecoverSettings,
+    SkySettings,
     TrainSettings,
     check_together,
     check_without_noise,
@@ -86,6 +87,7 @@ class Run:
     output: OutputSettings
     evaluate: EvaluationSettings
     mosaics: Mapping[str, Mosaic]
+    sky: SkySettings
     bricks: Mapping[str, list[str]]
     chunks: Mapping[str, Mapping[str, list[str]]]
     images: list[ListedImage]
@@ -136,6 +138,7 @@ def read_run(config: Config) -> Run:
         output=OutputSettings(**config["output"]),
         evaluate=evaluate,
         mosaics=read_mosaics(config["mosaics"], bricks["predict"]),
+        sky=read_sky(config["sky"], bands),
         bricks=bricks,
         chunks={purpose: chunks(names, config["bricks_per_job"]) for purpose, names in bricks.items()},
         images=images,
@@ -218,6 +221,15 @@ def read_mosaics(section: Config, denoised: list[str]) -> dict[str, Mosaic]:
                 raise SettingsError(f"mosaics.{name}: {brick} is not a brick that is denoised")
         found[name] = Mosaic(bricks, settings)
     return found
+
+
+def read_sky(section: Config, bands: tuple[str, ...]) -> SkySettings:
+    """Section `sky`; raises SettingsError for a band that the run has not."""
+    values = bands if section["values"] == "all" else tuple(section["values"])
+    for band in values:
+        if band not in bands:
+            raise SettingsError(f"sky.values: {band} is not among the bands {', '.join(bands)}")
+    return SkySettings(section["order"], values, section["score"])
 
 
 def check_stacks(run: Run) -> None:

@@ -25,7 +25,7 @@ PIP_NAMES = {
 OUTSIDE = ("snakemake", "snakemake-executor-plugin-slurm")
 """What starts the jobs and is not in their environments."""
 
-OF_JOBS = ("experiments", "stacks", "tensorboard")
+OF_JOBS = ("experiments", "simulate", "stacks", "tensorboard")
 """Extras that jobs need."""
 
 

@@ -167,7 +167,23 @@ def test_the_report_is_one_file_with_captions(finished: Path, snakemake: Snakema
     file = tmp_path / "report.html"
     snakemake(finished, "--report", str(file))
     report = file.read_text()
-    assert "learned from the noisy pixels of the training bricks alone" in report
+    assert "What came out" in report
+    assert "1 bricks denoised" in report
     assert "flux bias by magnitude" in report
     assert f"{DENOISED}" in report
     assert '<script src="http' not in report
+
+
+def test_the_sky_is_made_of_what_is_there_and_only_once(copy: Path, snakemake: Snakemake) -> None:
+    sky = copy / "results/test/sky"
+    sky.mkdir()
+    for name in ("aladin.js", "aladin-licence.txt"):  # as where there is no network
+        (sky / name).write_text("put there by hand")
+    said = snakemake(copy, "sky").stdout
+    assert "rule sky_viewer:" not in said
+    assert DENOISED in (sky / "sky.json").read_text()
+    assert (sky / "index.html").exists()
+    for survey in ("input", "denoised", "sigma-r"):
+        assert (sky / survey / "Moc.fits").exists()
+        assert len(list((sky / survey).glob("Norder11/*/Npix*"))) > 0
+    assert "Nothing to be done" in snakemake(copy, "--dry-run", "sky").stdout

@@ -3,7 +3,7 @@
 in   <results>/coadd/ and the input bricks of a sample
 out  <results>/evaluation/residual.ecsv, residual.png
      <results>/evaluation/{injection,leak,seams,overlaps,risk}.ecsv, injection.png
-     <results>/evaluation/pictures/<brick>-<view>.png
+     <results>/evaluation/pictures/<brick>-<view>.png, overview.rst
 
 What needs the truth is measured in simulate.smk. All pictures are in the report.
 """
@@ -116,7 +116,32 @@ rule pictures:
         "../scripts/pictures.py"
 
 
+rule overview:
+    """What came out, in ten lines, for the first page of the report."""
+    input:
+        summary=rules.summary.output.summary,
+        tables=[
+            rules.evaluate_residual.output.table,
+            rules.evaluate_denoiser.output.tables,
+            rules.evaluate_truth.output.tables if RUN.simulation else [],
+        ],
+    output:
+        overview=report(f"{EVALUATION}/overview.rst", category="Overview"),
+    log:
+        f"{RESULTS}/logs/overview.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/overview.tsv"
+    localrule: True
+    conda:
+        CPU
+    params:
+        version=VERSION,
+    script:
+        "../scripts/overview.py"
+
+
 PRODUCTS += [
+    rules.overview.output,
     rules.evaluate_residual.output,
     rules.evaluate_denoiser.output,
     rules.pictures.output,
