@@ -12,7 +12,10 @@ SURVEY_BRICK = re.compile(r"[0-9]{4}[mp][0-9]{3}")
 """RRRr[pm]DDd: right ascension and declination of the centre in tenths of a degree, truncated."""
 
 FREE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-"""Names of bands, and of images that are no survey bricks."""
+"""Names of images that are no survey bricks."""
+
+BAND_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,15}")
+"""g, r, i, z, Y, u; IBIS's M411; Suprime-Cam's I-A-L427."""
 
 
 def check_brick_name(name: str, *, survey: bool = True) -> str:
@@ -32,9 +35,19 @@ def check_brick_name(name: str, *, survey: bool = True) -> str:
 
 def check_band_name(name: str) -> str:
     """Return `name` if it is harmless as a part of a file name; raises SettingsError otherwise."""
-    if not re.fullmatch(r"[A-Za-z0-9]{1,8}", name):
-        raise SettingsError(f"band {name!r} is not of the form [A-Za-z0-9]{{1,8}}")
+    if not BAND_NAME.fullmatch(name):
+        raise SettingsError(f"band {name!r} is not of the form {BAND_NAME.pattern}")
     return name
+
+
+def column_name(quantity: str, band: str) -> str:
+    """Column of a band in the survey's tables: nexp_g, nexp_I_A_L427."""
+    return f"{quantity}_{band.replace('-', '_')}"
+
+
+def hdu_name(kind: str, band: str | None = None) -> str:
+    """EXTNAME of an image, as the survey gives it since DR11: IMAGE_g, INVVAR_I-A-L427, MASKBITS."""
+    return kind.upper() + (f"_{band}" if band else "")
 
 
 def sky_folder(brick: str) -> str:

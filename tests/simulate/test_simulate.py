@@ -13,7 +13,7 @@ from photutils.aperture import CircularAperture, aperture_photometry
 
 from skydenoise.errors import SettingsError
 from skydenoise.io import read_brick
-from skydenoise.io.maskbits import mask_value
+from skydenoise.io.maskbits import band_values, named_values
 from skydenoise.paths import Survey, check_brick_name, truth_catalogue, truth_file
 from skydenoise.simulate import BANDS, SimulationSettings, brick_field, brick_names
 from skydenoise.simulate.camera import (
@@ -302,7 +302,7 @@ def test_images_carry_the_survey_s_cards(row):
     assert mask["SATUR_G"] == 4
     assert mask["ALLM_Z"] == 128
     assert mask["MBIT_7"] == "ALLMASK_Z"
-    assert mask_value(mask, "r") == 8 + 64
+    assert band_values(named_values(mask), "r") == (8 + 64, ())
     bits = fits.getdata(survey.file(name, "maskbits"), 1)
     assert bits.dtype.kind == "i"
     assert np.array_equal(bits & 1 == 0, brick_field(0, ROW).primary())

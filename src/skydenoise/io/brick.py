@@ -15,7 +15,7 @@ from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError
 from skydenoise.io.fitsfile import read_survey_image, write_survey_image
-from skydenoise.io.maskbits import mask_value
+from skydenoise.io.maskbits import SURVEY_BITS, band_values, named_values
 from skydenoise.io.verified import read_record, verified_digest
 from skydenoise.io.wcs import celestial_wcs, grid_distance
 
@@ -160,14 +160,12 @@ def checked(read: Callable[[Path], T], path: Path, name: str, band: str | None, 
         raise BrickError(str(error), brick=name, band=band, file=path, remedy=remedy) from error
 
 
-def _read(path: Path, name: str, band: str | None) -> tuple[np.ndarray, fits.Header]:
-    return checked(read_survey_image, path, name, band, FETCH_AGAIN)
-
-
 def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarray, fits.Header]:
     path = paths.raw_file(cache, name, "image", band)
-    image, header = checked(partial(read_survey_image, blank_as_nan=True), path, name, band, FETCH_AGAIN)
-    invvar, _ = _read(paths.raw_file(cache, name, "invvar", band), name, band)
+    read = partial(read_survey_image, name=paths.hdu_name("image", band), blank_as_nan=True)
+    image, header = checked(read, path, name, band, FETCH_AGAIN)
+    read = partial(read_survey_image, name=paths.hdu_name("invvar", band), rounded_to_zero=True)
+    invvar, _ = checked(read, paths.raw_file(cache, name, "invvar", band), name, band, FETCH_AGAIN)
     if image.shape != invvar.shape:
         cause = f"image {image.shape} and invvar {invvar.shape} have different shapes (y, x)"
         raise BrickError(cause, brick=name, band=band, file=path)
@@ -203,15 +201,20 @@ def _read_masked(cache: Path, name: str, bands: Sequence[str], shape: tuple[int,
     if not path.exists():
         log.info("brick %s: no maskbits file, so no pixel counts as saturated or bad", name)
         return masked
-    maskbits, header = _read(path, name, None)
+    read = partial(read_survey_image, name=paths.hdu_name("maskbits"))
+    maskbits, header = checked(read, path, name, None, FETCH_AGAIN)
     maskbits = maskbits.astype(f"u{maskbits.itemsize}", copy=False)  # bit 15 of int16 is its sign
     if maskbits.shape != shape:
         cause = f"maskbits {maskbits.shape} and images {shape} have different shapes (y, x)"
         raise BrickError(cause, brick=name, file=path)
+    values = named_values(header)
+    if not values:
+        log.warning("brick %s: the header of maskbits names no bit; those of DR8 to DR11 are taken", name)
+        values = {bit: 1 << number for bit, number in SURVEY_BITS.items()}
     for index, band in enumerate(bands):
-        mask = mask_value(header, band)
-        if mask == 0:
-            log.info("brick %s, band %s: maskbits know no such band, so nothing is masked", name, band)
+        mask, lacking = band_values(values, band)
+        if lacking:
+            log.warning("brick %s, band %s: maskbits have no %s to mask by", name, band, " or ".join(lacking))
         np.not_equal(maskbits & (mask & np.iinfo(maskbits.dtype).max), 0, out=masked[index])
     return masked
 

@@ -15,6 +15,9 @@ from skydenoise.io.atomic import atomic_path
 TILE = 100
 """Edge of a compression tile in pixels; the survey's ZTILE1 and ZTILE2."""
 
+MOST_ROWS = 10
+"""Of a tile that is compressed by GZIP."""
+
 STRUCTURAL = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|END|THEAP"
     r"|TFIELDS|T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM)\d+"
@@ -88,17 +91,23 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
 
 
 def _packed(data: np.ndarray, output: OutputSettings) -> bytes:
-    """A file with compressed `data` and structural cards only."""
+    """A file with compressed `data` and structural cards only.
+
+    Floats without loss have ZQUANTIZ = 'NONE', without which DS9 takes them for integers; and tiles of whole
+    rows that divide the height, for DS9 8.4 cannot unpack a smaller last tile of GZIP.
+    """
     how: dict[str, Any] = {"compress": "RICE"}
+    tile = tuple(min(TILE, length) for length in data.shape)
     if data.dtype.kind == "f" and output.compression == "lossless":
         how = {"compress": "GZIP_2", "qlevel": 0}
+        rows = max(rows for rows in range(1, MOST_ROWS + 1) if data.shape[0] % rows == 0)
+        tile = rows, data.shape[1]
     elif data.dtype.kind == "f":
         how |= {
             "qlevel": -output.step,  # negative: absolute, in units of the pixels
             "qmethod": "SUBTRACTIVE_DITHER_2",  # keeps exact zeros
             "dither_seed": _dither_seed(data),
         }
-    tile = tuple(min(TILE, length) for length in data.shape)
     with fitsio.FITS("mem://", "rw") as file:
         file.write(None)
         file.write(np.ascontiguousarray(data), tile_dims=tile, **how)
@@ -124,11 +133,16 @@ def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
         header.append(card, bottom=True)
 
 
-def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.ndarray, fits.Header]:
-    """Pixels (y, x) and header of the image in HDU 1, or in HDU 0 if there is no other.
+def read_survey_image(
+    path: Path, name: str = "", *, blank_as_nan: bool = False, rounded_to_zero: bool = False
+) -> tuple[np.ndarray, fits.Header]:
+    """Pixels (y, x) and header of the image whose EXTNAME is `name`, or else of the first image.
 
     The header has NAXIS, NAXIS1 and NAXIS2 of the image first, then every kept card in its order.
-    `blank_as_nan` makes integers that a BLANK card names, for pixels without data, NaN; masks want them kept.
+
+    blank_as_nan : makes integers that a BLANK card names, for pixels without data, NaN; masks want them kept
+    rounded_to_zero : makes pixels 0 that the file cannot tell from 0, as inverse variances want it; see
+        `_round_to_zero`
 
     Raises
     ------
@@ -138,14 +152,13 @@ def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.nda
         raise OSError("the file is empty")
     try:
         with fitsio.FITS(str(path)) as file:
-            hdu = file[min(1, len(file) - 1)]
-            offsets = hdu.get_offsets()
-            has_image = hdu.get_exttype() == "IMAGE_HDU" and hdu.has_data()
-            data = hdu.read() if has_image else None
+            hdu = image_hdu(file, name)
+            offsets, number = hdu.get_offsets(), hdu.get_extnum()
+            data = hdu.read()
+    except LookupError as error:
+        raise OSError(f"{error}; the file may be truncated") from None
     except (OSError, ValueError) as error:
         raise OSError("truncated, damaged or no FITS file") from error
-    if data is None:
-        raise OSError("there is no image in HDU 1; the file may be truncated")
     if data.ndim != 2:
         raise OSError(f"the image has {data.ndim} axes, not 2")
     header = fits.Header()
@@ -156,7 +169,42 @@ def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.nda
     for card in kept_cards(stored):
         header.append(card, bottom=True)
     data = np.asarray(data, data.dtype.newbyteorder("="))
+    if rounded_to_zero:
+        _round_to_zero(data, path, number, stored)
     return _without_blanks(data, stored) if blank_as_nan else data, header
+
+
+def image_hdu(file: fitsio.FITS, name: str) -> Any:
+    """The image whose EXTNAME is `name` (in any case), or else the first; raises LookupError without one."""
+    images = [hdu for hdu in file if hdu.get_exttype() == "IMAGE_HDU" and hdu.has_data()]
+    if not images:
+        raise LookupError("there is no image")
+    named = (hdu for hdu in images if name and hdu.get_extname().upper() == name.upper())
+    return next(named, images[0])
+
+
+def _round_to_zero(data: np.ndarray, path: Path, number: int, stored: fits.Header) -> None:
+    """Make pixels of `data` 0 that lie within half a quantisation step of it.
+
+    Only SUBTRACTIVE_DITHER_2 keeps zeros. With SUBTRACTIVE_DITHER_1 they come back as anything up to half a
+    step, ZSCALE of their tile, above or below (FITS 4.0, section 10.2); without dither, off by rounding.
+    """
+    if "ZCMPTYPE" not in stored:
+        return
+    with fits.open(path, disable_image_compression=True) as hdus:
+        table = hdus[number]
+        if "ZSCALE" in stored:
+            steps = np.full(len(table.data), stored["ZSCALE"])
+        elif "ZSCALE" in table.columns.names:
+            steps = np.array(table.data["ZSCALE"])
+        else:
+            return
+    width, height = stored.get("ZTILE1", data.shape[1]), stored.get("ZTILE2", 1)
+    steps = steps.reshape(-(-data.shape[0] // height), -(-data.shape[1] // width))
+    for row, row_steps in enumerate(steps):
+        part = data[row * height : (row + 1) * height]
+        largest = np.repeat(row_steps, width)[: data.shape[1]] * (0.5 + 1e-6)
+        part[np.abs(part) <= largest] = 0
 
 
 def _without_blanks(data: np.ndarray, stored: fits.Header) -> np.ndarray:

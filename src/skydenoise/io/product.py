@@ -105,7 +105,7 @@ def write_brick(
         coarse = replace(output, step=min(output.step, LARGEST_STEP * _noise(brick.invvar[index])))
         fine = replace(output, step=SIGMA_STEP * coarse.step)
         for kind, data, how in (("image", denoised.image, coarse), ("sigma", denoised.sigma, fine)):
-            product = header if kind == "image" else as_product(header, kind, header.get("BUNIT", ""))
+            product = header if kind == "image" else as_product(header, kind, header.get("BUNIT", ""), band)
             files.append(
                 BrickFile(products[kind], data[index], with_provenance(product, kind, provenance), how)
             )
