@@ -85,6 +85,9 @@ def truth_catalogue(root: Path, brick: str) -> Path:
     return root / "truth" / sky_folder(brick) / brick / f"truth-{brick}.ecsv"
 
 
+REGION = re.compile(r"(?:(dr[0-9]+)/)?(north|south)")
+"""A region of the survey, and its release if that is another one: DR10 has no north of its own."""
+
 LOGIN_REMEDY = "a login belongs into ~/.netrc, or as SKYDENOISE_LOGIN=<name>:<password> into the environment"
 
 LOGIN = re.compile(r"(?<=//)(?:[^/]*@|[^/:@]*:(?!\d*(?:[/?#]|$)).*@)")
@@ -127,10 +130,22 @@ class Survey:
         """The same; a url that is a folder's path, as of a simulated survey, as file:///..."""
         return self if "://" in self.url else replace(self, url=Path(self.url).resolve().as_uri())
 
+    def at(self, place: str) -> "Survey":
+        """The same address at another region of it, such as north or dr9/north; raises SettingsError."""
+        match = REGION.fullmatch(place)
+        if match is None:
+            raise SettingsError(f"region {place!r} is not of the form north, south or dr9/north")
+        return replace(self, release=match[1] or self.release, region=match[2])
+
+    @property
+    def place(self) -> str:
+        """Release and region: dr9/south."""
+        return f"{self.release}/{self.region}"
+
     @property
     def root(self) -> str:
         """Address of the release's region."""
-        return f"{self.url.rstrip('/')}/{self.release}/{self.region}"
+        return f"{self.url.rstrip('/')}/{self.place}"
 
     def folder(self, brick: str) -> str:
         """Address of a brick's coadds."""

@@ -10,7 +10,12 @@ DR9 = {"MB_SAT_R": 8, "MB_ALL_R": 64, "MBIT_3": "SATUR_R", "MBIT_6": "ALLMASK_R"
 DR11 = {"HIERARCH MB_SATUR_R": 8, "HIERARCH MB_ALLMASK_R": 64, "MBIT_3": "SATUR_R", "MBIT_6": "ALLMASK_R"}
 VALUES = {"HIERARCH MB_SATUR_R": 8, "HIERARCH MB_ALLMASK_R": 64, "HIERARCH MB_SAT_M411": 4}
 MOVED = {"MBIT_20": "SATUR_R  ", "MBIT_21": "ALLMASK_R", "MB_SAT_R": 8}
-IBIS = {"MBIT_2": "SATUR_I_A_L427", "MBIT_5": "ALLMASK_I_A_L427", "MBIT_14": "SATUR_I", "MBIT_15": "ALLMASK_I"}
+IBIS = {
+    "MBIT_2": "SATUR_I_A_L427",
+    "MBIT_5": "ALLMASK_I_A_L427",
+    "MBIT_14": "SATUR_I",
+    "MBIT_15": "ALLMASK_I",
+}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,12 @@ def test_bits_that_are_written_are_all_different_and_no_other_s(bands: tuple[str
     numbers = numbers_for(bands)
     assert set(numbers) == {bit_name(kind, band) for band in bands for kind in ("SATUR", "ALLMASK")}
     assert len(set(numbers.values())) == 2 * len(bands)
-    others = {0, 1, *range(8, 14), *range(16, 20)}  # NPRIMARY, BRIGHT, WISEM1 ... CLUSTER, SUB_BLOB ... WISE_GAIA
+    others = {
+        0,
+        1,
+        *range(8, 14),
+        *range(16, 20),
+    }  # NPRIMARY, BRIGHT, WISEM1 ... CLUSTER, SUB_BLOB ... WISE_GAIA
     assert not others & set(numbers.values())
     assert max(numbers.values()) <= 30
     assert numbers.get("SATUR_I", 14) == 14

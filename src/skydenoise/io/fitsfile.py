@@ -200,8 +200,8 @@ def _round_to_zero(data: np.ndarray, path: Path, number: int, stored: fits.Heade
         else:
             return
     width, height = stored.get("ZTILE1", data.shape[1]), stored.get("ZTILE2", 1)
-    steps = steps.reshape(-(-data.shape[0] // height), -(-data.shape[1] // width))
-    for row, row_steps in enumerate(steps):
+    tiles = -(-data.shape[0] // height), -(-data.shape[1] // width)
+    for row, row_steps in enumerate(steps.reshape(tiles)):
         part = data[row * height : (row + 1) * height]
         largest = np.repeat(row_steps, width)[: data.shape[1]] * (0.5 + 1e-6)
         part[np.abs(part) <= largest] = 0
