@@ -7,5 +7,5 @@ from skydenoise.simulate.survey import simulate_brick
 
 with job_log(snakemake.log[0]):
     settings = rebuild(SimulationSettings, snakemake.params.settings)
-    mirror, root = Path(snakemake.output.checksums).parents[5], Path(snakemake.output.catalogue).parents[3]
+    mirror, root = Path(snakemake.output.maskbits).parents[5], Path(snakemake.output.catalogue).parents[3]
     simulate_brick(snakemake.wildcards.brick, settings, mirror, root)

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,15 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
         raise ValueError(f"(y, x) float32, int16 or int32 pixels expected, not {data.dtype} {data.shape}")
     if np.isinf(data).any():
         raise ValueError("infinite pixels cannot be stored")
-    stream = io.BytesIO(_packed(data, output))
+    write_compressed(path, data, header, _packing(data, output))
+
+
+def write_compressed(path: Path, data: np.ndarray, header: fits.Header, how: Mapping[str, Any]) -> None:
+    """Write one image as `write_survey_image` does, compressed as `fitsio.FITS.write` takes it."""
+    with fitsio.FITS("mem://", "rw") as file:
+        file.write(None)
+        file.write(np.ascontiguousarray(data), **how)
+        stream = io.BytesIO(bytes(file.read_raw()))
     content = io.BytesIO()
     with fits.open(stream, disable_image_compression=True) as hdus:
         _append_cards(hdus[1].header, kept_cards(header))
@@ -90,28 +99,23 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
         partial.write_bytes(content.getbuffer())  # Python's own errors if the disk is full
 
 
-def _packed(data: np.ndarray, output: OutputSettings) -> bytes:
-    """A file with compressed `data` and structural cards only.
+def _packing(data: np.ndarray, output: OutputSettings) -> dict[str, Any]:
+    """How pixels are compressed.
 
     Floats without loss have ZQUANTIZ = 'NONE', without which DS9 takes them for integers; and tiles of whole
     rows that divide the height, for DS9 8.4 cannot unpack a smaller last tile of GZIP.
     """
-    how: dict[str, Any] = {"compress": "RICE"}
-    tile = tuple(min(TILE, length) for length in data.shape)
     if data.dtype.kind == "f" and output.compression == "lossless":
-        how = {"compress": "GZIP_2", "qlevel": 0}
         rows = max(rows for rows in range(1, MOST_ROWS + 1) if data.shape[0] % rows == 0)
-        tile = rows, data.shape[1]
-    elif data.dtype.kind == "f":
+        return {"compress": "GZIP_2", "qlevel": 0, "tile_dims": (rows, data.shape[1])}
+    how: dict[str, Any] = {"compress": "RICE", "tile_dims": tuple(min(TILE, edge) for edge in data.shape)}
+    if data.dtype.kind == "f":
         how |= {
             "qlevel": -output.step,  # negative: absolute, in units of the pixels
             "qmethod": "SUBTRACTIVE_DITHER_2",  # keeps exact zeros
             "dither_seed": _dither_seed(data),
         }
-    with fitsio.FITS("mem://", "rw") as file:
-        file.write(None)
-        file.write(np.ascontiguousarray(data), tile_dims=tile, **how)
-        return bytes(file.read_raw())
+    return how
 
 
 def _dither_seed(data: np.ndarray) -> int:
