@@ -3,9 +3,10 @@
 import csv
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from skydenoise.errors import SettingsError
 from skydenoise.io.atomic import write_text
@@ -108,21 +109,27 @@ def _row(cells: Sequence[str], survey_names: bool) -> BrickRow:
 
 
 def write_bricks_table(
-    path: Path, bricks: Iterable[str], train: Iterable[str], predict: Iterable[str]
+    path: Path,
+    bricks: Iterable[str],
+    train: Iterable[str],
+    predict: Iterable[str],
+    regions: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the table of `bricks`, in their order, in one step.
 
     train, predict : which of them are for training, which are denoised
+    regions : of bricks, by name; without any the table has no such column
 
     Raises
     ------
     SettingsError : a name is not harmless; a tab or a newline in it would make a row of its own
     """
     purposes = set(train), set(predict)  # of lists, a whole survey's table would take minutes
-    lines = ["\t".join(COLUMNS)]
+    lines = ["\t".join(PLACED if regions else COLUMNS)]
     for brick in bricks:
         check_brick_name(brick, survey=False)
-        lines.append("\t".join((brick, *("yes" if brick in chosen else "no" for chosen in purposes))))
+        cells = [brick, *("yes" if brick in chosen else "no" for chosen in purposes)]
+        lines.append("\t".join([*cells, regions.get(brick, "")] if regions else cells))
     write_text(path, "\n".join(lines) + "\n")
 
 
