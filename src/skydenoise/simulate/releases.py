@@ -26,7 +26,7 @@ MASKBITS = (
     ("SUB_BLOB", "large blobs broken up"),
     ("RESOLVED", "local dwarf galaxy"),
     ("MCLOUDS", "Magellanic Cloud"),
-    ("WISE_GAIA", "WISE forced photometry on Gaia stars only"),
+    ("WISE_GAIA", "WISE at Gaia stars only"),
 )
 """Names and meanings of the bits of maskbits, from bit 0 on; earlier releases have the first of them."""
 
