@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -262,6 +263,23 @@ def test_no_brick_at_all_or_none_inside(inputs: list[MosaicInput], tmp_path: Pat
     elsewhere = text_header(brick_wcs(200, -30), (50, 50), tmp_path / "elsewhere.hdr")
     with pytest.raises(SettingsError, match="none of the 4 bricks touches it"):
         make(inputs, tmp_path, MosaicSettings(wcs=elsewhere))
+
+
+def test_bricks_that_lack_the_band_have_their_place_and_no_weight(
+    inputs: list[MosaicInput], tmp_path: Path
+) -> None:
+    lacking = [replace(item, image=None, invvar=tmp_path / "none", place=item.image) for item in inputs]
+    whole, weight, wcs = make(inputs, tmp_path)
+    image, invvar, same = make([*lacking[:1], *inputs[1:]], tmp_path)
+    assert image.shape == whole.shape
+    assert same.to_header() == wcs.to_header()
+    assert 0 < (invvar > 0).sum() < (weight > 0).sum()
+    history = str(fits.getheader(tmp_path / "mosaic.fits")["HISTORY"])
+    assert f"not observed in this band: {lacking[0].brick}" in history
+    image, invvar, _ = make(lacking, tmp_path)
+    assert image.shape == whole.shape
+    assert not image.any()
+    assert not invvar.any()
 
 
 def cut(item: MosaicInput) -> None:

@@ -102,7 +102,7 @@ class TimedNetwork(nn.Module):
 
 FUNCTIONS = {
     "noise_of": "noise",
-    "fill": "fill",
+    "fill_nearby": "fill",
     "apply_network": "tiles, blend, stretch",
     "smooth_residual": "background",
     "recover": "recover",

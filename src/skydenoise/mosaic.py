@@ -47,20 +47,22 @@ class MosaicInput:
     """One brick in one band; HDU 1 of each file holds the pixels.
 
     brick, band : names
-    image : denoised image, nanomaggies
+    image : denoised image, nanomaggies; None if the brick lacks this band
     invvar : inverse variance of the input, nanomaggies^-2, 0 where a pixel is not usable
+    place : image of another band or kind on the same pixels, if there is one
     """
 
     brick: str
     band: str
-    image: Path
+    image: Path | None
     invvar: Path
+    place: Path | None = None
 
 
 def common_grid(inputs: Sequence[MosaicInput], pixel_scale: float | None = None) -> WCS:
     """Find the best WCS for all bricks, in whatever order: tangent-plane, north up, just large enough.
 
-    A brick's place is read from its invvar, or from its image if that is damaged: all bands have one grid.
+    A brick's place is read from whatever file of it is whole: all bands have one grid.
 
     pixel_scale : arcsec; None takes the finest of the inputs
 
@@ -68,7 +70,7 @@ def common_grid(inputs: Sequence[MosaicInput], pixel_scale: float | None = None)
     """
     places = []
     for item in sorted(inputs, key=lambda item: item.brick):
-        for path in (item.invvar, item.image):
+        for path in filter(None, (item.place, item.invvar, item.image)):
             with suppress(BrickError), _opened(item, path) as hdu:
                 places.append((hdu.shape, celestial_wcs(hdu.header)))
                 break
@@ -113,7 +115,8 @@ def mosaic_band(
     """Coadd the bricks of one band on one WCS into two plain FITS files, each whole or not at all.
 
     Each image is resampled with its flux conserved, and the mean is taken, weighted by the inverse variance
-    of the input. A damaged brick is left out; the log and HISTORY name it.
+    of the input. A damaged brick is left out, and so is one that lacks the band; the log and HISTORY name
+    them. If all lack it, the mosaic is 0.
 
     inputs : one per brick
     output : float32 (y, x), in the unit of the bricks (nanomaggies), 0 where there is no data
@@ -132,6 +135,8 @@ def mosaic_band(
     """
     inputs = sorted(inputs, key=lambda item: item.brick)
     grid = read_grid(settings.wcs) if settings.wcs else common_grid(inputs, settings.pixel_scale)
+    lacking = [item.brick for item in inputs if not item.image]
+    inputs = [item for item in inputs if item.image]
     headers, left_out = _headers(inputs)
     try:
         sums = _Sums(grid, output.parent)
@@ -146,13 +151,14 @@ def mosaic_band(
             log.warning("left out of the mosaic: %s", reason)
         if not added and left_out:
             raise StepError(f"mosaic: no brick can be used, the first: {left_out[0]}")
-        if not added:
+        if not added and inputs:
             raise SettingsError(f"mosaics: wcs {settings.wcs}: none of the {len(inputs)} bricks touches it")
         header = _header(grid, [headers[name] for name in added], provenance)
         left = [f"left out: {reason.brick}" for reason in left_out]
-        for text in [*(f"brick {name}" for name in added), *left]:
+        lack = [f"not observed in this band: {name}" for name in lacking]
+        for text in [*(f"brick {name}" for name in added), *left, *lack]:
             header.add_history(text)
-        unit = str(headers[added[0]].get("BUNIT", ""))
+        unit = str(headers[added[0]].get("BUNIT", "")) if added else ""
         _write(output, header, unit, sums.flux, sums.weight)
         _write(invvar, header, inverse_square(unit), sums.squares, sums.weight)
     except OSError as error:
@@ -160,7 +166,9 @@ def mosaic_band(
             needed = f"{error.strerror}, {20e-6 * math.prod(grid.array_shape):.0f} MB are needed"
             raise StepError(f"{output}: {needed} (make room, then run the same command again)") from None
         raise
-    log.info("%s: %d bricks, %s pixels", output, len(added), grid.array_shape)
+    log.info(
+        "%s: %d bricks, %d without this band, %s pixels", output, len(added), len(lacking), grid.array_shape
+    )
     return added
 
 
@@ -223,9 +231,10 @@ def _zeros(folder: Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 @contextmanager
-def _opened(item: MosaicInput, path: Path) -> Iterator[fits.ImageHDU]:
+def _opened(item: MosaicInput, path: Path | None) -> Iterator[fits.ImageHDU]:
     """HDU 1 of a file that is as it was written; whatever goes wrong with it becomes a BrickError."""
     try:
+        assert path is not None  # of a brick that lacks the band nothing is read
         verified_digest(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyUserWarning)  # what matters fails, in a moment
@@ -244,7 +253,7 @@ def _header(
 ) -> fits.Header:
     """Cards of a mosaic: WCS, calibration, what was done."""
     header = grid.to_header(relax=True)
-    for keyword in COMMON_CARDS:
+    for keyword in COMMON_CARDS if headers else ():
         if keyword in headers[0] and all(other.get(keyword) == headers[0][keyword] for other in headers):
             header.append(headers[0].cards[keyword], end=True)
     header.update({"SDVERS": __version__, **provenance})

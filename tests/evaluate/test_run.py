@@ -156,6 +156,8 @@ def test_a_denoiser_is_measured(survey, denoiser, tmp_path, monkeypatch, caplog)
     np.testing.assert_allclose(tables["injection"]["bias_percent"], -10, atol=0.1)
     assert 12 <= max(tables["injection"]["sources"]) < 24  # the others are in one band alone
     np.testing.assert_allclose(tables["leak"]["leak_percent"], 0, atol=0.01)
+    assert set(tables["leak"]["method"]) == {"joint", "separate"}
+    assert not tables["leak"]["leak_percent"][tables["leak"]["method"] == "separate"].any()
     np.testing.assert_allclose(tables["injected_colours"]["bias_mag"], 0, atol=1e-3)
     for row in tables["risk"][tables["risk"]["zone"] == "all"]:
         assert abs(row["risk"] - 0.81) < 4 * row["risk_err"] < 0.1

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from skydenoise.errors import StepError
 from skydenoise.io.manifest import (
     Entry,
+    bands_of,
     finished,
     forget,
     needed,
@@ -34,6 +36,7 @@ ENTRIES = st.builds(
     reason=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"])),
     noise=st.sampled_from(["", "0.0024 0.0055; 0.11 0.12"]),
     foreign=st.sampled_from(["", "g: correlation 0.60 not in 0.01 to 0.21"]),
+    bands=st.sampled_from(["", "g z"]),
     unverified=st.integers(0, 10),
 )
 
@@ -106,6 +109,16 @@ def test_a_brick_skipped_by_two_steps_is_one_brick(tmp_path: Path) -> None:
     again = Entry(BAD.brick, "skipped", reason="another reason")
     _, summary = gathered(tmp_path, [BAD], [again], [DONE])
     assert summary.startswith("1 bricks denoised, 1 skipped;")
+
+
+def test_the_summary_counts_in_which_bands_bricks_were_observed(tmp_path: Path) -> None:
+    whole, other = replace(DONE, bands="g r z"), replace(KEPT, bands="g z")
+    _, summary = gathered(tmp_path, [whole, other, BAD], [], [whole, other, replace(whole, brick="1412m032")])
+    assert "Observed: 2 in g r z, 1 in g z.\n" in summary
+    write_manifest(tmp_path / "a.tsv", [whole, BAD])
+    write_manifest(tmp_path / "b.tsv", [other])
+    listed = bands_of([tmp_path / "a.tsv", tmp_path / "b.tsv"])
+    assert listed == {DONE.brick: ["g", "r", "z"], KEPT.brick: ["g", "z"]}
 
 
 def test_a_summary_without_skipped_bricks_is_one_line(tmp_path: Path) -> None:

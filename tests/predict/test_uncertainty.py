@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from skydenoise.config import Architecture, PredictSettings, RecoverSettings
-from skydenoise.errors import BrickError, StepError
+from skydenoise.errors import BrickError
 from skydenoise.io import Brick
 from skydenoise.network import ModelDescription
 from skydenoise.noise import NoiseModel
@@ -247,8 +247,10 @@ def test_cutouts_look_for_coverage():
         next(random_cutouts(Brick("x", BANDS, brick.image, 0 * brick.invvar, brick.masked, ()), 1, 50, None))
 
 
-def test_a_band_without_any_pixel_is_named():
+def test_a_band_that_no_brick_has_gets_the_noise_of_the_input(caplog):
     _, brick = sky_and_brick(np.random.default_rng(5), 64, 0)
     brick.invvar[1] = 0
-    with pytest.raises(StepError, match="no usable pixel in band r"):
-        calibrate([brick], denoiser_of(0, False), np.random.default_rng(0))
+    model = calibrate([brick], denoiser_of(0, False), np.random.default_rng(0))
+    assert model.network[1] == model.recovered[1] == Curve((0.0,), (1.0,))
+    assert model.network[0] != model.network[1]
+    assert f"no training brick has band {BANDS[1]}" in caplog.text

@@ -20,7 +20,7 @@ from skydenoise.evaluate.detection.detect import detect
 from skydenoise.evaluate.detection.matched import moffats
 from skydenoise.evaluate.detection.matches import Compared, compare, pool
 from skydenoise.evaluate.images import Image
-from skydenoise.evaluate.injection.rounds import inject_many, known_fwhm
+from skydenoise.evaluate.injection.rounds import ONE_BAND_EVERY, inject_many, known_fwhm
 from skydenoise.evaluate.injection.tables import injected_colours_table, injection_table, leak_table
 from skydenoise.evaluate.residual import overlaps, seams, sure, whiteness
 from skydenoise.evaluate.statistics import Array
@@ -31,7 +31,7 @@ from skydenoise.evaluate.truth.known import KnownBrick, has_truth, read_known
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel, measure_brick_noise
 from skydenoise.predict.calibrate import random_cutouts
-from skydenoise.predict.denoise import estimate_sky, noise_of
+from skydenoise.predict.denoise import estimate_sky, noise_of, with_bands
 from skydenoise.predict.denoiser import Denoiser
 from skydenoise.predict.tiles import TileGrid
 
@@ -157,7 +157,7 @@ def evaluate_denoiser(
 
     own: dict[str, NoiseModel] = {}
 
-    def method(brick: Brick) -> Image:
+    def method(brick: Brick, denoiser: Denoiser = denoiser) -> Image:
         return estimate_sky(brick, own[brick.name], denoiser)[0]
 
     steps, outlines, parts = [], {}, []
@@ -180,11 +180,19 @@ def evaluate_denoiser(
     _write(folder, risk=sure.sure_table({DENOISED: risk}, noise))
     measured = inject_many(denoised_parts, method, noise, generator, settings.injections)
     samples = {} if measured is None else {DENOISED: measured}
+    other = "separate" if predict.bands == "joint" else "joint"
+    otherwise = partial(method, denoiser=with_bands(denoiser, other))
+    again = [(cutout, otherwise(cutout), fwhm) for cutout, _, fwhm in denoised_parts if fwhm]
+    number = -(-settings.injections // ONE_BAND_EVERY**2)  # few, for `separate` takes three times as long
+    leaks = {
+        predict.bands: measured,
+        other: inject_many(again, otherwise, noise, generator, number, one_band_every=1),
+    }
     _write(
         folder,
         injection=injection_table(samples, bands, generator),
         injected_colours=injected_colours_table(samples, bands, generator),
-        leak=leak_table(samples, bands, generator),
+        leak=leak_table({way: each for way, each in leaks.items() if each}, bands, generator),
     )
 
 

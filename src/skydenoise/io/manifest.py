@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -73,6 +74,12 @@ def finished(manifests: Iterable[Path | str]) -> list[str]:
     return sorted({entry.brick for entry in entries if entry.state != "skipped"})
 
 
+def bands_of(manifests: Iterable[Path | str]) -> dict[str, list[str]]:
+    """Bands of each brick that was not skipped, by name, over several manifests."""
+    entries = [entry for path in manifests for entry in read_manifest(Path(path))]
+    return {entry.brick: entry.bands.split() for entry in entries if entry.state != "skipped"}
+
+
 def needed(manifests: Iterable[Path | str], step: str) -> list[str]:
     """Like `finished`, for a step that cannot do without a brick; raises StepError if there is none."""
     manifests = list(manifests)
@@ -140,6 +147,9 @@ def summarise(
     text = f"{done} bricks denoised, {len({brick for brick, *_ in reasons})} skipped"
     text += f"; the reasons stand in {skipped}:\n" if reasons else "\n"
     text += "".join(f"  {step}: {reason}\n" for _, step, reason in reasons[:20])
+    observed = Counter(entry.bands for entry in steps["predict"] if entry.bands)
+    if observed:
+        text += f"Observed: {', '.join(f'{count} in {bands}' for bands, count in observed.most_common())}.\n"
     foreign = [entry for entry in steps["predict"] if entry.foreign]
     if foreign:
         text += (

@@ -77,7 +77,7 @@ def calibrate_model(
 
     Raises
     ------
-    StepError : no brick can be used, or a band has no usable pixel in any
+    StepError : no brick can be used
     """
     (folder / UNCERTAINTY_FILE).unlink(missing_ok=True)
     denoiser = load_denoiser(folder, settings, device)
@@ -100,9 +100,11 @@ def calibrate(
 ) -> UncertaintyModel:
     """Measure the uncertainty of `denoiser` on `per_brick` random cutouts, `size` x `size`, of each brick.
 
+    A band that no brick has gets the noise of the input for its uncertainty, and the log says so.
+
     Raises
     ------
-    StepError : no brick can be used, or a band has no usable pixel in any
+    StepError : no brick can be used
     """
     plain = replace(denoiser, uncertainty=None)
     samples = []
@@ -113,6 +115,8 @@ def calibrate(
                 samples.append(measure(cutout, noise, plain, generator))
         except BrickError as error:
             logger.warning("left out of calibration: %s", error)
+    if not samples:
+        raise StepError("calibration: no training brick can be used; the log says why")
     bands = denoiser.description.bands
     curves = [band_curves(bands[index], [sample[index] for sample in samples]) for index in range(len(bands))]
     network, recovered = zip(*curves, strict=True)
@@ -130,15 +134,18 @@ def random_cutouts(brick: Brick, count: int, size: int, generator: np.random.Gen
     """
     if not brick.usable.any():
         raise BrickError("not one usable pixel (invvar > 0, not masked) in any band", brick=brick.name)
-    height, width = (min(size, edge) for edge in brick.shape)
+    there = brick.usable.any(axis=(1, 2))
+    places = np.flatnonzero(brick.usable.any(axis=0))
+    size_y, size_x = cut = [min(size, edge) for edge in brick.shape]
     for _ in range(count):
         tried = []
         for _ in range(POSITIONS_TRIED):
-            y = int(generator.integers(brick.shape[0] - height + 1))
-            x = int(generator.integers(brick.shape[1] - width + 1))
-            part = np.s_[:, y : y + height, x : x + width]
-            covered = (brick.invvar[part] > 0) & ~brick.masked[part]
-            tried.append((covered.mean(axis=(1, 2)).min(), part))
+            inside = divmod(int(generator.choice(places)), brick.shape[1])  # a usable pixel
+            first = [pixel - int(generator.integers(edge)) for pixel, edge in zip(inside, cut, strict=True)]
+            y, x = (int(np.clip(f, 0, edge - e)) for f, edge, e in zip(first, brick.shape, cut, strict=True))
+            part = np.s_[:, y : y + size_y, x : x + size_x]
+            share = brick.usable[part][there].mean(axis=(1, 2))
+            tried.append(((share.min(), share.mean()), part))
         _, part = max(tried, key=lambda position: position[0])
         yield replace(brick, image=brick.image[part], invvar=brick.invvar[part], masked=brick.masked[part])
 
@@ -193,9 +200,8 @@ def without_ripples(denoised: Array, noise_sigma: Array) -> Array:
 
 
 def band_curves(band: str, samples: Sequence[Sample]) -> tuple[Curve, Curve]:
-    """`fit_curves` over all cutouts of one band; StepError if there is no pixel."""
+    """`fit_curves` over all cutouts of one band; the noise of the input if there is no pixel."""
     if sum(sample.signal.size for sample in samples) == 0:
-        raise StepError(
-            f"calibration: no usable pixel in band {band} of any brick; choose training bricks with all bands"
-        )
+        logger.warning("no training brick has band %s: its sigma is the noise of the input", band)
+        return Curve((0.0,), (1.0,)), Curve((0.0,), (1.0,))
     return fit_curves(samples)

@@ -96,9 +96,9 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
     """
     check_brick(brick, denoiser)
     usable, sigma, zero = brick.usable, noise.sigma(brick.invvar), noise.zero
-    unit = fill(sigma, usable)
-    unit[(unit == 0).all(axis=(1, 2))] = 1  # a band without data
-    image = apply_network((fill(brick.image, usable) - zero) / unit, brick, denoiser)
+    pixels, unit = (fill_nearby(each, usable, denoiser.settings.tile) for each in (brick.image, sigma))
+    unit[unit == 0] = 1
+    image = apply_network((pixels - zero) / unit, brick, denoiser)
     image *= unit
     image += zero
     settings = denoiser.settings
@@ -117,6 +117,22 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
             denoiser.device,
         )
     return image, recovered
+
+
+def fill_nearby(image: Array, usable: Array, reach: int) -> Array:
+    """`fill`, but 0 farther than `reach` pixels from the box that holds a band's usable ones.
+
+    image, usable : (band, y, x)
+    """
+    filled = np.zeros(image.shape, np.float32)
+    for band in np.flatnonzero(usable.any(axis=(1, 2))):
+        box = []
+        for axis in (1, 0):
+            seen = np.flatnonzero(usable[band].any(axis=axis))
+            box.append(slice(max(0, seen[0] - reach), seen[-1] + 1 + reach))
+        part = np.s_[band : band + 1, *box]
+        filled[part] = fill(image[part], usable[part])
+    return filled
 
 
 Bands = slice | list[int]
@@ -141,8 +157,7 @@ def borrowed_pixels(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: 
 
     Returns (band, y, x) bool.
     """
-    alone = replace(denoiser, settings=replace(denoiser.settings, bands="separate"), uncertainty=None)
-    other, put_back = estimate_sky(brick, noise, alone)
+    other, put_back = estimate_sky(brick, noise, with_bands(denoiser, "separate"))
     error = np.maximum(sigma, sigma_of(brick, noise, denoiser, other, put_back))
     borrowed: Array = np.abs(image - other) > error
     noise_sigma = torch.from_numpy(noise.sigma(brick.invvar))
@@ -150,6 +165,11 @@ def borrowed_pixels(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: 
         shown = [local_signal(torch.from_numpy(plane), unit) > BLANK for plane in pair]
         where &= (shown[0] | shown[1]).numpy()
     return borrowed
+
+
+def with_bands(denoiser: Denoiser, bands: str) -> Denoiser:
+    """The same with another setting of `predict.bands`, for which no uncertainty was measured."""
+    return replace(denoiser, settings=replace(denoiser.settings, bands=bands), uncertainty=None)
 
 
 def sigma_of(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: Array, recovered: Array) -> Array:
@@ -225,11 +245,11 @@ def apply_network(filled: Array, brick: Brick, denoiser: Denoiser) -> Array:
         TileGrid(*brick.shape, settings.tile, settings.overlap), len(brick.bands), denoiser.device
     )
     result = blender.result
-    together = groups(brick, settings)
+    together, usable = groups(brick, settings), brick.usable
     with torch.inference_mode():
         for origins in batches(tiles_with_data(brick, blender.grid), denoiser.batch_tiles):
             tiles = stretch.forward(cut_tiles(flux, origins, settings.tile))  # (n, band, tile, tile)
-            tiles *= bands_with_data(brick, origins, settings.tile).to(tiles.device)
+            tiles *= bands_with_data(usable, origins, settings.tile).to(tiles.device)
             blender.add(origins, in_groups(denoiser.network, tiles, together))
         for rows in result.split(
             STRIP_ROWS, dim=1
@@ -253,9 +273,8 @@ def in_groups(network: torch.nn.Module, tiles: Tensor, together: Sequence[Bands]
     return result
 
 
-def bands_with_data(brick: Brick, origins: Sequence[Origin], tile: int) -> Tensor:
-    """1 where a band has a usable pixel in a tile, else 0: (n, band, 1, 1) float32."""
-    usable = brick.usable
+def bands_with_data(usable: Array, origins: Sequence[Origin], tile: int) -> Tensor:
+    """1 where a band has a usable pixel, of (band, y, x), in a tile, else 0: (n, band, 1, 1) float32."""
     seen = [usable[:, y : y + tile, x : x + tile].any(axis=(1, 2)) for y, x in origins]
     return torch.from_numpy(np.stack(seen).astype(np.float32))[..., None, None]
 

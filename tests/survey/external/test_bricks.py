@@ -289,7 +289,6 @@ def test_a_bad_brick_does_not_stop_the_others(tmp_path: Path) -> None:
         ListedImage("cut", "z", cut),
         ListedImage("gone", "r", tmp_path / "gone.fits"),
         ListedImage("gone", "z", good),
-        ListedImage("lonely", "r", good),
         ListedImage("far", "r", good),
         ListedImage("far", "z", write(tmp_path / "far.fits", scene(), far)),
         ListedImage("flat", "r", write(tmp_path / "flat.fits", np.ones(SHAPE, np.float32), header())),
@@ -312,7 +311,6 @@ def test_a_bad_brick_does_not_stop_the_others(tmp_path: Path) -> None:
         ("bare", "r", "no usable WCS"),
         ("cut", "z", "truncated"),
         ("gone", "r", "No such file"),
-        ("lonely", "z", "not in the table"),
         ("far", "z", "does not overlap the first band"),
         ("flat", "r", "no noise can be measured"),
         ("cube", "r", "give the column plane"),
@@ -326,6 +324,17 @@ def test_a_bad_brick_does_not_stop_the_others(tmp_path: Path) -> None:
         assert cause in entries[name].reason
         assert "\n" not in entries[name].reason
         assert not (tmp_path / "raw" / name[:3] / name).exists()
+
+
+def test_a_brick_lacks_the_bands_that_the_table_does_not_have(tmp_path: Path) -> None:
+    images = [
+        ListedImage("A", band, write(tmp_path / f"{band}.fits", scene(), header())) for band in ("g", "r")
+    ]
+    for listed, bands in ((images, "g r"), (images[1:], "r"), (images[1:], "r")):
+        entry = import_brick(listed, "A", ("g", "r", "z"), tmp_path / "raw")
+        assert (entry.bands, entry.files) == (bands, 2 * len(listed))
+        assert " ".join(read_brick(tmp_path / "raw", "A", ("g", "r", "z")).present) == bands
+    assert entry.state == "kept"
 
 
 def test_a_full_disk_is_no_fault_of_the_bricks(tmp_path: Path, full_disk) -> None:

@@ -52,12 +52,14 @@ def inject_many(
     noise: NoiseModel,
     generator: np.random.Generator,
     wanted: int,
+    one_band_every: int = ONE_BAND_EVERY,
 ) -> Measured | None:
     """Put `wanted` sources into cutouts, in turn and in as many rounds as that takes, and measure them.
 
     cutouts : brick, what the method makes of it, width of point sources (`known_fwhm`); those without a
         known width are left out
     generator : of all that is random
+    one_band_every : one in so many rounds puts sources into single bands
 
     Returns the sources, fewer if there is no room; None if there are none.
     """
@@ -68,12 +70,13 @@ def inject_many(
     _log.info("a pixel is a detection above %s sigma", ", ".join(f"{limit:.3f}" for limit in limits))
     places = [(make_canvas(brick, noise, fwhm), image) for brick, image, fwhm in usable]
     parts: list[Measured] = []
-    at_once = min(SOURCES_AT_ONCE, -(-wanted // ONE_BAND_EVERY))  # of few, too, some go into single bands
+    at_once = min(SOURCES_AT_ONCE, -(-wanted // one_band_every))  # of few, too, some go into single bands
     left, fruitless = wanted, 0
     for turn, (canvas, image) in enumerate(cycle(places)):
         if left == 0 or fruitless == len(places):
             break
-        one_band = (turn + turn // len(places)) % ONE_BAND_EVERY == ONE_BAND_EVERY - 1
+        again = 0 if len(places) % one_band_every else turn // len(places)  # or some would never have it
+        one_band = (turn + again) % one_band_every == one_band_every - 1
         injection = inject(canvas, generator, count=min(left, at_once), one_band=one_band)
         number = injection.sources.x.size
         left, fruitless = left - number, 0 if number else fruitless + 1

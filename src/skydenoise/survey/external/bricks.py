@@ -59,25 +59,31 @@ def import_bricks(
 def import_brick(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> Entry:
     """Bring one brick into the raw layout under `cache`: lossless, nanomaggies, on the first band's grid.
 
+    It lacks the bands that are not in the table.
+
     What is there already, unharmed and made from the same files, is kept. The log says what was assumed:
     units, constant noise, resampling.
 
     Raises
     ------
-    BrickError : a band is not in the table; a file is unreadable, has unknown units or no WCS; no noise can
+    BrickError : no band is in the table; a file is unreadable, has unknown units or no WCS; no noise can
         be measured; bands do not overlap
     """
     start = time.perf_counter()
     by_band = {image.band: image for image in images}
-    for band in bands:
-        if band not in by_band:
-            raise BrickError("not in the table", brick=name, band=band)
-    chosen = [by_band[band] for band in bands]
+    chosen = [by_band[band] for band in bands if band in by_band]
+    if not chosen:
+        raise BrickError("not in the table", brick=name, band=bands[0])
+    listed = [image.band for image in chosen]
+    if lacking := [band for band in bands if band not in listed]:
+        log.warning("brick %s: not in the table in %s", name, ", ".join(lacking))
     with _alone(paths.raw_file(cache, name, "maskbits").parent):
-        state = _import(chosen, name, bands, cache)
+        for kind, band in paths.raw_kinds(lacking)[:-1]:
+            paths.raw_file(cache, name, kind, band).unlink(missing_ok=True)  # of an earlier table
+        state = _import(chosen, name, listed, cache)
     files = sorted(paths.raw_file(cache, name, "maskbits").parent.glob("legacysurvey-*.fits.fz"))
     digest = joint_digest(file_digest(file) for file in files)
-    return Entry(name, state, len(files), digest, time.perf_counter() - start)
+    return Entry(name, state, len(files), digest, time.perf_counter() - start, bands=" ".join(listed))
 
 
 @contextmanager
