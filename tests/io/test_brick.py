@@ -131,7 +131,9 @@ def test_saturated_and_bad_pixels_are_masked_in_their_band_alone(
     found = read_brick(tmp_path, NAME, BANDS)
     assert np.argwhere(found.masked).tolist() == [[1, 40, 41], [2, 42, 43]]
     assert not found.usable[1, 40, 41]
-    told = "band z: maskbits have no SATUR_Z to mask by" if named else "the header of maskbits names no bit"
+    lacking = ("SATUR_G", "ALLMASK_G", "ALLMASK_R", "SATUR_Z") if named else ()
+    assert found.unmasked == lacking
+    told = f"maskbits have no {', '.join(lacking)} to mask by" if named else "names no bit"
     assert told in caplog.text
 
 

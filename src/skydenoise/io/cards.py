@@ -12,6 +12,7 @@ CARDS = {
     "version": ("SDVERS", "skydenoise version"),
     "model": ("SDMODEL", "sha256 of the model's weights"),
     "key": ("SDKEY", "digest of model, settings and input"),
+    "unmasked": ("SDUNMASK", "bits that maskbits lack"),
     "bands": ("SDBANDS", "bands that the brick has"),
     "together": ("SDJOINT", "bands denoised jointly or separately"),
     "tile": ("SDTILE", "[pixel] edge of a tile"),
