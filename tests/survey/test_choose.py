@@ -129,6 +129,25 @@ def test_nothing_left_is_an_error(survey: paths.Survey, tmp_path: Path) -> None:
         choose_bricks(survey, "grz", Names(("3598p000",)), tmp_path, QUICK)
 
 
+def test_a_brick_of_two_regions_comes_from_its_own_side(tmp_path: Path) -> None:
+    places = {"1500p322": (150.0, 32.25), "1500p325": (150.0, 32.5), "0100p325": (10.0, 32.5)}
+    columns = [("BRICKNAME", "S8"), ("RA", "f8"), ("DEC", "f8"), ("nexp_I_A_L427", "i2")]
+    rows = np.array([(name, *place, 1) for name, place in places.items()], columns)
+    for release, region, count in (("dr10", "south", 3), ("dr9", "north", 2)):
+        (tmp_path / release / region).mkdir(parents=True)
+        name = f"{release}/{region}/survey-bricks-{release}-{region}.fits.gz"
+        fitsio.write(str(tmp_path / name), rows[:count])
+    survey = paths.Survey(tmp_path.as_uri(), "dr10", "south")
+    where, regions = Names(tuple(places)), ["south", "dr9/north"]
+    table = choose_bricks(survey, ["I-A-L427"], where, tmp_path / "tables", QUICK, regions)
+    found = dict(zip(table["brickname"], table["region"], strict=True))
+    assert found == {"1500p322": "south", "1500p325": "dr9/north", "0100p325": "south"}
+    fitsio.write(str(tmp_path / name), rows[1:], clobber=True)
+    (tmp_path / "tables" / "survey-bricks-dr9-north.fits.gz").unlink()
+    table = choose_bricks(survey, ["I-A-L427"], where, tmp_path / "tables", QUICK, regions)
+    assert dict(zip(table["brickname"], table["region"], strict=True)) == found  # south of the galaxy
+
+
 def test_band_that_the_survey_does_not_know(survey: paths.Survey, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no column nexp_y"):
         choose_bricks(survey, "gy", Names(("3598p000",)), tmp_path, QUICK)
