@@ -328,6 +328,18 @@ def test_a_band_that_is_left_out_is_zero_for_the_network_as_in_training(bands):
     assert not denoised.image[1].any()
 
 
+def test_a_model_that_saw_all_bands_in_training_is_used_without_some_with_a_word(caplog):
+    brick, plain = brick_of((64, 64)), denoiser_of(Nothing())
+    description = replace(plain.description, provenance={"settings": '{"band_dropout": 0}'})
+    denoise_brick(brick, replace(plain, description=description))
+    assert "band_dropout" not in caplog.text
+    brick.invvar[1] = brick.image[1] = 0
+    denoise_brick(brick, plain)
+    assert "band_dropout" not in caplog.text
+    denoise_brick(brick, replace(plain, description=description))
+    assert "brick 1410m032: the model was trained without train.band_dropout" in caplog.text
+
+
 def test_a_band_that_is_lacking_does_not_raise_the_threshold_of_others():
     whole, _ = with_source(brick_of((96, 96)), 0, peak=9)
     lacking = replace(whole, invvar=whole.invvar * np.float32([1, 0, 0])[:, None, None])

@@ -11,9 +11,9 @@ from astropy.table import Table
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised
 from skydenoise.io.fitsfile import kept_cards
 from skydenoise.io.manifest import read_manifest
-from skydenoise.paths import coadd_file, raw_file
+from skydenoise.paths import coadd_file
 
-from .conftest import Snakemake
+from .conftest import REPOSITORY, Snakemake
 
 FIELD, BANDS = "2010H", ("r", "i", "z")
 SDSS = """
@@ -142,23 +142,25 @@ def dr6(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_dr6_brick_without_a_band_is_skipped_with_its_reason(dr6: Path, snakemake: Snakemake) -> None:
-    manifest = "results/dr6/fetch/predict-c.tsv"
-    snakemake(dr6, manifest, "--configfile", "dr6.yaml")
-    (entry,) = read_manifest(dr6 / manifest)
-    assert entry.state == "skipped"
-    missing = [
-        raw_file(Path(), DR6_BRICK, kind, "r").name for kind in ("image", "invvar")
-    ]  # fetched side by side
-    assert entry.reason in [
-        f"brick {DR6_BRICK}, band r, {name}: no file at the survey (404)" for name in missing
-    ]
-
-
-def test_without_any_training_brick_one_line_says_why(dr6: Path, snakemake: Snakemake) -> None:
-    said = snakemake(dr6, "--configfile", "dr6.yaml", check=False)
-    assert said.returncode != 0
-    assert f"noise: there is no training brick: all 1 were skipped, the first: brick {DR6_BRICK}, band r" in (
-        said.stdout
+def test_the_dr6_brick_is_denoised_in_the_bands_that_it_has(dr6: Path, snakemake: Snakemake) -> None:
+    manifest = "results/dr6/predict/c.tsv"
+    snakemake(
+        dr6, manifest, "--configfile", "dr6.yaml", "--config", f"pretrained={REPOSITORY}/models/reference"
     )
+    (entry,) = read_manifest(dr6 / manifest)
+    assert (entry.state, entry.bands, entry.files) == ("done", "g z", 5)
+    brick = read_brick(dr6 / "raw", DR6_BRICK, ("g", "r", "z"))
+    denoised = read_denoised(dr6 / "results/dr6", DR6_BRICK, ("g", "r", "z"))
+    usable = brick.usable[0]
+    residual = (brick.image[0] - denoised.image[0])[usable] * np.sqrt(brick.invvar[0][usable])
+    assert 0.75 < residual.std() < 0.9  # 0.83 is what the noise is
+    assert np.median(np.abs(np.diff(denoised.image[0][:1800, :700]))) < 0.2 * np.median(
+        np.abs(np.diff(brick.image[0][:1800, :700]))
+    )
+
+
+def test_a_training_without_a_band_is_refused_in_one_line(dr6: Path, snakemake: Snakemake) -> None:
+    said = snakemake(dr6, "--configfile", "dr6.yaml", "--config", "run=train", check=False)
+    assert said.returncode != 0
+    assert "noise: band r has 0 pixels of empty sky in the training bricks, 10000 are needed" in said.stdout
     assert "Traceback" not in said.stdout

@@ -64,6 +64,13 @@ class Brick:
         """(y, x)."""
         return self.image.shape[1], self.image.shape[2]
 
+    def in_bands(self, numbers: Sequence[int]) -> "Brick":
+        """The brick in some of its bands alone, by their place on the band axis."""
+        names, headers = (tuple(each[number] for number in numbers) for each in (self.bands, self.headers))
+        places = list(numbers)
+        planes = (self.image[places], self.invvar[places], self.masked[places])
+        return Brick(self.name, names, *planes, headers)
+
 
 def observed_bands(cache: Path, name: str, bands: Sequence[str]) -> list[str]:
     """Those of `bands` in which a brick has files: all that were fetched, or of which a file is there.

@@ -51,6 +51,12 @@ class ModelDescription:
         """Noises for which it holds."""
         return self.noise_range or NoiseRange.around(self.noise)
 
+    @property
+    def does_without_bands(self) -> bool:
+        """False if it saw all bands of every patch in training."""
+        settings = json.loads(str(self.provenance.get("settings", "{}")))
+        return settings.get("objective") != "identity" and settings.get("band_dropout") != 0
+
 
 def save_model(folder: Path, network: Network, description: ModelDescription) -> None:
     """Write model.safetensors and model.json to `folder`, each in one step, the description last."""

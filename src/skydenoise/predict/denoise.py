@@ -47,6 +47,11 @@ def denoise_brick(brick: Brick, denoiser: Denoiser, noise: NoiseModel | None = N
         result; or noise that the model was not trained for, if the settings say to skip it
     """
     noise = noise_of(brick, denoiser) if noise is None else noise
+    alone = denoiser.settings.bands == "separate" and len(brick.bands) > 1
+    if (alone or brick.present != brick.bands) and not denoiser.description.does_without_bands:
+        logger.warning(
+            "brick %s: the model was trained without train.band_dropout, so bands miss others", brick.name
+        )
     image, recovered = estimate_sky(brick, noise, denoiser)
     sigma = sigma_of(brick, noise, denoiser, image, recovered)
     found = {"RECOVERED": recovered}
@@ -161,8 +166,8 @@ def borrowed_pixels(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: 
     error = np.maximum(sigma, sigma_of(brick, noise, denoiser, other, put_back))
     borrowed: Array = np.abs(image - other) > error
     noise_sigma = torch.from_numpy(noise.sigma(brick.invvar))
-    for where, *pair, unit in zip(borrowed, image, other, noise_sigma, strict=True):
-        shown = [local_signal(torch.from_numpy(plane), unit) > BLANK for plane in pair]
+    for where, *pair, zero, unit in zip(borrowed, image, other, noise.zero, noise_sigma, strict=True):
+        shown = [local_signal(torch.from_numpy(plane - zero), unit) > BLANK for plane in pair]
         where &= (shown[0] | shown[1]).numpy()
     return borrowed
 
@@ -177,7 +182,8 @@ def sigma_of(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: Array, 
     noise_sigma = noise.sigma(brick.invvar)
     if denoiser.uncertainty is None:
         return noise_sigma
-    return denoiser.uncertainty.sigma(image, noise_sigma, recovered, denoiser.device)
+    signal = image - noise.zero if noise.zero.any() else image  # as it was when the curves were measured
+    return denoiser.uncertainty.sigma(signal, noise_sigma, recovered, denoiser.device)
 
 
 def with_flags(

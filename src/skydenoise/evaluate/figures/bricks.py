@@ -47,18 +47,25 @@ class Views:
 
 
 def make_views(brick: Brick, denoised: Denoised, truth: Image | None = None) -> Views:
-    """Observed and denoised brick, and the noise-free sky (band, y, x), nanomaggies, if it is known."""
+    """Observed and denoised brick, and the noise-free sky (band, y, x), nanomaggies, if it is known.
+
+    In those bands alone that cover at least half of what the best covered one does.
+    """
+    share = (brick.invvar > 0).mean(axis=(1, 2))
+    bands = np.flatnonzero(share >= share.max() / 2)
+    brick, result = brick.in_bands(bands.tolist()), denoised.image[bands]
+    truth = None if truth is None else truth[bands]
     sigma = sky_noise(brick)
-    colours = composite(denoised.image, sigma)
+    colours = composite(result, sigma)
     shown = list(colours.bands)
     covered = (brick.invvar[shown] > 0).any(axis=0)
     versions = {}
-    for name, image in (("input", brick.image), ("denoised", denoised.image)):
+    for name, image in (("input", brick.image), ("denoised", result)):
         versions[name] = colours.render(image)
         versions[name][~covered & (image[shown] == 0).all(axis=0)] = 255
     if truth is not None:
         versions["truth"] = colours.render(truth)
-    return Views(brick, denoised.image, sigma, colours, versions)
+    return Views(brick, result, sigma, colours, versions)
 
 
 def sky_noise(brick: Brick) -> tuple[float, ...]:
