@@ -33,6 +33,13 @@ test: install-test  ## the whole test suite
 test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root)
 	$(RUN) tests/cluster/cluster.sh with pytest -m cluster --numprocesses 3 --dist load tests/cluster
 
+.PHONY: docs
+# The last line but one fails where a page would fetch something when it is read.
+docs: install-test  ## these pages and the docstrings as a site; a warning is an error
+	$(RUN) sphinx-build --quiet --fail-on-warning --conf-dir docs . build/docs
+	@! grep -rE '<(script|img|link)[^>]* (src|href)="https?:' --include='*.html' build/docs
+	@echo "documentation         build/docs/index.html"
+
 config/README.md: src/skydenoise/config.schema.yaml config/tables.py | install  ## its tables, from the schema
 	$(RUN) python config/tables.py
 

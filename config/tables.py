@@ -11,7 +11,7 @@ BEGIN = "<!-- The rest is made from src/skydenoise/config.schema.yaml by `make c
 
 
 def tables() -> str:
-    """One table for each section, of its keys, values, defaults and meaning."""
+    """One table for each section, of its keys, their values and meaning."""
     return "\n".join(_table(*section) for section in _sections(SCHEMA, "", "settings of the run"))
 
 
@@ -36,56 +36,46 @@ def _sections(part: Schema, name: str, about: str) -> Iterator[tuple[str, str, d
 
 
 def _table(name: str, about: str, keys: dict[str, Schema]) -> str:
-    rows = [
-        f"| `{key}` | {_values(part)} | {_default(part)} | {part['description']} |"
-        for key, part in keys.items()
-    ]
-    heading = f"### {name or 'run'}\n\n{about[0].upper()}{about[1:]}.\n"
-    return "\n".join([heading, "| key | values | default | what it is |", "|---|---|---|---|", *rows]) + "\n"
-
-
-def _default(part: Schema) -> str:
-    if "default" not in part:
-        return "-"
-    value = part["default"]
-    return f"`{_yaml(value)}`"
-
-
-def _yaml(value: Any) -> str:
-    """A value as YAML writes it in one line."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_yaml, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return '""' if value == "" else f"{value:g}" if isinstance(value, float) else str(value)
+    rows = [f"| `{key}` | {_values(part)} | {part['description']} |" for key, part in keys.items()]
+    heading = f"### `{name or 'run'}`\n\n{about[0].upper()}{about[1:]}.\n"
+    return "\n".join([heading, "| key | default, other values | meaning |", "|---|---|---|", *rows]) + "\n"
 
 
 def _values(part: Schema) -> str:
-    """What a value may be: its kind, range and unit."""
-    unit = f", {part['unit']}" if "unit" in part else ""
+    """The default, its unit, and what else the value may be."""
+    default = f"`{_yaml(part['default'], part)}`" if "default" in part else "-"
+    others = _others(part)
+    return f"{default} {part.get('unit', '')}".strip() + (f", {others}" if others else "")
+
+
+def _yaml(value: Any, part: Schema) -> str:
+    """A value as YAML writes it in one line."""
+    if isinstance(value, list):
+        return f"[{', '.join(_yaml(item, part['items']) for item in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '""' if value == "" else str(float(value)) if part.get("type") == "number" else str(value)
+
+
+def _others(part: Schema) -> str:
     if "enum" in part:
-        return ", ".join(f"`{value}`" for value in part["enum"])
-    for several in ("oneOf", "anyOf"):
-        if several in part:
-            return " or ".join(map(_values, part[several])) + unit
-    if "const" in part:
-        return f"`{part['const']}`"
+        return ", ".join(f"`{value}`" for value in part["enum"] if value != part.get("default"))
+    if several := part.get("oneOf", part.get("anyOf")):
+        return " or ".join(_others(one) for one in several if one.get("const") != part.get("default"))
     if part["type"] == "array":
-        least, most = part.get("minItems", 0), part.get("maxItems")
-        count = str(least) if least == most else f"{least} to {most}" if most else f"{least} or more"
-        return f"list of {count}: {_values(part['items'])}{unit}"
-    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true`, `false`"}
-    return " ".join(filter(None, [names[part["type"]], _range(part)])) + unit
+        least, most = part.get("minItems"), part.get("maxItems")
+        count = f" of {least}" if least == most else f" of {least}–{most}"
+        return ", ".join(filter(None, [f"list{count if most else ''}", _range(part["items"])]))
+    return _range(part)
 
 
 def _range(part: Schema) -> str:
-    least = f"from {part['minimum']}" if "minimum" in part else ""
-    if "exclusiveMinimum" in part:
-        least = f"above {part['exclusiveMinimum']}"
-    most = f"to {part['maximum']}" if "maximum" in part else ""
-    if "exclusiveMaximum" in part:
-        most = f"to below {part['exclusiveMaximum']}"
-    return " ".join(filter(None, [least, most]))
+    least, above = part.get("minimum"), part.get("exclusiveMinimum")
+    most, below = part.get("maximum"), part.get("exclusiveMaximum")
+    if least is not None and most is not None:
+        return f"{least}–{most}"
+    bounds = (("≥", least), (">", above), ("≤", most), ("<", below))
+    return ", ".join(f"{sign}{bound}" for sign, bound in bounds if bound is not None)
 
 
 def readme() -> str:

@@ -29,17 +29,20 @@ LEAST_LEVEL = 0.1
 that, and a model that was trained on such skies takes faint sources into account."""
 
 
-def measure_brick_noise(brick: Brick, survey: NoiseModel) -> NoiseModel:
+def measure_brick_noise(brick: Brick, survey: NoiseModel, *, together: bool = True) -> NoiseModel:
     """Strength, correlation and starlet levels of the noise of `brick`, and the level of its background.
 
     survey : the noise of the training bricks, with the same bands; it counts as much as PRIOR_PIXELS pixels
         of this brick's empty sky, and stands alone where there is none
+    together : look for sources in all bands, which finds fainter ones; else no band knows of another
 
     Returns a model with the reach of the correlation and the number of scales of `survey`; its sigma_sky is
     that of the median covered pixel of this brick.
     """
     scale, sigma_sky, level, correlation = [], [], [], []
-    for band, total in enumerate(_sky(brick, survey.max_lag)):
+    alone = [] if together else [brick.in_bands([band]) for band in range(len(brick.bands))]
+    totals = [total for part in alone or [brick] for total in _sky(part, survey.max_lag)]
+    for band, total in enumerate(totals):
         known = survey.scale[band] ** 2
         pixels = sum(total.pixels)
         measured = np.dot(total.pixels, total.variances)

@@ -68,7 +68,8 @@ def noise_of(brick: Brick, denoiser: Denoiser) -> NoiseModel:
     BrickError : it was not, and `predict.foreign_noise` is "skip"; or see check_brick
     """
     check_brick(brick, denoiser)
-    noise = measure_brick_noise(brick, denoiser.description.noise)
+    together = denoiser.settings.bands == "joint"
+    noise = measure_brick_noise(brick, denoiser.description.noise, together=together)
     rho = neighbour_correlation(noise)
     if foreign := denoiser.description.holds_for.foreign(noise.bands, noise.sigma_sky, rho):
         text = f"the model was not trained for its noise ({foreign})"
@@ -86,7 +87,7 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
     The network sees v = (x - level) / sigma, every pixel in units of its own noise. What it gives is brought
     back to nanomaggies, then the smooth plane of the residual is put back (`background`), then its
     significant detail (`recover`), both as the settings say. With `predict.bands: separate` nothing of this
-    knows of other bands; the brick's noise, which is given, is all that they share.
+    knows of other bands, nor does the noise that `noise_of` finds.
 
     noise : of the brick
 
