@@ -206,6 +206,15 @@ def test_no_data_stays_no_data_however_weights_were_rounded(tmp_path: Path, dith
     np.testing.assert_array_equal(found[data > 0], plain[data > 0])
 
 
+@pytest.mark.parametrize("card", ["ZTILE1", "ZTILE2"])
+def test_damaged_tiles_of_weights_are_an_os_error(tmp_path: Path, card: str) -> None:
+    path = tmp_path / "a.fits.fz"
+    write_as(path, weights(), compress="RICE", qlevel=16, qmethod="NO_DITHER", tile_dims=(100, 100))
+    path.write_bytes(path.read_bytes().replace(f"{card:8}=".encode(), f"{card[:-1]}9 =".ljust(9).encode()))
+    with pytest.raises(OSError, match=r"damaged|truncated"):
+        read_survey_image(path, rounded_to_zero=True)
+
+
 def test_weights_without_rounding_keep_the_smallest(tmp_path: Path) -> None:
     path, data = tmp_path / "a.fits.fz", weights()
     data[5, 5] = 1e-30

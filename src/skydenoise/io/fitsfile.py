@@ -173,8 +173,11 @@ def read_survey_image(
     for card in kept_cards(stored):
         header.append(card, bottom=True)
     data = np.asarray(data, data.dtype.newbyteorder("="))
-    if rounded_to_zero:
-        _round_to_zero(data, path, number, stored)
+    if rounded_to_zero and "ZCMPTYPE" in stored:
+        try:
+            _round_to_zero(data, path, number, stored)
+        except Exception as error:  # readers meet damaged bytes with errors of every kind
+            raise OSError(f"damaged tiles ({' '.join(str(error).split())[:100]})") from error
     return _without_blanks(data, stored) if blank_as_nan else data, header
 
 
@@ -193,8 +196,6 @@ def _round_to_zero(data: np.ndarray, path: Path, number: int, stored: fits.Heade
     Only SUBTRACTIVE_DITHER_2 keeps zeros. With SUBTRACTIVE_DITHER_1 they come back as anything up to half a
     step, ZSCALE of their tile, above or below (FITS 4.0, section 10.2); without dither, off by rounding.
     """
-    if "ZCMPTYPE" not in stored:
-        return
     with fits.open(path, disable_image_compression=True) as hdus:
         table = hdus[number]
         if "ZSCALE" in stored:
