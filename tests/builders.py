@@ -109,7 +109,7 @@ def make_known(truth, noise, x, y, flux, *, seed=0, fwhm=(), drawn=None, **brick
     sources["ra"], sources["dec"] = WCS(observed.headers[0]).pixel_to_world_values(sources["x"], sources["y"])
     sources["saturated"] = False
     product = make_denoised(truth)
-    return KnownBrick(observed, observed.usable, ~observed.usable, product, truth, sources, fwhm)
+    return KnownBrick(observed, observed.usable, product, truth, sources, fwhm)
 
 
 def with_product(known, image, sigma=SIGMA):

@@ -95,7 +95,7 @@ def test_shipped_configurations_are_possible(names: list[str], monkeypatch: pyte
         ("patches: {count: 1.0e+12}", "patches.count: 1000000000000.0 is greater than the maximum"),
         ("train: {objective: identity}", "model.skips: with train.objective 'identity'"),
         ("survey: {source: files, files: nowhere.tsv}", "survey.files: nowhere.tsv: there is no such table"),
-        ("bricks: nowhere.tsv", "nowhere.tsv: no such table of bricks"),
+        ("bricks: nowhere.tsv", "nowhere.tsv: there is no such table"),
         ("bricks: untrained.tsv", "untrained.tsv: no brick has train = yes"),
         ("run: ../elsewhere", "run: '../elsewhere' does not match"),
         ("evaluate: {fwhm: [1.2]}", "evaluate.fwhm: 1 values for the bands g, r, z"),

@@ -21,8 +21,7 @@ from benchmarks.quality.measure import pixels
 from benchmarks.quality.sky import Sky
 from skydenoise import starlet
 from skydenoise.evaluate.images import Image, Method
-from skydenoise.evaluate.truth.pixels import SOFTENING
-from skydenoise.evaluate.truth.smoothing import best_widths, smooth
+from skydenoise.evaluate.truth.pixels import SOFTENING, best_widths, smooth_bands
 from skydenoise.fill import fill
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
@@ -44,12 +43,6 @@ def installed(package: str) -> bool:
 def noisy(brick: Brick) -> Image:
     """The brick as it is."""
     return brick.image
-
-
-def gaussian(brick: Brick, widths: Sequence[float]) -> Image:
-    """Each band smoothed by a Gaussian of its own width, pixels."""
-    planes = zip(brick.image, brick.usable, widths, strict=True)
-    return np.stack([smooth(image, usable, width) for image, usable, width in planes])
 
 
 def starlet_threshold(
@@ -157,7 +150,7 @@ def candidates(sky: Sky) -> dict[str, dict[str, Method]]:
     thresholds = ", ".join(map(str, STARLET_THRESHOLDS))
     peers: dict[str, dict[str, Method]] = {
         "noisy": {"": noisy},
-        "Gaussian": {f"sigma {', '.join(map(str, widths))} px": partial(gaussian, widths=widths)},
+        "Gaussian": {f"sigma {', '.join(map(str, widths))} px": partial(smooth_bands, widths=widths)},
         "starlet": {f"{thresholds} sigma": partial(starlet_threshold, noise=noise)},
     }
     if installed("bm3d"):

@@ -29,8 +29,8 @@ from benchmarks.quality.methods import Comparison, add_classical, make_images, s
 from benchmarks.quality.product import load_product
 from benchmarks.quality.report import Rows, as_markdown, verdict_rows
 from benchmarks.quality.sky import Sky, make_sky
-from skydenoise.evaluate.truth.catalogue import combine
-from skydenoise.evaluate.truth.catalogue import measure as measure_apertures
+from skydenoise.evaluate.truth.photometry import combine
+from skydenoise.evaluate.truth.photometry import measure as measure_apertures
 from skydenoise.network.device import cuda_usable
 from skydenoise.simulate import SimulationSettings, brick_field
 from skydenoise.simulate.camera import pass_map

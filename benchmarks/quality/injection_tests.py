@@ -14,14 +14,24 @@ from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.product import Product
 from benchmarks.quality.sky import Sky
 from skydenoise.config import RecoverSettings
-from skydenoise.evaluate.detection.completeness import equal_threshold
-from skydenoise.evaluate.detection.detect import noise_brick, search_noise
-from skydenoise.evaluate.detection.matched import matched_filter, moffats, smoothing_filter
-from skydenoise.evaluate.images import Method
+from skydenoise.evaluate.detection.detect import Peaks, find_peaks, searched_pixels, searches
+from skydenoise.evaluate.detection.matched import (
+    PointFilter,
+    combined,
+    flux_errors,
+    matched_filter,
+    moffats,
+    point_flux,
+    smoothing_filter,
+)
+from skydenoise.evaluate.detection.matches import Matches
+from skydenoise.evaluate.detection.tables import threshold_at_purity
+from skydenoise.evaluate.images import Method, noise_brick, pixel_scale
 from skydenoise.evaluate.injection.inject import Injection, inject, make_canvas, measure_injected
 from skydenoise.evaluate.injection.tables import injection_table, leak_table
 from skydenoise.evaluate.statistics import Array, Blocks, jackknife, joined
 from skydenoise.io import Brick
+from skydenoise.noise import NoiseModel
 from skydenoise.predict.calibrate import random_cutouts
 
 SOURCES_AT_ONCE = 40
@@ -74,13 +84,31 @@ def make_trials(sky: Sky, workload: Workload, generator: np.random.Generator) ->
                 canvas,
                 generator,
                 count=SOURCES_AT_ONCE,
-                one_band=turn % ONE_BAND_EVERY == ONE_BAND_EVERY - 1,
-                electrons=sky.electrons,
+                one_band=single_band(turn, len(trials), len(sky.noise.bands)),
             )
             for turn in range(workload.rounds)
         ]
+        injections = [with_photon_noise(each, cutout, sky, generator) for each in injections]
         trials.append(Trial(cutout, tuple(each for each in injections if each.sources.x.size)))
     return trials
+
+
+def with_photon_noise(
+    injection: Injection, without: Brick, sky: Sky, generator: np.random.Generator
+) -> Injection:
+    """The injection with the Poisson noise of its sources, which invvar tells."""
+    brick, noise = injection.brick, sky.noise
+    electrons, scale = np.float32([sky.electrons, noise.scale])[..., None, None]
+    variance = np.maximum(brick.image - without.image, 0) / electrons
+    drawn = scale * np.sqrt(variance) * noise.draw(variance.shape, generator)
+    invvar = (brick.invvar / (1 + variance * brick.invvar)).astype(np.float32)
+    return replace(injection, brick=replace(brick, image=brick.image + drawn, invvar=invvar))
+
+
+def single_band(turn: int, cutout: int, bands: int) -> int | None:
+    """Number of the band into which alone the sources of a round go, if they do."""
+    done, rest = divmod(turn, ONE_BAND_EVERY)
+    return (done + cutout) % bands if rest == ONE_BAND_EVERY - 1 else None
 
 
 def injected_sources(
@@ -160,6 +188,35 @@ def noise_regions(sky: Sky, name: str, product: Product, trials: Sequence[Trial]
     area = sum(trial.brick.shape[0] * trial.brick.shape[1] for trial in trials) / 1e6
     for (band, sign), count in counts.items():
         yield Measurement(name, "noise_regions", band, sign, count / area, max(1, count) ** 0.5 / area)
+
+
+def search_noise(
+    drawn: Brick, method: Method, point_filter: PointFilter, matched: PointFilter, noise: NoiseModel
+) -> tuple[dict[str, Peaks], float]:
+    """What a method shows in a brick of pure noise (`noise_brick`), searched as `detect` does.
+
+    point_filter : with which the method's image is searched
+    matched : the matched filter, whose error in the input is the unit of all scores
+
+    Returns peaks by the search's name, and the area searched, arcmin^2.
+    """
+    errors = flux_errors(noise.sigma(drawn.invvar), drawn.usable, matched)
+    searched = searched_pixels(errors, matched)
+    score = point_flux(method(drawn), drawn.usable, point_filter) / errors
+    together = searches(drawn.bands).items()
+    peaks = {name: find_peaks(combined(score[bands]), searched) for name, bands in together}
+    return peaks, float(np.count_nonzero(searched)) * pixel_scale(drawn.headers[0]) ** 2 / 3600
+
+
+def equal_threshold(matches: Matches, reference: Matches) -> float:
+    """Score above which a method finds as many sources as the reference above its own 90 % purity.
+
+    At these thresholds methods are equally deep: what they detect in pure noise can be compared, although a
+    denoised flux is shrunk and so means less of a score. NaN if the reference has no such threshold; -inf if
+    the method never finds so many.
+    """
+    count = int(np.sum(reference.found >= threshold_at_purity(reference)))
+    return float(np.sort(matches.found)[::-1][count - 1]) if count else float("nan")
 
 
 def pure_noise(

@@ -9,17 +9,15 @@ from astropy.table import Row, Table
 from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.sky import Sky
 from skydenoise.config import PredictSettings
-from skydenoise.evaluate.detection.completeness import threshold_at_purity
 from skydenoise.evaluate.detection.detect import detect
 from skydenoise.evaluate.detection.dual import above, measure_detected, with_dual
 from skydenoise.evaluate.detection.matched import moffats
 from skydenoise.evaluate.detection.matches import Compared, compare, pool
-from skydenoise.evaluate.detection.tables import detection_table
+from skydenoise.evaluate.detection.tables import detection_table, threshold_at_purity
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.residual.seams import seam_sums, seam_table
 from skydenoise.evaluate.statistics import Array, bootstrap_error, joined, robust_scatter
-from skydenoise.evaluate.truth.catalogue import Apertures, combine, measure
-from skydenoise.evaluate.truth.photometry import colour_table, photometry_table
+from skydenoise.evaluate.truth.photometry import Apertures, colour_table, combine, measure, photometry_table
 from skydenoise.evaluate.truth.pixels import coverage_sums, coverage_table, pixel_sums, quality_row
 from skydenoise.evaluate.truth.stars import star_shapes, star_table
 from skydenoise.io import Denoised
@@ -180,8 +178,9 @@ def seams(
         )
         for scene, image in zip(sky.scenes, restored, strict=True)
     ]
-    for row in seam_table({method: sums}):
-        yield _of_row(row, "seam", row["band"], str(row["kind"]), "amplitude")
+    for row in seam_table(sums):
+        amplitude, error = float(row["amplitude"]), float(row["amplitude_err"])
+        yield Measurement(method, "seam", str(row["band"]), str(row["kind"]), amplitude, error)
 
 
 def coverage(sky: Sky, method: str, products: Sequence[Denoised]) -> Iterator[Measurement]:

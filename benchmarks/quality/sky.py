@@ -13,7 +13,6 @@ from skydenoise.evaluate.truth.known import KnownBrick, read_psf_fwhm, read_trut
 from skydenoise.io import Brick, Denoised, read_brick
 from skydenoise.noise import NoiseModel, measure_noise
 from skydenoise.paths import Survey, truth_catalogue
-from skydenoise.predict.flags import inpainted_pixels
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.scene import electrons_per_nanomaggy
 from skydenoise.simulate.survey import simulate_brick
@@ -24,8 +23,6 @@ CACHE = REPOSITORY / "results/quality_cache"
 """Simulated bricks are kept here."""
 SEEDS = {"decam": 90001, "bass": 90002}
 """Of the test skies. Training skies have the seeds in decam.yaml, bass.yaml and identity.yaml."""
-INPAINT_REACH = 64
-"""Pixels from a measured one to which a masked pixel is inpainted; see `predict`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +84,6 @@ def make_scene(brick: Brick, root: Path, noise: NoiseModel) -> KnownBrick:
     return KnownBrick(
         brick=brick,
         measured=brick.usable,
-        inpainted=inpainted_pixels(brick, INPAINT_REACH),
         denoised=Denoised(brick.image, noise.sigma(brick.invvar), flags),
         truth=truth,
         sources=sources,

@@ -1,28 +1,30 @@
 """The table of images of `source: files`: one row per band of a brick, or per stack of frames."""
 
-import csv
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
-from io import StringIO
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from skydenoise import paths
 from skydenoise.errors import SettingsError
+from skydenoise.survey.bricks_table import read_cells
 
-STACK_SUFFIXES = (
-    ".tif",
-    ".tiff",
-    ".npy",
-    ".mrc",
-    ".mrcs",
-    ".h5",
-    ".hdf5",
-    ".fits.gz",
-    ".fits.fz",
-    ".fits",
-)
-"""Ends of the names of files that can hold stacks of frames."""
+STACK_KINDS = {
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".npy": "pixels",
+    ".mrc": "mrc",
+    ".mrcs": "mrc",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".fits.gz": "fits_cube",
+    ".fits.fz": "fits_cube",
+    ".fits": "fits_cube",
+}
+"""End of the name of a file that can hold a stack of frames -> module of `stacks` that knows its kind."""
 
 SKIES = re.compile(r".+\.(fits|fit|fts)(\.(fz|gz|bz2|z))?", re.IGNORECASE)
 """Names of files with images of the sky."""
@@ -59,7 +61,7 @@ class ListedImage:
     @property
     def is_stack(self) -> bool:
         """Whether the row names a stack of frames, not an image of the sky."""
-        suffix = next((end for end in STACK_SUFFIXES if self.image.name.lower().endswith(end)), ".fits")
+        suffix = next((end for end in STACK_KINDS if self.image.name.lower().endswith(end)), ".fits")
         return bool(self.axes or self.dataset) or not suffix.startswith(".fits")
 
 
@@ -81,16 +83,10 @@ def read_table(path: Path) -> list[ListedImage]:
     if missing := sorted({"brick", "image"} - columns):
         raise SettingsError(f"{path}: column {', '.join(missing)} is missing")
     images = [_row(path, row) for row in rows]
-    seen: set[tuple[str, str]] = set()
-    for image in images:
-        if (image.brick, image.band) in seen:
-            what = (
-                f"brick {image.brick} has band {image.band}"
-                if image.band
-                else f"stack {image.brick} is listed"
-            )
-            raise SettingsError(f"{path}: {what} twice")
-        seen.add((image.brick, image.band))
+    for (brick, band), times in Counter((image.brick, image.band) for image in images).items():
+        if times > 1:
+            twice = f"brick {brick} has band {band}" if band else f"stack {brick} is listed"
+            raise SettingsError(f"{path}: {twice} twice")
     return images
 
 
@@ -102,24 +98,15 @@ def files_of(images: Iterable[ListedImage], bricks: Collection[str]) -> list[Pat
 
 
 def _cells(path: Path) -> tuple[set[str], list[dict[str, str]]]:
-    """Columns and rows of a tab-separated table, with or without a byte-order mark."""
+    """Columns and rows of a tab-separated table."""
     try:
-        lines = StringIO(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise SettingsError(f"survey.files: {path}: there is no such table") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"survey.files: {path}: this is no text in UTF-8") from None
-    except OSError as error:
-        raise SettingsError(f"survey.files: {path}: cannot be read: {error.strerror}") from None
-    reader = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t", strict=True)
-    try:
-        return set(reader.fieldnames or ()), list(reader)
-    except csv.Error as error:
-        raise SettingsError(f"survey.files: {path}: {error}; is a quote not closed?") from None
+        (_, columns), *lines = read_cells(path) or [(0, [])]
+    except SettingsError as error:
+        raise SettingsError(f"survey.files: {error}") from None
+    return set(columns), [dict(zip_longest(columns, row[: len(columns)], fillvalue="")) for _, row in lines]
 
 
-def _row(table: Path, row: dict[str, str]) -> ListedImage:
-    cells = {column: (cell or "").strip() for column, cell in row.items() if column is not None}
+def _row(table: Path, cells: dict[str, str]) -> ListedImage:
     brick = paths.check_brick_name(cells["brick"], survey=False)
 
     def file(column: str) -> Path | None:
@@ -134,20 +121,10 @@ def _row(table: Path, row: dict[str, str]) -> ListedImage:
     image = file("image")
     if image is None:
         raise SettingsError(f"{table}: brick {brick}: the image's path is missing")
-    found = ListedImage(
-        brick,
-        cells.get("band", ""),
-        image,
-        number("hdu"),
-        number("plane"),
-        cells.get("units", ""),
-        file("invvar"),
-        number("invvar_hdu"),
-        file("mask"),
-        number("mask_hdu"),
-        cells.get("axes", ""),
-        cells.get("dataset", ""),
-    )
+    told: dict[str, Any] = {column: cells.get(column, "") for column in ("band", "units", "axes", "dataset")}
+    told |= {column: file(column) for column in ("invvar", "mask")}
+    told |= {column: number(column) for column in ("hdu", "plane", "invvar_hdu", "mask_hdu")}
+    found = ListedImage(brick=brick, image=image, **told)
     if not found.is_stack:
         _check_sky(table, found)
     return found
@@ -159,7 +136,7 @@ def _check_sky(table: Path, row: ListedImage) -> None:
     if not SKIES.fullmatch(row.image.name):
         raise SettingsError(
             f"{where} is of no known kind; known are images of the sky (FITS) and stacks of frames "
-            f"({', '.join(STACK_SUFFIXES)})"
+            f"({', '.join(STACK_KINDS)})"
         )
     if not row.band:
         raise SettingsError(

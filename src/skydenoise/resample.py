@@ -48,7 +48,7 @@ def window_of(wcs: WCS, shape: tuple[int, int], target: WCS, target_shape: tuple
     along, ends = np.linspace(0, 1, 33), np.repeat([0.0, 1.0], 33)
     x = np.concatenate([along, along, ends]) * shape[1] - 0.5
     y = np.concatenate([ends, along, along]) * shape[0] - 0.5
-    places = np.array(_pixel_to_pixel(wcs, target, x, y))
+    places = np.array(pixels_in(wcs, target, x, y))
     finite = np.isfinite(places).all(axis=0)
     if not finite.any():
         return None
@@ -100,7 +100,7 @@ def _strip(
 ) -> Resampled:
     """Pixels of a strip, of fine x fine samples each."""
     y, x = (_samples(part, fine) for part in strip)
-    source = np.array(_pixel_to_pixel(target, wcs, *np.meshgrid(x, y))[::-1])  # y and x of each sample
+    source = np.array(pixels_in(target, wcs, *np.meshgrid(x, y))[::-1])  # y and x of each sample
     area = _area(source)  # source pixels in a sample
     places = np.where(np.isfinite(source), source, -REACH)[:, 1:-1, 1:-1]
 
@@ -144,7 +144,7 @@ def _sum(values: np.ndarray, fine: int) -> np.ndarray:
     return values.reshape(height, fine, width, fine).sum(axis=(1, 3), dtype=np.float64)
 
 
-def _pixel_to_pixel(wcs: WCS, other: WCS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pixels_in(wcs: WCS, other: WCS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates in `other` of the same places on the sky; NaN where it has none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # distortions far outside the image, whose inverse does not converge

@@ -10,7 +10,7 @@ from quality_inputs import SIGMA, SIZE, brick_of, noise_image, noise_model, star
 from benchmarks.quality import classical
 
 PEERS = {
-    "Gaussian": (None, lambda noise: partial(classical.gaussian, widths=(1.5,))),
+    "Gaussian": (None, lambda noise: partial(classical.smooth_bands, widths=(1.5,))),
     "starlet": (None, lambda noise: partial(classical.starlet_threshold, noise=noise)),
     "BM3D": ("bm3d", lambda noise: partial(classical.bm3d, noise=noise)),
     "NLM": ("skimage", lambda noise: partial(classical.nonlocal_means, noise=noise, strength=0.6)),

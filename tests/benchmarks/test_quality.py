@@ -9,13 +9,21 @@ import torch
 import yaml
 from quality_inputs import SIGMA, SMALL, brick_of, noise_model, star
 
-from benchmarks.quality import classical, depths
+from benchmarks.quality import bands, classical, depths
 from benchmarks.quality.__main__ import Scale, judged, measure_all
-from benchmarks.quality.injection_tests import Workload, diffuse_light, make_trials, noise_regions
+from benchmarks.quality.injection_tests import (
+    Workload,
+    diffuse_light,
+    make_trials,
+    noise_regions,
+    with_photon_noise,
+)
 from benchmarks.quality.measurements import Measurements
 from benchmarks.quality.methods import BARE, PRODUCT, Comparison, add_model, make_images
+from benchmarks.quality.product import load_product
 from benchmarks.quality.sky import SEEDS, make_sky, sky_settings
 from skydenoise.config import PredictSettings
+from skydenoise.evaluate.injection.inject import inject, make_canvas
 from skydenoise.network import Network
 from skydenoise.network.folder import ModelDescription, save_model
 from skydenoise.stretch import Stretch
@@ -55,6 +63,20 @@ def test_diffuse_light_that_is_halved_is_missed_by_half(tmp_path):
     found = {each.bin: each for each in diffuse_light(sky, "half", half, trials) if each.band == "r"}
     wanted = {"level -1": -0.5, "level 1": -0.5, "gradient of 0.3": -0.15, "cloud of 0.2": -0.1}
     assert {name: each.value for name, each in found.items()} == pytest.approx(wanted, rel=1e-3)
+
+
+def test_photon_noise_is_added_and_told(tmp_path):
+    sky = make_sky(sky_settings("decam", 1, 400), tmp_path)
+    brick, electrons = sky.scenes[0].brick, np.reshape(sky.electrons, (3, 1, 1))
+    injection = inject(make_canvas(brick, sky.noise, sky.fwhm), np.random.default_rng(5), count=9)
+    noisy = with_photon_noise(injection, brick, sky, np.random.default_rng(6))
+    source = injection.brick.image - brick.image
+    bright = (source * np.sqrt(brick.invvar) > 0.3) & (brick.invvar > 0)
+    variance = (source / electrons)[bright]
+    pull = (noisy.brick.image - injection.brick.image)[bright] / np.sqrt(variance)
+    assert pull.std() == pytest.approx(1, rel=0.2)
+    np.testing.assert_allclose(1 / noisy.brick.invvar[bright] - 1 / brick.invvar[bright], variance, rtol=0.02)
+    assert (noisy.brick.invvar[brick.invvar == 0] == 0).all()
 
 
 def test_what_is_put_back_into_noise_is_counted_by_its_sign(tmp_path):
@@ -132,3 +154,15 @@ def test_each_depth_is_measured_in_units_of_its_own_noise(tmp_path, model):
     rows = depths.table(found)
     assert [row[0] for row in rows[1:]] == ["noisy", "starlet", BARE, PRODUCT]
     assert all(len(row) == len(rows[0]) for row in rows)
+
+
+def test_what_bands_borrow_is_counted_and_flagged(tmp_path, model):
+    sky = make_sky(sky_settings("decam", 1, 256), tmp_path)
+    trials = make_trials(sky, Workload(cutouts=1, size=256, rounds=3), np.random.default_rng(1))
+    product = load_product(model)
+    found = Measurements(
+        [*bands.ways_compared(sky, product, trials), *bands.flag_shares(sky, product.denoiser, trials)]
+    )
+    assert found.methods == ["joint", "separate", "joint, flagged"]
+    assert {each.measure for each in found} >= {"error", "leak", "seconds", "flagged", "false flags"}
+    assert all(0 <= each.value <= 1 for each in found.pick("joint", "flagged"))

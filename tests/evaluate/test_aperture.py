@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skydenoise.evaluate.aperture import aperture_noise, aperture_sums, circle_inside, correlated_area
+from skydenoise.evaluate.aperture import aperture_noise, aperture_sums, inside_by
 from tests.builders import make_brick, make_noise
 
 
@@ -17,11 +17,12 @@ def test_noise_of_apertures_is_that_of_their_sums(width):
 
 
 def test_white_noise_adds_up_over_the_area():
+    brick, at = make_brick(np.zeros((1, 20, 20)), 1.0), np.array([10.0])
     # less what pixels at the rim that are cut lose: sum of squared weights
-    assert 0.9 * 25 * np.pi < correlated_area(make_noise().correlation[0]) < 25 * np.pi
+    assert 0.9 * 25 * np.pi < aperture_noise(brick, make_noise(sigma=1.0), at, at)[0, 0] ** 2 < 25 * np.pi
 
 
 def test_circles_are_cut_exactly_and_lie_inside():
     x, y = np.array([4.9, 5.0, 20.3, 94.1]), np.array([50.0, 50, 7, 50])
-    assert circle_inside(x, y, (100, 100)).tolist() == [False, True, True, False]
+    assert inside_by(5.0, x, y, (100, 100)).tolist() == [False, True, True, False]
     np.testing.assert_allclose(aperture_sums(np.ones((1, 100, 100)), x[1:3], y[1:3]), 25 * np.pi, rtol=1e-6)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from skydenoise.evaluate.statistics import (
     Blocks,
-    bootstrap_error,
     bootstrap_row,
     jackknife,
     jackknife_row,
@@ -20,7 +19,7 @@ from skydenoise.evaluate.statistics import (
     robust_scatter,
     selected,
 )
-from skydenoise.evaluate.tables import Field, make_table, write_table
+from skydenoise.evaluate.tables import Field, Measure, make_table, write_table
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 50))
@@ -79,27 +78,28 @@ def test_nothing_measured_is_nan_without_a_warning():
     assert np.isnan(error)
 
 
+MEASURES = (
+    Measure("mean", "", of=lambda sample: sample[0].mean(axis=-1)),
+    Measure("median", "", of=lambda sample: np.median(sample[0], axis=-1)),
+)
+
+
 def test_rows_hold_values_and_errors():
-    sums = np.array([[1.0, 1], [2, 4]])
-    row = jackknife_row(sums, {"mean": mean})
-    assert row == {"mean": 3, "mean_err": 1} == jackknife_row({"mean": sums}, {"mean": mean})
-    names = ("mean", "median")
+    sums, measures = np.array([[1.0, 1], [2, 4]]), (Measure("mean", "", of=mean),)
+    row = jackknife_row(sums, measures)
+    assert row == {"mean": 3, "mean_err": 1} == jackknife_row({"mean": sums}, measures)
     generator = np.random.default_rng(0)
-    row = bootstrap_row(names, _mean_and_median, np.array([[1.0, np.inf]]), generator)
-    assert list(row) == ["mean", "median", "mean_err", "median_err"]
+    row = bootstrap_row(MEASURES, np.array([[1.0, np.inf]]), generator)
+    assert list(row) == ["mean", "mean_err", "median", "median_err"]
     assert np.isnan(list(row.values())).all()
-    assert np.isnan(bootstrap_row(names, _mean_and_median, np.empty((1, 0)), generator)["mean"])
-
-
-def _mean_and_median(sample):
-    return np.stack([sample[0].mean(axis=-1), np.median(sample[0], axis=-1)])
+    assert np.isnan(bootstrap_row(MEASURES, np.empty((1, 0)), generator)["mean"])
 
 
 def test_bootstrap_agrees_with_theory():
     sample = np.random.default_rng(3).normal(0, 1, (1, 400))
-    errors = bootstrap_error(_mean_and_median, sample, np.random.default_rng(4), resamples=500)
-    np.testing.assert_allclose(errors, [1 / 20, 1.2533 / 20], rtol=0.2)
-    assert np.isnan(bootstrap_error(_mean_and_median, sample[:, :1], np.random.default_rng(4))).all()
+    row = bootstrap_row(MEASURES, sample, np.random.default_rng(4))
+    assert (row["mean_err"], row["median_err"]) == pytest.approx((1 / 20, 1.2533 / 20), rel=0.2)
+    assert np.isnan(bootstrap_row(MEASURES, sample[:, :1], np.random.default_rng(4))["mean_err"])
 
 
 def test_robust_scatter_ignores_outliers_and_infinities():

@@ -1,5 +1,7 @@
 import hashlib
+import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -364,3 +366,10 @@ def test_the_program_reads_what_is_simulated_and_its_noise_is_what_invvar_says(r
         whitened = ((brick.image - truth) * np.sqrt(brick.invvar))[brick.usable]
         assert whitened.std() == pytest.approx(1, abs=0.01)
         assert whitened.mean() == pytest.approx(0, abs=0.03)
+
+
+def test_without_galsim_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "galsim", None)
+    monkeypatch.delitem(sys.modules, "skydenoise.simulate.scene")
+    with pytest.raises(SettingsError, match=r"pip install 'skydenoise\[simulate\]'"):
+        import_module("skydenoise.simulate.scene")

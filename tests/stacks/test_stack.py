@@ -9,9 +9,10 @@ import psutil
 import pytest
 
 from skydenoise.errors import SettingsError, StepError
+from skydenoise.image_table import STACK_KINDS
 from skydenoise.stacks import stack as stack_module
 from skydenoise.stacks.pixels import StackFile
-from skydenoise.stacks.stack import MODULES, open_stack, output_suffix, suffix_of, write_like
+from skydenoise.stacks.stack import open_stack, output_suffix, suffix_of, write_like
 from tests.stacks.builders import KINDS, copy, make_stack, save, save_fits, save_tiff
 
 
@@ -212,7 +213,7 @@ def test_pages_of_a_file_do_not_stay_in_the_process(kind: str, tmp_path: Path) -
 
 def test_the_end_of_a_name_finds_the_module() -> None:
     assert suffix_of(Path("A.FITS.FZ")) == ".fits.fz"
-    assert {output_suffix(Path(f"a{suffix}")) for suffix in MODULES} == set(MODULES) - {
+    assert {output_suffix(Path(f"a{suffix}")) for suffix in STACK_KINDS} == set(STACK_KINDS) - {
         ".fits.gz",
         ".fits.fz",
     }

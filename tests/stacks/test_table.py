@@ -7,9 +7,8 @@ import pytest
 
 from skydenoise.config import PatchSettings, PredictSettings
 from skydenoise.errors import SettingsError, StepError
-from skydenoise.image_table import STACK_SUFFIXES, ListedImage
+from skydenoise.image_table import ListedImage
 from skydenoise.stacks.pixels import StackFile
-from skydenoise.stacks.stack import MODULES
 from skydenoise.stacks.table import check_files, check_names, stacks_of
 from tests.stacks.builders import make_stack
 
@@ -30,10 +29,6 @@ def test_rows_of_stacks_are_known_by_their_files_or_by_their_axes() -> None:
         "d": StackFile(Path("d.mrc")),
     }
     assert stacks_of(TABLE, [ListedImage("a", "g", Path("a.fits"), plane=3)]) == {}
-
-
-def test_every_file_that_the_table_takes_for_a_stack_can_be_one() -> None:
-    assert set(STACK_SUFFIXES) == set(MODULES)
 
 
 @pytest.mark.parametrize(

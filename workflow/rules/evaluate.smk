@@ -2,7 +2,7 @@
 
 in   <results>/coadd/ and the input bricks of a sample
 out  <results>/evaluation/residual.ecsv, residual.png
-     <results>/evaluation/{injection,injected_colours,leak,seams,overlaps,risk}.ecsv, injection.png
+     <results>/evaluation/{injection,leak,seams,overlaps,risk}.ecsv, injection.png
      <results>/evaluation/pictures/<brick>-<view>.png
 
 What needs the truth is measured in simulate.smk. All pictures are in the report.
@@ -53,7 +53,6 @@ rule evaluate_denoiser:
             f"{EVALUATION}/{{table}}.ecsv",
             table=[
                 "injection",
-                "injected_colours",
                 "leak",
                 "seams",
                 "overlaps",

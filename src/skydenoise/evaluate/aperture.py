@@ -27,22 +27,18 @@ def aperture_sums(images: Iterable[NDArray], x: Array, y: Array) -> Array:
     return np.stack([np.asarray(sep.sum_circle(plane, x, y, RADIUS, subpix=0)[0]) for plane in planes])
 
 
-def circle_inside(x: Array, y: Array, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Positions (n,) whose circle lies inside an image of this shape (y, x): bool."""
+def inside_by(reach: float, x: NDArray, y: NDArray, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Positions (n,) that lie `reach` pixels or more inside the borders of an image (y, x): bool."""
     height, width = shape
-    return (np.minimum(x, y) >= RADIUS) & (x <= width - 1 - RADIUS) & (y <= height - 1 - RADIUS)
+    return (np.minimum(x, y) >= reach) & (x <= width - 1 - reach) & (y <= height - 1 - reach)
 
 
 def aperture_noise(brick: Brick, noise: NoiseModel, x: Array, y: Array) -> Array:
     """Rms noise of the sums in a brick, (band, n), nanomaggies."""
     variance = aperture_sums(noise.sigma(brick.invvar) ** 2, x, y) / (np.pi * RADIUS**2)
-    spread = np.array([correlated_area(correlation) for correlation in noise.correlation])
+    circle = CircularAperture((0.0, 0.0), RADIUS).to_mask(method="exact").data
+    spread = np.array([variance_of_sum(circle, correlation) for correlation in noise.correlation])
     return np.sqrt(variance * spread[:, None])
-
-
-def correlated_area(correlation: Array) -> float:
-    """Variance of a sum over noise of unit variance with a correlation (2L+1, 2L+1)."""
-    return variance_of_sum(CircularAperture((0.0, 0.0), RADIUS).to_mask(method="exact").data, correlation)
 
 
 def variance_of_sum(weights: Array, correlation: Array) -> float:

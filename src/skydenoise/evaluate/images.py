@@ -1,15 +1,16 @@
 """What every measure starts from: the image that a method makes of a brick, and the pixels that count."""
 
-import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.utils import proj_plane_pixel_area
 from numpy.typing import NDArray
 
 from skydenoise.io import Brick, Denoised, flag_bit
+from skydenoise.io.wcs import celestial_wcs
+from skydenoise.noise import NoiseModel
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -17,29 +18,20 @@ Method = Callable[[Brick], Image]
 """What makes a denoised image, nanomaggies, (band, y, x) float32, of a brick."""
 
 
-def flagged(denoised: Denoised, kind: str, bands: int) -> Mask:
-    """Pixels of each band with a flag of one kind: (band, y, x) bool."""
-    return np.stack([(denoised.flags >> flag_bit(kind, band)) & 1 == 1 for band in range(bands)])
-
-
 def measured_pixels(brick: Brick, denoised: Denoised) -> Mask:
     """Pixels with a measurement that is neither saturated, bad nor inpainted: (band, y, x) bool."""
-    bands = len(brick.bands)
-    return brick.usable & ~flagged(denoised, "NODATA", bands) & ~flagged(denoised, "INPAINTED", bands)
+    bits = [
+        [1 << flag_bit(kind, band) for kind in ("NODATA", "INPAINTED")] for band in range(len(brick.bands))
+    ]
+    return np.asarray(brick.usable & ((denoised.flags & np.reshape(np.sum(bits, axis=1), (-1, 1, 1))) == 0))
 
 
-def celestial_wcs(header: fits.Header) -> WCS:
-    """The two celestial axes; old spellings of dates and frames are no reason to warn."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        return WCS(header).celestial
-
-
-def pixel_area(header: fits.Header) -> float:
-    """Area of a pixel on the sky, arcsec^2."""
-    return float(proj_plane_pixel_area(celestial_wcs(header)) * 3600**2)
+def noise_brick(brick: Brick, noise: NoiseModel, generator: np.random.Generator) -> Brick:
+    """A brick with the same coverage and inverse variance, and noise alone, correlated as measured."""
+    image = noise.draw(brick.image.shape, generator) * noise.sigma(brick.invvar)
+    return replace(brick, image=image.astype(np.float32, copy=False))
 
 
 def pixel_scale(header: fits.Header) -> float:
     """Edge of a pixel on the sky, arcsec."""
-    return float(np.sqrt(pixel_area(header)))
+    return float(np.sqrt(proj_plane_pixel_area(celestial_wcs(header))) * 3600)

@@ -3,10 +3,10 @@
 import logging
 from functools import cache
 
-import galsim
 import numpy as np
 import sep
 from numpy.typing import NDArray
+from scipy.ndimage import minimum_filter
 from scipy.spatial import cKDTree
 
 from skydenoise.errors import BrickError
@@ -28,18 +28,20 @@ GAUSSIAN_FWHM = 2.3548
 """Full width at half maximum of a Gaussian over its standard deviation."""
 LOCUS = 1.08
 """Stars' half-light radii are within this factor of the smallest (10th percentile) of bright sources."""
+STEPS, TOLERANCE = 200, 1e-6
+"""Steps in which moments must converge, and the change, pixels^2, below which they have."""
 
 
-def moffat(fwhm: float) -> galsim.Moffat:
-    """The point spread function, of unit flux; lengths in pixels."""
-    return galsim.Moffat(beta=BETA, fwhm=fwhm)
+def moffat(fwhm: float, radius: int, y: float = 0.0, x: float = 0.0) -> NDArray[np.float64]:
+    """A point source of unit flux on (2 radius + 1, 2 radius + 1) pixels, its values at their centres.
 
-
-def moffat_image(fwhm: float, radius: int) -> NDArray[np.float64]:
-    """`moffat` on pixels, brought to sum 1: (2 radius + 1, 2 radius + 1); fwhm with the pixel response."""
-    size = 2 * radius + 1
-    drawn = moffat(fwhm).drawImage(nx=size, ny=size, scale=1, method="no_pixel", dtype=float).array
-    return np.asarray(drawn / drawn.sum())
+    fwhm : pixels, the pixel response included
+    y, x : from the middle pixel
+    """
+    offset = np.arange(-radius, radius + 1.0)
+    scale = fwhm / 2 / np.sqrt(2 ** (1 / BETA) - 1)
+    square = np.add.outer((offset - y) ** 2, (offset - x) ** 2) / scale**2
+    return np.asarray((BETA - 1) / (np.pi * scale**2) * (1 + square) ** -BETA)
 
 
 def stamp_around(x: float, y: float) -> tuple[slice, slice]:
@@ -48,40 +50,48 @@ def stamp_around(x: float, y: float) -> tuple[slice, slice]:
     return slice(row - STAMP, row + STAMP + 1), slice(column - STAMP, column + STAMP + 1)
 
 
-def whole_stamps(x: NDArray, y: NDArray, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Positions (n,) whose stamp lies inside an image of this shape (y, x): bool."""
-    height, width = shape
-    return (np.minimum(x, y) >= STAMP) & (x <= width - 1 - STAMP) & (y <= height - 1 - STAMP)
+def whole_stamps(x: NDArray, y: NDArray, good: Mask) -> NDArray[np.bool_]:
+    """Positions (n,) around which a whole stamp lies inside the image (y, x) and is good: bool."""
+    whole = minimum_filter(good, 2 * STAMP + 1, mode="constant")
+    return np.asarray(whole[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)])
 
 
 def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]:
     """Full width at half maximum (pixels), e1 and e2 of the star at a 0-based position of `image` (y, x).
 
-    inf, all three, if the moments do not converge.
+    By adaptive moments (Hirata & Seljak 2003, MNRAS 343, 459): those under the elliptical Gaussian weight
+    that has the star's own centre and twice its weighted moments. inf, all three, if they do not converge.
     """
-    pixels = np.ascontiguousarray(image[stamp_around(x, y)], dtype=np.float64)
-    stamp = galsim.Image(pixels, xmin=round(x) - STAMP, ymin=round(y) - STAMP, scale=1)
-    start = {"guess_sig": 2.0, "guess_centroid": galsim.PositionD(x, y)}
-    found = galsim.hsm.FindAdaptiveMom(stamp, strict=False, **start)
-    if found.moments_status != 0:
-        return np.inf, np.inf, np.inf
-    return GAUSSIAN_FWHM * found.moments_sigma, found.observed_shape.e1, found.observed_shape.e2
+    stamp = image[stamp_around(x, y)].astype(np.float64)
+    rows, columns = np.indices(stamp.shape) - STAMP
+    centre, moments = np.array([x - round(x), y - round(y)]), np.diag([4.0, 4.0])
+    for _ in range(STEPS):
+        if not (stamp.any() and np.isfinite(moments).all() and np.linalg.eigvalsh(moments)[0] > 0):
+            break
+        offset = np.stack([columns - centre[0], rows - centre[1]])
+        square = np.einsum("iyx,ij,jyx->yx", offset, np.linalg.inv(moments), offset)
+        weighted = stamp * np.exp(-square / 2)
+        last, total = moments, weighted.sum()
+        moments = 2 * np.einsum("yx,iyx,jyx->ij", weighted, offset, offset) / total
+        centre = centre + 2 * (weighted * offset).sum(axis=(1, 2)) / total
+        if np.abs(moments - last).max() < TOLERANCE:
+            (xx, xy), (_, yy) = moments
+            width = GAUSSIAN_FWHM * np.linalg.det(moments) ** 0.25
+            return float(width), float((xx - yy) / (xx + yy)), float(2 * xy / (xx + yy))
+    return np.inf, np.inf, np.inf
 
 
 @cache
 def _fwhm_over_gaussian() -> float:
     """Full width at half maximum of `moffat` over that of the Gaussian of its adaptive moments."""
-    size = 4 * STAMP + 1
-    image = moffat(6.0).drawImage(nx=size, ny=size, scale=1, method="no_pixel")
-    return float(6.0 / (GAUSSIAN_FWHM * galsim.hsm.FindAdaptiveMom(image).moments_sigma))
+    return 6.0 / star_shape(moffat(6.0, STAMP), STAMP, STAMP)[0]
 
 
 def measure_fwhm(brick: Brick, noise: NoiseModel) -> tuple[float, ...]:
-    """Full width at half maximum of stars in each band, pixels: median over stars of their adaptive moments.
+    """Full width at half maximum of stars in each band, pixels: the median over stars, pixels included.
 
-    (Hirata & Seljak 2003, MNRAS 343, 459, as GalSim implements it.) It is the width of the image as it is,
-    pixels included; where the seeing differs within a brick, that of its sharpest part. A band without a star
-    gets the median of the others.
+    Where the seeing differs within a brick it is that of its sharpest part. A band without a star gets the
+    median of the others.
 
     Raises
     ------
@@ -94,11 +104,10 @@ def measure_fwhm(brick: Brick, noise: NoiseModel) -> tuple[float, ...]:
         raise BrickError("no isolated bright star to measure the width of the seeing on", brick=brick.name)
     for band, found, width in zip(brick.bands, widths, fwhm, strict=True):
         if found.size:
-            error = 1.2533 * 1.4826 * np.median(np.abs(found - width)) / np.sqrt(found.size)
-            _log.info("%s, %s: FWHM %.3f +- %.3f px, stars: %d", brick.name, band, width, error, found.size)
+            _log.info("%s, %s: FWHM %.3f px, stars: %d", brick.name, band, width, found.size)
         else:
             _log.warning("%s, %s: no star, its FWHM is taken from the other bands", brick.name, band)
-    return tuple(float(width) for width in np.where(np.isnan(fwhm), np.nanmedian(fwhm), fwhm))
+    return tuple(np.where(np.isnan(fwhm), np.nanmedian(fwhm), fwhm).tolist())
 
 
 def star_widths(image: NDArray, usable: Mask, sigma: NDArray) -> NDArray[np.float64]:
@@ -124,9 +133,7 @@ def star_widths(image: NDArray, usable: Mask, sigma: NDArray) -> NDArray[np.floa
 
 def _alone(x: NDArray, y: NDArray, usable: Mask) -> NDArray[np.bool_]:
     """Sources whose stamp lies inside the image, is usable all over and holds no other source."""
-    alone = whole_stamps(x, y, usable.shape)
-    for one in np.flatnonzero(alone):
-        alone[one] = usable[stamp_around(x[one], y[one])].all()
+    alone = whole_stamps(x, y, usable)
     pairs = cKDTree(np.column_stack([x, y])).query_pairs(STAMP * 2**0.5, output_type="ndarray")
     alone[pairs.ravel()] = False
     return alone

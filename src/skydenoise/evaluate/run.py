@@ -5,30 +5,28 @@ nothing could be measured. A brick that cannot be read is left out, and the log 
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
 
 from skydenoise.config import EvaluationSettings
 from skydenoise.evaluate.detection import dual, tables
-from skydenoise.evaluate.detection.completeness import threshold_at_purity
 from skydenoise.evaluate.detection.detect import detect
 from skydenoise.evaluate.detection.matched import moffats
-from skydenoise.evaluate.detection.matches import Compared, compare, pool
+from skydenoise.evaluate.detection.matches import compare, pool
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.injection.rounds import ONE_BAND_EVERY, inject_many, known_fwhm
-from skydenoise.evaluate.injection.tables import injected_colours_table, injection_table, leak_table
+from skydenoise.evaluate.injection.tables import injection_table, leak_table
 from skydenoise.evaluate.residual import overlaps, seams, sure, whiteness
-from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.tables import write_table
-from skydenoise.evaluate.truth import photometry, pixels, smoothing, stars
-from skydenoise.evaluate.truth.catalogue import Apertures, combine, measure
+from skydenoise.evaluate.truth import photometry, pixels, stars
 from skydenoise.evaluate.truth.known import KnownBrick, has_truth, read_known
-from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
+from skydenoise.io import Brick, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel, measure_brick_noise
 from skydenoise.predict.calibrate import random_cutouts
 from skydenoise.predict.denoise import estimate_sky, noise_of, with_bands
@@ -60,55 +58,28 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
     known_names = [name for name in names if has_truth(root, name, bands)]
     for name in sorted(set(names) - set(known_names)):
         _log.warning("brick %s has no truth: not compared", name)
-
-    def bricks() -> Iterator[KnownBrick]:
-        read = partial(read_known, cache, root, bands=bands)
-        return readable(known_names, read, step="comparison with the truth")
-
-    widths = smoothing.best_widths(bricks(), noise)
-    errors, coverage, shapes, apertures, compared, detected = ([] for _ in range(6))
-    for known in bricks():
-        own = measure_brick_noise(known.brick, noise)
-        smoothed = smoothing.smooth_bands(known.brick, widths)
-        methods = {NOISY: known.brick.image, GAUSSIAN: smoothed, DENOISED: known.denoised.image}
-        errors.append({method: pixels.pixel_sums(known, image, own) for method, image in methods.items()})
-        coverage.append(pixels.coverage_sums(known, own))
-        shapes.append(stars.star_shapes(known, methods, own))
-        found = detect(known, methods, own, moffats(known.psf_fwhm)) if known.psf_fwhm else None
-        apertures.append(dual.with_dual(measure(known, methods, own), known, found, DENOISED))
-        if found:
-            compared.append(compare(found))
-            detected.append(dual.measure_detected(known, methods, own, found))
-        else:
-            _log.warning("brick %s: its truth has no card PSFFWHM, so it is not searched", known.brick.name)
-        _log.info("brick %s compared with its truth", known.brick.name)
-    widths_of = {(GAUSSIAN, band): width for band, width in zip(bands, widths, strict=True)}
-    _write(folder, quality=pixels.quality_table(errors, widths_of), coverage=pixels.coverage_table(coverage))
-    _write_sources(shapes, apertures, compared, detected, bands, folder)
-
-
-def _write_sources(
-    shapes: Sequence[stars.Shapes],
-    apertures: Sequence[Apertures],
-    compared: Sequence[Compared],
-    detected: Sequence[Mapping[str, Apertures]],
-    bands: Sequence[str],
-    folder: Path,
-) -> None:
+    read = partial(read_known, cache, root, bands=bands)
+    bricks = partial(readable, known_names, read, step="comparison with the truth")
+    widths = pixels.best_widths(bricks(), noise)
+    parts = [_compare(known, widths, measure_brick_noise(known.brick, noise)) for known in bricks()]
+    found: dict[str, list[Any]] = {key: [part[key] for part in parts] for key in (parts[0] if parts else ())}
     generator = np.random.default_rng(0)  # the same bricks give the same tables again
-    _write(folder, stars=stars.star_table(shapes, bands, generator))
-    matches = pool(compared)
+    matches = pool([each for each in found.get("compared", []) if each])
     _write(
         folder,
+        quality=pixels.quality_table(found.get("errors", [])),
+        coverage=pixels.coverage_table(found.get("coverage", [])),
+        stars=stars.star_table(found.get("shapes", []), bands, generator),
         detection=tables.detection_table(matches, bands, generator),
         completeness=tables.completeness_table(matches, bands),
         purity=tables.purity_table(matches),
     )
-    pure = threshold_at_purity(matches[DENOISED, "+".join(bands)]) if matches else np.nan
-    sources = dual.above(combine(apertures), {dual.DUAL: pure}) if apertures else None
-    methods = detected[0] if detected else ()
+    pure = tables.threshold_at_purity(matches[DENOISED, "+".join(bands)]) if matches else np.nan
+    sources = dual.above(photometry.combine(found["apertures"]), {dual.DUAL: pure}) if parts else None
+    detected = [each for each in found.get("detected", []) if each]
     shown = {
-        method: combine([brick[method] for brick in detected], dual.SAME_DETECTION) for method in methods
+        method: photometry.combine([brick[method] for brick in detected], dual.SAME_DETECTION)
+        for method in (detected[0] if detected else ())
     }
     generator = np.random.default_rng(0)
     _write(
@@ -116,6 +87,25 @@ def _write_sources(
         photometry=photometry.photometry_table(sources, bands, generator, shown),
         colours=photometry.colour_table(sources, bands, generator),
     )
+
+
+def _compare(known: KnownBrick, widths: Sequence[float], noise: NoiseModel) -> Mapping[str, Any]:
+    """What the tables need of one brick; nothing of detections if it is not searched. noise : its own."""
+    smoothed = pixels.smooth_bands(known.brick, widths)
+    methods = {NOISY: known.brick.image, GAUSSIAN: smoothed, DENOISED: known.denoised.image}
+    found = detect(known, methods, noise, moffats(known.psf_fwhm)) if known.psf_fwhm else None
+    if found is None:
+        _log.warning("brick %s: its truth has no card PSFFWHM, so it is not searched", known.brick.name)
+    measured = photometry.measure(known, methods, noise)
+    _log.info("brick %s compared with its truth", known.brick.name)
+    return {
+        "errors": {method: pixels.pixel_sums(known, image, noise) for method, image in methods.items()},
+        "coverage": pixels.coverage_sums(known, noise),
+        "shapes": stars.star_shapes(known, methods, noise),
+        "apertures": dual.with_dual(measured, known, found, DENOISED),
+        "compared": compare(found) if found else {},
+        "detected": dual.measure_detected(known, methods, noise, found) if found else {},
+    }
 
 
 def evaluate_residual(names: Sequence[str], cache: Path, root: Path, noise: NoiseModel, folder: Path) -> None:
@@ -141,8 +131,7 @@ def evaluate_denoiser(
 ) -> None:
     """Injected sources, seams and the truth-free error of a denoiser, over all bricks.
 
-    Writes injection, injected_colours, leak, seams, overlaps and risk .ecsv into `folder`. Parameters as in
-    `evaluate_truth`.
+    Writes injection, leak, seams, overlaps and risk .ecsv into `folder`. Parameters as in `evaluate_truth`.
 
     denoiser : with the settings that the bricks were denoised with
     settings : how many sources are put in, and how wide they are
@@ -150,10 +139,11 @@ def evaluate_denoiser(
     generator = np.random.default_rng(0)  # the same bricks give the same tables again
     noise, bands, predict = denoiser.description.noise, denoiser.description.bands, denoiser.settings
     per_brick, size = -(-CUTOUTS // max(len(names), 1)), max(CUTOUT_SIZE, predict.tile)
+    read = partial(_read_product, cache, root, bands)
 
-    def read(name: str) -> tuple[Brick, Denoised, list[Brick]]:
-        brick, denoised = _read_product(cache, root, bands, name)
-        return brick, denoised, list(random_cutouts(brick, per_brick, size, generator))
+    def read_and_cut(name: str) -> tuple[overlaps.Product, list[Brick]]:
+        product = read(name)
+        return product, list(random_cutouts(product[0], per_brick, size, generator))
 
     own: dict[str, NoiseModel] = {}
 
@@ -161,7 +151,7 @@ def evaluate_denoiser(
         return estimate_sky(brick, own[brick.name], denoiser)[0]
 
     steps, outlines, parts = [], {}, []
-    for brick, denoised, cutouts in readable(names, read, step="evaluation"):
+    for (brick, denoised), cutouts in readable(names, read_and_cut, step="evaluation"):
         grid = TileGrid(*brick.shape, predict.tile, predict.overlap)
         own[brick.name] = noise_of(brick, denoiser)
         steps.append(seams.seam_sums(brick, denoised.image, own[brick.name], grid))
@@ -169,15 +159,16 @@ def evaluate_denoiser(
         fwhm = known_fwhm(brick, own[brick.name], settings)
         parts += [(cutout, fwhm) for cutout in cutouts]
         _log.info("brick %s: seams measured", brick.name)
-    differences = list(_differences(outlines, partial(_read_product, cache, root, bands), noise))
-    _write(folder, seams=seams.seam_table({DENOISED: steps}))
-    _write(folder, overlaps=overlaps.overlap_table({DENOISED: differences}))
+    differences = [
+        overlaps.overlap_sums(read(one), read(other), places, noise)
+        for one, other in combinations(outlines, 2)
+        if (places := overlaps.overlap_pixels(outlines[one], outlines[other]))
+    ]
     denoised_parts = [(cutout, method(cutout), fwhm) for cutout, fwhm in parts[:CUTOUTS]]
     risk = [
         sure.sure_sums(cutout, method, image, own[cutout.name], generator)
         for cutout, image, _ in denoised_parts
     ]
-    _write(folder, risk=sure.sure_table({DENOISED: risk}, noise))
     measured = inject_many(denoised_parts, method, noise, generator, settings.injections)
     samples = {} if measured is None else {DENOISED: measured}
     other = "separate" if predict.bands == "joint" else "joint"
@@ -190,23 +181,16 @@ def evaluate_denoiser(
     }
     _write(
         folder,
+        seams=seams.seam_table(steps),
+        overlaps=overlaps.overlap_table(differences),
+        risk=sure.sure_table(risk, noise),
         injection=injection_table(samples, bands, generator),
-        injected_colours=injected_colours_table(samples, bands, generator),
         leak=leak_table({way: each for way, each in leaks.items() if each}, bands, generator),
     )
 
 
 def _read_product(cache: Path, root: Path, bands: Sequence[str], name: str) -> overlaps.Product:
     return read_brick(cache, name, bands), read_denoised(root, name, bands)
-
-
-def _differences(
-    outlines: Mapping[str, overlaps.Outline], read: Callable[[str], overlaps.Product], noise: NoiseModel
-) -> Iterator[Mapping[str, Array]]:
-    """Sums of each pair of bricks that overlap; two bricks are in memory at a time."""
-    for one, other in combinations(outlines, 2):
-        if places := overlaps.overlap_pixels(outlines[one], outlines[other]):
-            yield overlaps.overlap_sums(read(one), read(other), places, noise)
 
 
 def _write(folder: Path, **contents: Table) -> None:

@@ -6,6 +6,9 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
+
+from skydenoise.evaluate.tables import Measure
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]
@@ -16,8 +19,8 @@ BLOCK = 64
 JACKKNIFE = f"delete-one jackknife over blocks of {BLOCK} x {BLOCK} pixels"
 BOOTSTRAP = "bootstrap over sources"
 """How errors are found, in tables."""
-
-_DRAWN_AT_A_TIME = 1_000_000
+RESAMPLES, AT_A_TIME = 300, 1_000_000
+"""Samples of a bootstrap, and how many values of them are held at a time."""
 
 
 def joined(parts: Sequence[T]) -> T:
@@ -42,9 +45,8 @@ def _each_array(function: Callable[[list[Any]], Any], parts: Sequence[Any]) -> A
     if isinstance(first, Mapping):
         return {key: _each_array(function, [part[key] for part in parts]) for key in first}
     if is_dataclass(first) and not isinstance(first, type):
-        names = [each.name for each in fields(first)]
-        arrays = {name: _each_array(function, [getattr(part, name) for part in parts]) for name in names}
-        return replace(first, **arrays)
+        arrays = {each.name: [getattr(part, each.name) for part in parts] for each in fields(first)}
+        return replace(first, **{name: _each_array(function, values) for name, values in arrays.items()})
     return function(list(parts))
 
 
@@ -90,16 +92,15 @@ def jackknife(statistic: Statistic, sums: Array) -> tuple[float, float]:
         if blocks == 1:
             return value, float("nan")
         without = statistic(total - sums)
-    spread = np.sum((without - without.mean()) ** 2)
-    return value, float(np.sqrt((blocks - 1) / blocks * spread))
+    return value, float(np.sqrt((blocks - 1) * without.var()))
 
 
-def jackknife_row(sums: Array | Mapping[str, Array], statistics: Mapping[str, Statistic]) -> dict[str, float]:
-    """Columns `<name>` and `<name>_err` of statistics of the same sums, or each of sums by its name."""
+def jackknife_row(sums: Array | Mapping[str, Array], measures: Sequence[Measure]) -> dict[str, float]:
+    """Columns `<name>` and `<name>_err` of measures of the same sums, or each of sums by its name."""
     row = {}
-    for name, statistic in statistics.items():
-        own = sums[name] if isinstance(sums, Mapping) else sums
-        row[name], row[f"{name}_err"] = jackknife(statistic, own)
+    for each in measures:
+        own = sums[each.name] if isinstance(sums, Mapping) else sums
+        row[each.name], row[f"{each.name}_err"] = jackknife(each.of, own)
     return row
 
 
@@ -113,9 +114,7 @@ def rms(sums: Array) -> Array:
     return np.sqrt(np.maximum(sums[1], 0) / sums[0])  # the sum without a block may round below 0
 
 
-def bootstrap_error(
-    statistic: Statistic, sample: Array, generator: np.random.Generator, resamples: int = 300
-) -> Array:
+def bootstrap_error(statistic: Statistic, sample: Array, generator: np.random.Generator) -> Array:
     """Standard errors of statistics of a sample, by drawing its members again with replacement.
 
     statistic : maps (k, resamples, n) to (m, resamples), along the last axis
@@ -126,25 +125,32 @@ def bootstrap_error(
     size = sample.shape[1]
     if size < 2:
         return np.full(statistic(sample[:, None, :]).shape[0], np.nan)
-    at_a_time = max(1, min(resamples, _DRAWN_AT_A_TIME // size))
+    most = max(1, AT_A_TIME // size)
     drawn = [
-        statistic(sample[:, generator.integers(0, size, (min(at_a_time, resamples - start), size))])
-        for start in range(0, resamples, at_a_time)
+        statistic(sample[:, generator.integers(0, size, (min(most, RESAMPLES - start), size))])
+        for start in range(0, RESAMPLES, most)
     ]
     with np.errstate(invalid="ignore"):
         return np.concatenate(drawn, axis=1).std(axis=1, ddof=1)
 
 
 def bootstrap_row(
-    names: Sequence[str], statistic: Statistic, sample: Array, generator: np.random.Generator
+    measures: Sequence[Measure], sample: Array, generator: np.random.Generator
 ) -> dict[str, float]:
-    """Columns `<name>` and `<name>_err` of what `bootstrap_error` takes; NaN where a value is not finite."""
-    values = errors = np.full(len(names), np.nan)
+    """Columns `<name>` and `<name>_err` of measures of a sample (k, n); NaN where a value is not finite."""
+
+    def every(drawn: Array) -> Array:
+        return np.stack([measure.of(drawn) for measure in measures])
+
+    values = errors = np.full(len(measures), np.nan)
     if sample.shape[1]:
-        values, errors = statistic(sample), bootstrap_error(statistic, sample, generator)
-    numbers = np.concatenate([values, errors])
-    columns = [*names, *(f"{name}_err" for name in names)]
-    return dict(zip(columns, np.where(np.isfinite(numbers), numbers, np.nan), strict=True))
+        values, errors = every(sample), bootstrap_error(every, sample, generator)
+    numbers = np.where(np.isfinite([values, errors]), [values, errors], np.nan).T.tolist()
+    return {
+        name: number
+        for each, pair in zip(measures, numbers, strict=True)
+        for name, number in zip((each.name, f"{each.name}_err"), pair, strict=True)
+    }
 
 
 def robust_scatter(sample: Array) -> Array:
@@ -153,5 +159,4 @@ def robust_scatter(sample: Array) -> Array:
     It is the standard deviation of a Gaussian sample. Infinite values may be fewer than half, else NaN.
     """
     with np.errstate(invalid="ignore"):
-        middle = np.median(sample, axis=-1, keepdims=True)
-        return np.asarray(1.4826 * np.median(np.abs(sample - middle), axis=-1))
+        return np.asarray(stats.median_abs_deviation(sample, axis=-1, scale="normal"))

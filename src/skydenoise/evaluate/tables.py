@@ -1,7 +1,7 @@
 """Tables of measurements: every column with a unit and a description, definitions in the header."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,22 @@ class Field:
         return self, error
 
 
+@dataclass(frozen=True)
+class Measure(Field):
+    """A column that is a statistic: of sums per block (`jackknife_row`), or of a sample (`bootstrap_row`)."""
+
+    of: Callable[[Any], Any] = field(kw_only=True)
+
+
 METHOD = Field("method", "what was made of the noisy brick", dtype=str)
 BAND = Field("band", "filter", dtype=str)
+ZONE = Field("zone", "sky, source or all", dtype=str)
+PIXELS = Field("pixels", "pixels measured", "pix", int)
 
 
 def with_errors(how: str, *fields: Field) -> tuple[Field, ...]:
     """Each field and that of its standard error."""
-    return tuple(column for field in fields for column in field.with_error(how))
+    return tuple(column for each in fields for column in each.with_error(how))
 
 
 def make_table(
@@ -46,12 +55,12 @@ def make_table(
     """
     columns = [
         Column(
-            np.array([row[field.name] for row in rows], dtype=field.dtype),
-            name=field.name,
-            unit=field.unit or None,
-            description=field.description,
+            np.array([row[each.name] for row in rows], dtype=each.dtype),
+            name=each.name,
+            unit=each.unit or None,
+            description=each.description,
         )
-        for field in fields
+        for each in fields
     ]
     return Table(columns, meta=dict(definitions))
 

@@ -104,7 +104,9 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
     usable, sigma, zero = brick.usable, noise.sigma(brick.invvar), noise.zero
     pixels, unit = (fill_nearby(each, usable, denoiser.settings.tile) for each in (brick.image, sigma))
     unit[unit == 0] = 1
-    image = apply_network((pixels - zero) / unit, brick, denoiser)
+    pixels -= zero
+    pixels /= unit
+    image = apply_network(pixels, brick, denoiser)
     image *= unit
     image += zero
     settings = denoiser.settings

@@ -6,13 +6,18 @@ included); the telescope's halo and diffraction spikes take a further fraction o
 
 import math
 
-import galsim
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from skydenoise.errors import SettingsError
 from skydenoise.simulate.plan import BANDS, PIXEL_SCALE, BrickField, SimulationSettings, nanomaggies
 from skydenoise.simulate.sky import DISC, STAR, sources_between
+
+try:
+    import galsim
+except ModuleNotFoundError as error:
+    raise SettingsError("a simulated survey needs GalSim: pip install 'skydenoise[simulate]'") from error
 
 BETA = 3.5
 """Moffat exponent; 3.5 has a closed Fourier transform and is what DECam's cores look like."""

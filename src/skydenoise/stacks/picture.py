@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from skydenoise.io.atomic import atomic_path
+from skydenoise.evaluate.figures.panels import make_panels, save_figure
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.stack import open_stack, suffix_of
 
@@ -38,15 +38,13 @@ def draw_stack(file: StackFile, denoised: Path, path: Path) -> None:
             index = len(before) // 2
             figure = _figure({"input": before.read(index), "denoised": after.read(index)})
         figure.suptitle(f"{file.path.name}, frame {index} of {len(before)} (from 0)", fontsize=11)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", metadata={"Software": "skydenoise"})
+    save_figure(figure, path)
 
 
 def _figure(versions: dict[str, Array]) -> Figure:
     channels = min(len(versions["input"]), MOST_CHANNELS)
     size = (2 * channels * PANEL + 0.4, 2 * PANEL + 0.9)
-    figure = Figure(figsize=size, dpi=110, layout="constrained")
-    panels = figure.subplots(2, 2 * channels, squeeze=False)
+    figure, panels = make_panels(2, 2 * channels, size)
     for channel in range(channels):
         limits = grey_range(versions["denoised"][channel])
         for row, (name, image) in zip(panels, versions.items(), strict=True):
@@ -79,5 +77,4 @@ def _middle(image: Array) -> Array:
 
 def _show(panel: Axes, pixels: Array, limits: tuple[float, float]) -> None:
     panel.imshow(pixels, cmap="gray", vmin=limits[0], vmax=limits[1], interpolation="nearest")
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])

@@ -17,34 +17,21 @@ from numpy.typing import NDArray
 
 from skydenoise import __version__
 from skydenoise.errors import SettingsError, StepError, disk_full
+from skydenoise.image_table import STACK_KINDS
 from skydenoise.io.atomic import atomic_path
 from skydenoise.stacks.axes import Axes, axes_of
 from skydenoise.stacks.pixels import NewPixels, Pixels, StackFile
 
 Array = NDArray[Any]
 
-MODULES = {
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".npy": "pixels",
-    ".mrc": "mrc",
-    ".mrcs": "mrc",
-    ".h5": "hdf5",
-    ".hdf5": "hdf5",
-    ".fits.gz": "fits_cube",
-    ".fits.fz": "fits_cube",
-    ".fits": "fits_cube",
-}
-"""End of a file's name -> module of this room that reads and writes it."""
-
 
 def suffix_of(path: Path) -> str:
-    """End of a stack's name, in lower case; raises SettingsError if it is not among those of MODULES."""
+    """End of a stack's name, in lower case; raises SettingsError if it is not among STACK_KINDS."""
     name = path.name.lower()
-    for suffix in MODULES:
+    for suffix in STACK_KINDS:
         if name.endswith(suffix) and len(name) > len(suffix):
             return suffix
-    raise SettingsError(f"{path}: no kind of stack; known are {', '.join(MODULES)}")
+    raise SettingsError(f"{path}: no kind of stack; known are {', '.join(STACK_KINDS)}")
 
 
 def output_suffix(path: Path) -> str:
@@ -55,7 +42,7 @@ def output_suffix(path: Path) -> str:
 
 def _module_of(path: Path) -> ModuleType:
     try:
-        return import_module(f"skydenoise.stacks.{MODULES[suffix_of(path)]}")
+        return import_module(f"skydenoise.stacks.{STACK_KINDS[suffix_of(path)]}")
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"{path}: such a stack needs the package {error.name}: pip install 'skydenoise[stacks]'"

@@ -45,7 +45,7 @@ def read_cells(path: Path) -> list[tuple[int, list[str]]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise SettingsError(f"{path}: no such table of bricks") from None
+        raise SettingsError(f"{path}: there is no such table") from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: is no text in UTF-8 ({error.reason})") from None
     except OSError as error:

@@ -6,26 +6,25 @@ import numpy as np
 import pytest
 
 from skydenoise.evaluate.aperture import variance_of_sum
-from skydenoise.evaluate.detection.completeness import (
-    completeness,
-    equal_threshold,
-    found_edges,
-    magnitude_limit,
-    threshold_at_purity,
-)
-from skydenoise.evaluate.detection.detect import Peaks, detect, find_peaks, noise_brick, search_noise
-from skydenoise.evaluate.detection.field import search_field
+from skydenoise.evaluate.detection.detect import Peaks, detect, find_peaks, search_field
 from skydenoise.evaluate.detection.matched import (
     combined,
-    depth,
+    flux_errors,
     matched_filter,
     moffats,
     point_flux,
-    scores,
     smoothing_filter,
 )
 from skydenoise.evaluate.detection.matches import Matches, compare, compare_peaks, match, pool
-from skydenoise.evaluate.detection.tables import completeness_table, detection_table, purity_table
+from skydenoise.evaluate.detection.tables import (
+    completeness,
+    completeness_table,
+    detection_table,
+    found_edges,
+    magnitude_limit,
+    purity_table,
+    threshold_at_purity,
+)
 from tests.builders import SIGMA, make_known, make_noise, places, stamps
 
 BANDS, SIZE = ("g", "r"), 420
@@ -62,8 +61,8 @@ def test_the_filter_measures_the_flux_of_a_point():
 def test_scores_of_noise_have_unit_variance_in_each_band_and_combined():
     drawn = SIGMA * NOISE.draw((2, 600, 600), np.random.default_rng(1))
     usable = np.ones(drawn.shape, bool)
-    limits = depth(np.full(drawn.shape, SIGMA), usable, MATCHED)
-    score = scores(drawn, usable, limits, MATCHED)[:, 20:-20, 20:-20]
+    errors = flux_errors(np.full(drawn.shape, SIGMA), usable, MATCHED)
+    score = (point_flux(drawn, usable, MATCHED) / errors)[:, 20:-20, 20:-20]
     assert score[0].std() == pytest.approx(1, abs=0.05)
     assert combined(score).std() == pytest.approx(1, abs=0.05)
 
@@ -83,18 +82,17 @@ def test_masked_pixels_neither_add_flux_nor_can_be_searched():
     usable = known.measured.copy()
     usable[:, 100:130, 100:130] = False
     image = np.where(usable, known.brick.image, np.float32(1e6))
-    limits = depth(np.full(image.shape, SIGMA), usable, MATCHED)
-    assert np.abs(scores(image, usable, limits, MATCHED)).max() < 200
-    assert not limits.searched[:, 115, 115].any()
-    assert np.isinf(limits.flux_error[:, 115, 115]).all()
-    assert limits.searched[:, 180, 200].all()
+    errors = flux_errors(np.full(image.shape, SIGMA), usable, MATCHED)
+    assert np.abs(point_flux(image, usable, MATCHED) / errors).max() < 200
+    assert np.isinf(errors[:, 115, 115]).all()
+    assert np.isfinite(errors[:, 180, 200]).all()
 
 
 def test_half_of_the_sources_at_the_threshold_are_found():
     """A source of significance 5 scores 5 +- 1: a threshold of 5 finds one in two, 4 finds 84 %, 6 16 %."""
     known = grid_of(5.0)
     found = detect(known, {"noisy": known.brick.image}, NOISE, PSF)
-    score = scores(known.brick.image, known.measured, found.field.depth, MATCHED)[0]
+    score = point_flux(known.brick.image, known.measured, MATCHED)[0] / found.field.flux_error[0]
     at_sources = score[found.field.y.astype(int), found.field.x.astype(int)]
     assert np.mean(at_sources >= 5) == pytest.approx(0.5, abs=0.1)
     matches = compare(found)["noisy", "g"]
@@ -201,17 +199,6 @@ def test_the_limit_is_where_completeness_falls_through_nine_tenths():
     assert np.isnan(magnitude_limit(edges, *completeness(matches, 0, 6.0, None, edges)))
 
 
-def test_equal_thresholds_find_equally_many():
-    magnitude = np.zeros(6)
-    reference = matches_of([9, 8, 7, 6], [1, 1, 1, 0], [9, 8, 7, 3, 2, -np.inf], magnitude)
-    assert equal_threshold(reference, reference) == threshold_at_purity(reference) == 7
-    other = matches_of([2.0], [True], [0.5, 0.9, 0.1, 0.7, -np.inf, -np.inf], magnitude)
-    assert equal_threshold(other, reference) == 0.5
-    fewer = matches_of([2.0], [True], [0.5, 0.9, *[-np.inf] * 4], magnitude)
-    assert equal_threshold(fewer, reference) == -np.inf
-    assert np.isnan(equal_threshold(reference, matches_of([1.0], [False], [1.0], [20.0])))
-
-
 @pytest.fixture(scope="module")
 def compared():
     """Two bricks full of sources of 0.3 to 30 sigma."""
@@ -235,7 +222,6 @@ def test_a_perfect_image_is_deeper_than_the_noisy_one(compared):
     assert abs(both["gain_single"] - 0.376) < 4 * both["gain_single_err"] < 0.8
     assert perfect["gain_single"] > 4 * perfect["gain_single_err"] > 0
     assert 0.9 <= alone["purity"] < 0.95
-    assert alone["threshold"] <= alone["threshold_equal"] < alone["threshold"] + 0.2
     assert alone["area"] == pytest.approx(2 * (SIZE - 30) ** 2 / 3600)
 
 
@@ -262,24 +248,3 @@ def test_without_sources_or_detections_tables_are_there():
     assert np.isnan(table["limit_mag"]).all()
     assert len(completeness_table(compared, BANDS)) == len(purity_table(compared)) == 0
     assert len(detection_table(pool([]), BANDS, np.random.default_rng(0))) == 0
-
-
-def test_what_is_found_in_pure_noise_are_peaks_of_a_gaussian_field():
-    """Few peaks above 4 sigma, many above 2, none in an image that is empty."""
-    known = make_field([100], [100], np.full((2, 1), 500.0), noisy=False)
-    drawn = noise_brick(known.brick, NOISE, np.random.default_rng(5))
-    peaks, arcmin2 = search_noise(drawn, lambda brick: brick.image, MATCHED, MATCHED, NOISE)
-    assert arcmin2 == pytest.approx((SIZE - 30) ** 2 / 3600)
-    narrow = smoothing_filter(PSF, NOISE)
-    empty, _ = search_noise(drawn, lambda brick: np.zeros_like(brick.image), narrow, MATCHED, NOISE)
-    assert empty["g+r"].score.size == 0
-    # peaks of a Gaussian field (Adler 1981, "The Geometry of Random Fields"): their density above u is
-    # (2 pi)**-1.5 * var(slope) * u * exp(-u**2 / 2) for high u
-    usable = np.ones((2, 600, 600), bool)
-    field = NOISE.draw(usable.shape, np.random.default_rng(6))
-    score = scores(field, usable, depth(np.ones(usable.shape), usable, MATCHED), MATCHED)[0, 20:-20, 20:-20]
-    slope = np.diff(score, axis=1).var() / score.var()
-    expected = {u: (2 * np.pi) ** -1.5 * slope * u * np.exp(-(u**2) / 2) * (SIZE - 30) ** 2 for u in (2, 4)}
-    low, high = np.sum(peaks["g"].score >= 2), np.sum(peaks["g+r"].score >= 4)
-    assert low == pytest.approx(expected[2], rel=0.35)
-    assert high < expected[4] + 4 * np.sqrt(expected[4]) < low

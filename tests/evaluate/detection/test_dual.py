@@ -6,8 +6,7 @@ import pytest
 from skydenoise.evaluate.detection.detect import detect
 from skydenoise.evaluate.detection.dual import above, measure_detected, with_dual
 from skydenoise.evaluate.detection.matched import moffats
-from skydenoise.evaluate.truth.catalogue import measure
-from skydenoise.evaluate.truth.photometry import photometry_table
+from skydenoise.evaluate.truth.photometry import measure, photometry_table
 from tests.builders import make_known, make_noise, places, stamps
 
 SIZE, FLUX = 600, 4.0

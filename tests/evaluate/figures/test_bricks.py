@@ -6,7 +6,7 @@ from matplotlib.image import imread
 
 from skydenoise.evaluate.figures.bricks import before_after, galaxy_gallery, make_views, sky_noise
 from skydenoise.evaluate.figures.colour import composite
-from skydenoise.evaluate.figures.zones import brightest_galaxies, choose_zones
+from skydenoise.evaluate.figures.zones import choose_zones, galaxy_zones
 from tests.builders import SIGMA, make_denoised, make_showcase
 
 SIZE, GALAXY = 200, (50, 140)
@@ -21,8 +21,8 @@ def test_zones_follow_their_rules(pair):
     brick, denoised, _ = pair
     sigma = sky_noise(brick)
     assert sigma == pytest.approx([SIGMA] * 3)
-    galaxy = brightest_galaxies(brick, denoised.image, sigma, 3)
-    assert (galaxy["y"][0], galaxy["x"][0]) == pytest.approx(GALAXY, abs=0.5)
+    galaxy = galaxy_zones(brick, denoised.image, sigma)[0]
+    assert (galaxy.y + 32, galaxy.x + 32) == GALAXY
     zones = {zone.title: zone for zone in choose_zones(brick, denoised.image, sigma, size=60)}
     assert list(zones) == ["brightest unmasked galaxy", "faint field", "largest saturated or bad area"]
     field = zones["faint field"].window
@@ -57,7 +57,7 @@ def test_bright_pixels_are_neutral_in_the_median(pair):
 @pytest.mark.parametrize("bands", ["grz", "i"])
 def test_before_and_after(tmp_path, bands):
     brick, denoised, truth = make_showcase(bands)
-    before_after(make_views(brick, denoised, truth), tmp_path / "a.png", "Simulated sky.")
+    before_after(make_views(brick, denoised, truth, "Simulated sky."), tmp_path / "a.png")
     before_after(make_views(brick, denoised), tmp_path / "b.png")
     wide, narrow = imread(tmp_path / "a.png"), imread(tmp_path / "b.png")
     assert wide.shape[1] > 1.4 * narrow.shape[1]

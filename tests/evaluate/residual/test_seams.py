@@ -33,7 +33,7 @@ def chequered(height, soft=False):
 
 
 def row_of(image, kind, brick=None):
-    table = seam_table({"denoised": [seam_sums(brick or make_brick(image), image, NOISE, GRID)]})
+    table = seam_table([seam_sums(brick or make_brick(image), image, NOISE, GRID)])
     return table[table["kind"] == kind][0]
 
 
@@ -50,7 +50,6 @@ def test_hard_steps_are_as_high_as_they_are():
     row = row_of(smooth(2) + chequered(0.1 * SIGMA), "step")
     assert row["amplitude"] == pytest.approx(0.1 / np.sqrt(2), rel=0.1)
     assert row["amplitude_err"] < 0.02
-    assert row["at_borders"] > 3 * row["inside"]
 
 
 def test_blended_steps_show_across_the_strip_alone():
@@ -94,4 +93,4 @@ def test_pairs_lie_where_they_should(tile, overlap, size):
 
 
 def test_no_brick_no_rows():
-    assert len(seam_table({})) == len(seam_table({"denoised": []})) == 0
+    assert len(seam_table([])) == 0

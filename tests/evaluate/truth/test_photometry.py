@@ -5,10 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skydenoise.evaluate.aperture import correlated_area
-from skydenoise.evaluate.truth.catalogue import Apertures, combine, isolated_sources, measure
-from skydenoise.evaluate.truth.photometry import colour_table, photometry_table
-from tests.builders import SIGMA, gaussians, make_known, make_noise, places
+from skydenoise.evaluate.aperture import aperture_noise
+from skydenoise.evaluate.truth.photometry import (
+    Apertures,
+    colour_table,
+    combine,
+    isolated_sources,
+    measure,
+    photometry_table,
+)
+from tests.builders import SIGMA, gaussians, make_brick, make_known, make_noise, places
 
 SIZE = 200
 BANDS = ("g", "r")
@@ -95,7 +101,8 @@ def test_a_source_in_two_bricks_counts_once(known):
 def test_fluxes_are_calibrated_given_what_is_measured():
     """Shrunk towards the mean of all sources: biased given the true flux, calibrated given its own."""
     generator = np.random.default_rng(3)
-    aperture = SIGMA * np.sqrt(correlated_area(NOISE.correlation[0]))
+    at = np.array([10.0])
+    aperture = aperture_noise(make_brick(np.zeros((2, 20, 20))), NOISE, at, at)[0, 0]
     truth = aperture * generator.normal(20, 3, (1, 1000))
     noisy = truth + aperture * generator.standard_normal(truth.shape)
     shrunk = 20 * aperture + 0.9 * (noisy - 20 * aperture)  # what Bayes makes of it: 9 / (9 + 1)

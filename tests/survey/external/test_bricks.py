@@ -348,7 +348,7 @@ def test_a_full_disk_is_no_fault_of_the_bricks(tmp_path: Path, full_disk) -> Non
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "raw").touch()
     image = ListedImage("A", "r", write(tmp_path / "r.fits", scene(), header()))
-    with pytest.raises(StepError, match=r"raw/A/A: cannot be made: .* \(survey.cache must be writable\)"):
+    with pytest.raises(StepError, match=r"raw/A/A: cannot be written: .* \(survey.cache must be writable\)"):
         import_bricks([image], ["A"], ["r"], tmp_path / "raw")
 
 

@@ -1,29 +1,63 @@
-"""Detections: the local maxima of the scores of images, of bricks and of pure noise."""
+"""Where a brick is searched for sources, what is truly there, and the detections: local maxima of scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from skydenoise.evaluate.detection.field import SearchField, away_from_borders, search_field
+from skydenoise.evaluate.aperture import ZERO_POINT, inside_by
 from skydenoise.evaluate.detection.matched import (
     PointFilter,
     combined,
-    depth,
+    flux_errors,
     matched_filter,
-    scores,
+    point_flux,
     smoothing_filter,
 )
-from skydenoise.evaluate.images import Image, Mask, Method, pixel_area
+from skydenoise.evaluate.images import Image, Mask, pixel_scale
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.truth.known import KnownBrick
-from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 
+BRIGHT = 50.0
+"""True significance, in one band or in all together, from which a source owns what is found on its body."""
+BODY_ABOVE, BODY_LIMIT = 1.0, 150
+"""A body reaches to where the median around it of the noise-free score falls below 1, or 150 pixels."""
+HALO_MAGNITUDE, HALO_ARCSEC, HALO_SLOPE = 16.0, 1630.0, 1.396
+"""Around saturated stars, and all that are brighter, 1630 * 1.396**-magnitude arcsec are left out: what the
+survey flags BRIGHT and MEDIUM (legacypipe, DR8)."""
 LEAST_SCORE = 0.1
 """Local maxima below are not looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchField:
+    """Where a brick is searched, and what is there; n sources of its catalogue.
+
+    flux_error : (band, y, x) float64, of a point source in the input, see `flux_errors`
+    searched : (y, x) bool, positions that count in every search
+    x, y : (n,) float64, 0-based pixels
+    magnitude : (band, n) float64, true total AB magnitude; inf without flux
+    significance : (band, n) float64, total flux over the error of a point source there; outside of what the
+        filter sees, over the median error
+    body : (n,) float64, radius of the body of a bright source, pixels; 0 of others
+    arcmin2 : area searched
+    """
+
+    flux_error: Array
+    searched: Mask
+    x: Array
+    y: Array
+    magnitude: Array
+    significance: Array
+    body: Array
+    arcmin2: float
+
+    def strength(self, bands: Sequence[int]) -> Array:
+        """Significance of each source in some bands together: (n,)."""
+        return combined(self.significance[list(bands)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +104,10 @@ def detect(known: KnownBrick, methods: Mapping[str, Image], noise: NoiseModel, p
     field, together = search_field(known, noise, matched), searches(known.brick.bands)
     peaks = {}
     for method, image in methods.items():
-        score = scores(image, known.measured, field.depth, matched if method == "noisy" else narrow)
+        flux = point_flux(image, known.measured, matched if method == "noisy" else narrow)
         for name, bands in together.items():
-            peaks[method, name] = find_peaks(combined(score[bands]), field.searched)
+            score = combined(flux[bands] / field.flux_error[bands])
+            peaks[method, name] = find_peaks(score, field.searched)
     return Detections(field, together, peaks)
 
 
@@ -101,28 +136,66 @@ def _vertex(before: Array, middle: Array, after: Array) -> Array:
     return np.clip(shift, -0.5, 0.5)
 
 
-def noise_brick(brick: Brick, noise: NoiseModel, generator: np.random.Generator) -> Brick:
-    """A brick with the same coverage and inverse variance, and noise alone, correlated as measured."""
-    image = noise.draw(brick.image.shape, generator) * noise.sigma(brick.invvar)
-    return replace(brick, image=image.astype(np.float32, copy=False))
+def search_field(known: KnownBrick, noise: NoiseModel, matched: PointFilter) -> SearchField:
+    """The part of a brick in which every band can be searched: away from borders, gaps, masks and halos.
 
+    Uses the catalogue's columns x, y, flux_<band> and, if it is there, saturated.
 
-def search_noise(
-    drawn: Brick, method: Method, point_filter: PointFilter, matched: PointFilter, noise: NoiseModel
-) -> tuple[Mapping[str, Peaks], float]:
-    """What a method shows in a brick of pure noise (`noise_brick`), searched as `detect` does.
-
-    A denoised flux is shrunk towards zero, so that equal scores say nothing. To be fair count above the
-    thresholds at which methods find as many sources (`completeness.equal_threshold`, in detection.ecsv).
-
-    point_filter : with which the method's image is searched
-    matched : the matched filter, whose error in the input is the unit of all scores
-
-    Returns peaks by the search's name, and the area searched, arcmin^2.
+    matched : the matched filter
     """
-    limits = depth(noise.sigma(drawn.invvar), drawn.usable, matched)
-    searched = limits.searched.all(axis=0) & away_from_borders(drawn.shape, matched)
-    score = scores(method(drawn), drawn.usable, limits, point_filter)
-    together = searches(drawn.bands).items()
-    peaks = {name: find_peaks(combined(score[bands]), searched) for name, bands in together}
-    return peaks, float(np.count_nonzero(searched)) * pixel_area(drawn.headers[0]) / 3600
+    shape, scale = known.brick.shape, pixel_scale(known.brick.headers[0])
+    errors = flux_errors(noise.sigma(known.brick.invvar), known.measured, matched)
+    x, y = known.places
+    with np.errstate(divide="ignore"):
+        magnitude = ZERO_POINT - 2.5 * np.log10(np.maximum(known.fluxes, 0))
+    searched = searched_pixels(errors, matched) & ~_halos(known, magnitude, scale)
+    finite = np.isfinite(errors)
+    planes = zip(errors, finite, strict=True)
+    usual = [np.median(error[good]) if good.any() else np.inf for error, good in planes]
+    everywhere = np.where(finite, errors, np.reshape(usual, (-1, 1, 1)))
+    rows, columns = (np.clip(pixel(at), 0, edge - 1) for at, edge in zip((y, x), shape, strict=True))
+    significance = known.fluxes / everywhere[:, rows, columns]
+    shown = combined(point_flux(known.truth, np.ones_like(known.measured), matched) / everywhere)
+    bright = np.flatnonzero(np.maximum(combined(significance), significance.max(axis=0)) >= BRIGHT)
+    body = np.zeros(x.size)
+    body[bright] = [_body(shown, *at) for at in zip(x[bright], y[bright], strict=True)]
+    arcmin2 = float(np.count_nonzero(searched) * scale**2 / 3600)
+    return SearchField(errors, searched, x, y, magnitude, significance, body, arcmin2)
+
+
+def searched_pixels(errors: Array, matched: PointFilter) -> Mask:
+    """Pixels (y, x) at which the filter lies inside the image and sees enough in every band: bool."""
+    border = matched.psf.shape[1] // 2
+    searched = np.isfinite(errors).all(axis=0)
+    columns, rows = np.meshgrid(*(np.arange(edge) for edge in searched.shape[::-1]))
+    return np.asarray(searched & inside_by(border, columns, rows, searched.shape))
+
+
+def pixel(position: Array) -> NDArray[np.intp]:
+    """Number of the pixel that holds a 0-based position."""
+    return np.rint(position).astype(np.intp)
+
+
+def _halos(known: KnownBrick, magnitude: Array, scale: float) -> Mask:
+    """Surroundings of saturated and very bright stars: (y, x) bool; scale : arcsec per pixel."""
+    brightest = magnitude.min(axis=0, initial=np.inf)
+    chosen = brightest < HALO_MAGNITUDE
+    if "saturated" in known.sources.colnames:
+        chosen |= np.asarray(known.sources["saturated"], dtype=bool)
+    halo = np.zeros(known.brick.shape, dtype=bool)
+    rows, columns = np.ogrid[: halo.shape[0], : halo.shape[1]]
+    for x, y, mag in zip(*(at[chosen] for at in (*known.places, brightest)), strict=True):
+        reach = HALO_ARCSEC * HALO_SLOPE**-mag / scale
+        halo |= (columns - x) ** 2 + (rows - y) ** 2 < reach**2
+    return halo
+
+
+def _body(score: Array, x: float, y: float) -> float:
+    """Pixels from a position to where the median of `score` (y, x) on circles around it falls below 1."""
+    top, left = max(0, round(y) - BODY_LIMIT), max(0, round(x) - BODY_LIMIT)
+    part = score[top : round(y) + BODY_LIMIT + 1, left : round(x) + BODY_LIMIT + 1]
+    rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
+    ring = np.rint(np.hypot(columns + left - x, rows + top - y))
+    median = np.ma.masked_invalid(ndimage.median(part, ring, np.arange(BODY_LIMIT)))
+    low = np.flatnonzero(median.filled(np.inf) < BODY_ABOVE)
+    return float(low[0]) if low.size else float(BODY_LIMIT)

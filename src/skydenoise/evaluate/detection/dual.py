@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from skydenoise.evaluate.aperture import aperture_sums, circle_inside
+from skydenoise.evaluate.aperture import RADIUS, aperture_sums, inside_by
 from skydenoise.evaluate.detection.detect import Detections
 from skydenoise.evaluate.detection.matches import match
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.statistics import selected
-from skydenoise.evaluate.truth.catalogue import Apertures, measure_at
 from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.evaluate.truth.photometry import Apertures, measure_at
 from skydenoise.noise import NoiseModel
 
 DUAL = "dual"
@@ -28,7 +28,7 @@ def with_dual(
     The flux of a source is that of the noisy image around the position of its detection (brightest source
     first, `matches.match`); NaN without a detection, its score -inf.
 
-    apertures : of the same brick, as from `catalogue.measure`
+    apertures : of the same brick, as from `photometry.measure`
     found : None if the brick was not searched
     method : image in which was detected
     name : under which the fluxes and scores are added
@@ -38,7 +38,7 @@ def with_dual(
     if found is not None:
         field = found.field
         chosen = match(found.of_all_bands(method), field.x, field.y, field.strength(range(bands)))
-        chosen = chosen[circle_inside(field.x, field.y, known.brick.shape)]
+        chosen = chosen[inside_by(RADIUS, field.x, field.y, known.brick.shape)]
         seen = chosen >= 0
         peaks = selected(found.of_all_bands(method), chosen[seen])
         score[seen], flux[:, seen] = peaks.score, aperture_sums(known.brick.image, peaks.x, peaks.y)
@@ -60,12 +60,12 @@ def measure_detected(
 ) -> dict[str, Apertures]:
     """Apertures around everything that each method shows in all bands together, true or not, by method.
 
-    Each holds the method's fluxes, those of the noisy image, and the scores of the detections.
+    Each holds the method's fluxes and those of the noisy image.
     """
     measured = {}
     for method, image in methods.items():
         peaks = found.of_all_bands(method)
-        peaks = selected(peaks, circle_inside(peaks.x, peaks.y, known.brick.shape))
-        apertures = measure_at(known, {"noisy": known.brick.image, method: image}, noise, peaks.x, peaks.y)
-        measured[method] = replace(apertures, scores={method: peaks.score})
+        peaks = selected(peaks, inside_by(RADIUS, peaks.x, peaks.y, known.brick.shape))
+        both = {"noisy": known.brick.image, method: image}
+        measured[method] = measure_at(known, both, noise, peaks.x, peaks.y)
     return measured

@@ -18,7 +18,7 @@ from scipy.signal import oaconvolve
 
 from skydenoise.evaluate.aperture import variance_of_sum
 from skydenoise.evaluate.images import Image, Mask
-from skydenoise.evaluate.psf import moffat_image
+from skydenoise.evaluate.psf import moffat
 from skydenoise.evaluate.statistics import Array
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.correlation import power_spectrum
@@ -45,22 +45,11 @@ class PointFilter:
     error: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Depth:
-    """What the input allows. Arrays (band, y, x).
-
-    flux_error : float64, 1-sigma error of a point source's flux, nanomaggies; inf where no pixel counts
-    searched : bool, positions at which the filter sees enough pixels
-    """
-
-    flux_error: Array
-    searched: Mask
-
-
 def moffats(fwhm: Sequence[float]) -> Array:
-    """One Moffat profile per band, out to 3 times the widest: (band, 2R+1, 2R+1). fwhm : pixels."""
+    """One Moffat profile per band, out to 3 times the widest, of sum 1: (band, 2R+1, 2R+1). fwhm : pixels."""
     radius = int(np.ceil(3 * max(fwhm)))
-    return np.stack([moffat_image(width, radius) for width in fwhm])
+    profiles = np.stack([moffat(width, radius) for width in fwhm])
+    return np.asarray(profiles / profiles.sum(axis=(1, 2), keepdims=True))
 
 
 def matched_filter(psf: Array, noise: NoiseModel) -> PointFilter:
@@ -100,32 +89,24 @@ def point_flux(image: Image, usable: Mask, point_filter: PointFilter) -> Array:
     return np.stack([oaconvolve(plane, kernel, mode="same") for plane, kernel in planes])
 
 
-def depth(sigma: NDArray, usable: Mask, matched: PointFilter) -> Depth:
-    """Error of the flux of a point source in the input, and where it can be searched.
+def flux_errors(sigma: NDArray, usable: Mask, matched: PointFilter) -> Array:
+    """1-sigma error of a point source's flux in the input, nanomaggies: (band, y, x).
 
-    Where the noise changes within the filter, or pixels are missing, its mean square, weighted by the squared
-    filter, counts: exact for white noise, and close where the noise changes over more than its correlation.
+    inf where the filter sees too few pixels for a search. Where the noise changes within the filter, or
+    pixels are missing, its mean square, weighted by the squared filter, counts: exact for white noise, and
+    close where the noise changes over more than its correlation.
 
     sigma : (band, y, x), rms noise of each pixel of the input, nanomaggies
     usable : (band, y, x) bool
     """
-    error, searched = np.full(sigma.shape, np.inf), np.zeros(sigma.shape, dtype=bool)
+    error = np.full(sigma.shape, np.inf)
     for band, (good, kernel) in enumerate(zip(usable, matched.kernels, strict=True)):
         weight = kernel[::-1, ::-1] ** 2 / np.sum(kernel**2)
-        seen = searched[band] = oaconvolve(good.astype(np.float64), weight, mode="same") >= LEAST_WEIGHT
+        seen = oaconvolve(good.astype(np.float64), weight, mode="same") >= LEAST_WEIGHT
         square = oaconvolve(np.where(good, sigma[band], 0).astype(np.float64) ** 2, weight, mode="same")
         # where no pixel counts the transform leaves rounding errors of either sign
         error[band][seen] = matched.error[band] * np.sqrt(np.maximum(square[seen], 0))
-    return Depth(error, searched)
-
-
-def scores(image: Image, usable: Mask, limits: Depth, point_filter: PointFilter) -> Array:
-    """Flux of a point source over its error in the input, at every pixel: (band, y, x); 0 if not searched.
-
-    image, usable : as in `point_flux`
-    limits : of the input, by the matched filter, whatever the filter of the image
-    """
-    return np.where(limits.searched, point_flux(image, usable, point_filter) / limits.flux_error, 0)
+    return error
 
 
 def combined(score: Array) -> Array:

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from skydenoise.evaluate.detection.detect import Detections, Peaks
-from skydenoise.evaluate.detection.field import BRIGHT, SearchField, pixel
+from skydenoise.evaluate.detection.detect import BRIGHT, Detections, Peaks, SearchField, pixel
 from skydenoise.evaluate.statistics import Array, Blocks, joined
 
 MATCH_RADIUS = 3.0
@@ -57,17 +56,20 @@ def match(peaks: Peaks, x: Array, y: Array, brightness: Array) -> NDArray[np.int
     x, y, brightness : (n,)
     """
     chosen = np.full(x.size, -1, dtype=np.intp)
-    if not (x.size and peaks.x.size):
-        return chosen
-    tree = cKDTree(np.column_stack([peaks.x, peaks.y]))
-    near = tree.query_ball_point(np.column_stack([x, y]), MATCH_RADIUS)
-    taken = np.zeros(peaks.x.size, dtype=bool)
+    taken: set[int] = set()
+    near = _near(peaks.x, peaks.y, x, y, MATCH_RADIUS)
     for source in np.argsort(-brightness, kind="stable"):
-        free = [peak for peak in near[source] if not taken[peak]]
-        if free:
-            chosen[source] = max(free, key=lambda peak: peaks.score[peak])
-            taken[chosen[source]] = True
+        if free := set(near[source]) - taken:
+            chosen[source] = max(sorted(free), key=lambda peak: peaks.score[peak])
+            taken.add(chosen[source])
     return chosen
+
+
+def _near(x: Array, y: Array, at_x: Array, at_y: Array, radius: Array | float) -> Sequence[list[int]]:
+    """Which of the places x, y lie within a radius of each of n others."""
+    if not (x.size and at_x.size):
+        return [[]] * at_x.size
+    return cKDTree(np.column_stack([x, y])).query_ball_point(np.column_stack([at_x, at_y]), radius)
 
 
 def compare(found: Detections) -> dict[tuple[str, str], Matches]:
@@ -96,50 +98,44 @@ def compare_peaks(peaks: Peaks, field: SearchField, bands: Sequence[int]) -> Mat
         counts[members] = true[members]
     found = np.full(strength.size, -np.inf)
     found[matched] = peaks.score[chosen]
-    listed = _are_searched(field) & ~_outshone(strength, field)
+    listed = _at(field.searched, field.x, field.y) & ~_outshone(strength, field)
     blocks = Blocks(field.searched.shape)
     return Matches(
         score=peaks.score[counts],
         true=true[counts],
-        detection_block=blocks.index[pixel(peaks.y[counts]), pixel(peaks.x[counts])],
+        detection_block=_at(blocks.index, peaks.x[counts], peaks.y[counts]),
         found=found[listed],
         magnitude=field.magnitude[:, listed],
-        source_block=blocks.index[pixel(field.y[listed]), pixel(field.x[listed])],
+        source_block=_at(blocks.index, field.x[listed], field.y[listed]),
         blocks=blocks.count,
         arcmin2=field.arcmin2,
     )
 
 
-def _are_searched(field: SearchField) -> NDArray[np.bool_]:
-    """Sources on pixels that are searched: (n,) bool; False beyond the borders."""
-    rows, columns = pixel(field.y), pixel(field.x)
-    height, width = field.searched.shape
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    inside[inside] = field.searched[rows[inside], columns[inside]]
-    return inside
+def _at(plane: NDArray, x: Array, y: Array) -> NDArray:
+    """What a plane (y, x) holds at places (n,); 0 or False beyond its borders."""
+    inside = ((pixel(y), pixel(x)) >= np.zeros((2, 1))).all(axis=0)
+    inside &= (pixel(y) < plane.shape[0]) & (pixel(x) < plane.shape[1])
+    there = np.zeros(x.shape, plane.dtype)
+    there[inside] = plane[pixel(y[inside]), pixel(x[inside])]
+    return there
 
 
 def _outshone(strength: Array, field: SearchField) -> NDArray[np.bool_]:
     """Sources close to a more significant one, or on the body of a bright one: (n,) bool."""
     outshone = np.zeros(strength.size, dtype=bool)
-    if not strength.size:
-        return outshone
-    places = np.column_stack([field.x, field.y])
-    pairs = cKDTree(places).query_pairs(BLEND_RADIUS, output_type="ndarray")
-    first_is_weaker = strength[pairs[:, 0]] < strength[pairs[:, 1]]
-    outshone[np.where(first_is_weaker, pairs[:, 0], pairs[:, 1])] = True
-    for source, members in _on_bodies(field.x, field.y, strength, field):
-        outshone[members[strength[members] < strength[source]]] = True
+    near = enumerate(_near(field.x, field.y, field.x, field.y, BLEND_RADIUS))
+    for source, members in [*near, *_on_bodies(field.x, field.y, strength, field)]:
+        others = np.asarray(members, dtype=np.intp)
+        outshone[others[strength[others] < strength[source]]] = True
     return outshone
 
 
-def _on_bodies(x: Array, y: Array, strength: Array, field: SearchField) -> Iterator[tuple[int, NDArray]]:
+def _on_bodies(x: Array, y: Array, strength: Array, field: SearchField) -> Iterator[tuple[int, list[int]]]:
     """Each source of at least `BRIGHT`, and which of the positions (n,) lie on its body."""
     bright = np.flatnonzero(strength >= BRIGHT)
-    if x.size and bright.size:
-        centres = np.column_stack([field.x[bright], field.y[bright]])
-        near = cKDTree(np.column_stack([x, y])).query_ball_point(centres, field.body[bright])
-        yield from zip(bright, (np.array(members, dtype=np.intp) for members in near), strict=True)
+    near = _near(x, y, field.x[bright], field.y[bright], field.body[bright])
+    return zip(bright.tolist(), near, strict=True)
 
 
 def pool(parts: Sequence[Compared]) -> Compared:

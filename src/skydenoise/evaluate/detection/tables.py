@@ -1,26 +1,22 @@
-"""Tables of detections by method: depth at 90 % purity and completeness, and the curves of both."""
+"""Purity, completeness and depth of detections by method: the depth at 90 % of both, and their curves."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from astropy.stats import binom_conf_interval
 from astropy.table import Table
+from scipy.optimize import isotonic_regression
 
-from skydenoise.evaluate.detection.completeness import (
-    PURITY,
-    STEP,
-    completeness,
-    equal_threshold,
-    found_edges,
-    magnitude_limit,
-    threshold_at_purity,
-)
-from skydenoise.evaluate.detection.detect import searches
-from skydenoise.evaluate.detection.field import BRIGHT
+from skydenoise.evaluate.detection.detect import BRIGHT, searches
 from skydenoise.evaluate.detection.matches import BLEND_RADIUS, MATCH_RADIUS, TRUE_FLOOR, Compared, Matches
+from skydenoise.evaluate.fluxes import magnitude_edges
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.tables import Field, make_table, with_errors
 
+PURITY, COMPLETENESS = 0.9, 0.9
+"""Of a list that is deep and can be relied on."""
+STEP = 0.25
+"""Width of a bin of magnitudes."""
 RESAMPLES = 200
 LISTS = 40
 """Of how many detections purity is told, at most."""
@@ -32,29 +28,6 @@ _SEARCH = (
     Field("search", "bands in which was searched together", dtype=str),
 )
 _BAND = Field("band", "band of the magnitudes", dtype=str)
-_BOOTSTRAP = "bootstrap over blocks of 64 x 64 pixels"
-_EQUAL = (
-    "score above which it finds as many sources as the matched filter above its threshold in the same "
-    "search: at these, false detections of methods can be compared"
-)
-_LIMIT = "magnitude at which completeness above the threshold falls through 90 %"
-_GAINS = (
-    Field("gain_single", "limit_mag minus that of the matched filter in this band alone", "mag"),
-    Field("gain_combined", "limit_mag minus that of the matched filter in all bands together", "mag"),
-)
-
-DETECTION_FIELDS = (
-    *_SEARCH,
-    _BAND,
-    *Field("threshold", "least score of the longest list of that purity").with_error(_BOOTSTRAP),
-    Field("detections", "detections above the threshold", "", int),
-    Field("purity", "share of them that is true"),
-    *Field("limit_mag", _LIMIT, "mag").with_error(_BOOTSTRAP),
-    Field("threshold_equal", _EQUAL),
-    *with_errors(_BOOTSTRAP, *_GAINS),
-    Field("sources", "sources that count in completeness", "", int),
-    Field("area", "area searched", "arcmin2"),
-)
 
 
 def _with_interval(name: str, description: str) -> tuple[Field, ...]:
@@ -63,6 +36,21 @@ def _with_interval(name: str, description: str) -> tuple[Field, ...]:
     return Field(name, description), *wilson
 
 
+DETECTION_FIELDS = (
+    *_SEARCH,
+    _BAND,
+    *with_errors(
+        "bootstrap over blocks of 64 x 64 pixels",
+        Field("threshold", "least score of the longest list of that purity"),
+        Field("limit_mag", "magnitude at which completeness above the threshold falls through 90 %", "mag"),
+        Field("gain_single", "limit_mag minus that of the matched filter in this band alone", "mag"),
+        Field("gain_combined", "limit_mag minus that of the matched filter in all bands together", "mag"),
+    ),
+    Field("detections", "detections above the threshold", "", int),
+    Field("purity", "share of them that is true"),
+    Field("sources", "sources that count in completeness", "", int),
+    Field("area", "area searched", "arcmin2"),
+)
 COMPLETENESS_FIELDS = (
     *_SEARCH,
     _BAND,
@@ -71,7 +59,6 @@ COMPLETENESS_FIELDS = (
     Field("sources", "sources in the bin that count", "", int),
     *_with_interval("completeness", "share of them found above the threshold of detection.ecsv"),
 )
-
 PURITY_FIELDS = (
     *_SEARCH,
     Field("threshold", "least score of the list"),
@@ -79,7 +66,6 @@ PURITY_FIELDS = (
     Field("true", "true ones per area", "arcmin-2"),
     *_with_interval("purity", "share that is true"),
 )
-
 DEFINITIONS = {
     "score": "flux of a point source by the matched filter over its error in the input, summed over the "
     "bands of the search and divided by the root of their number. In the noisy image it is the significance; "
@@ -98,29 +84,54 @@ DEFINITIONS = {
 }  # fmt: skip
 
 
-def _resampled(samples: Mapping[str, Array]) -> dict[str, float]:
-    """Of each the first, and the scatter of the others; NaN if fewer than half of them are known."""
-    row: dict[str, float] = {}
-    for name, values in samples.items():
-        others = values[1:][np.isfinite(values[1:])]
-        known = np.isfinite(values[0]) and others.size >= max(2, (values.size - 1) / 2)
-        row |= {name: float(values[0]), f"{name}_err": float(others.std(ddof=1)) if known else np.nan}
-    return row
+def threshold_at_purity(matches: Matches, weight: Array | None = None) -> float:
+    """Lowest score at which at least `PURITY` of the detections above are true; NaN if there is none.
+
+    weight : (blocks,), how often each block counts; once by default
+    """
+    times = np.ones(matches.score.size) if weight is None else weight[matches.detection_block]
+    order = np.argsort(-matches.score, kind="stable")
+    listed, true = np.cumsum(times[order]), np.cumsum((times * matches.true)[order])
+    pure = np.flatnonzero((listed > 0) & (true >= PURITY * listed))
+    return float(matches.score[order][pure[-1]]) if pure.size else float("nan")
 
 
-def _share(name: str, part: float, total: float) -> dict[str, float]:
-    """Columns of a share and its 68 % interval."""
-    low, high = binom_conf_interval(part, total, interval="wilson")
-    return {name: part / total, f"{name}_low": float(low), f"{name}_high": float(high)}
+def found_edges(matches: Matches, band: int) -> Array:
+    """Edges of bins of magnitude from the brightest source to the faintest one found."""
+    magnitude = matches.magnitude[band]
+    return magnitude_edges(magnitude[np.isfinite(magnitude) & np.isfinite(matches.found)], STEP)
 
 
-def _limits(matches: Matches, band: int, thresholds: Array, weights: Array) -> Array:
-    """Limiting magnitude above each threshold: (n,). weights : (n, blocks)."""
-    edges = found_edges(matches, band)
-    resamples = zip(thresholds, weights, strict=True)
-    return np.array(
-        [magnitude_limit(edges, *completeness(matches, band, *each, edges)) for each in resamples]
-    )
+def completeness(
+    matches: Matches, band: int, threshold: float, weight: Array | None, edges: Array
+) -> tuple[Array, Array]:
+    """Sources, and those found at or above a threshold, per bin of true magnitude.
+
+    weight : (blocks,), how often each block counts; once if None
+    edges : (n + 1,)
+    """
+    times = np.ones(matches.found.size) if weight is None else weight[matches.source_block]
+    magnitude = matches.magnitude[band]
+    listed, _ = np.histogram(magnitude, edges, weights=times)
+    found, _ = np.histogram(magnitude, edges, weights=times * (matches.found >= threshold))
+    return listed, found
+
+
+def magnitude_limit(edges: Array, listed: Array, found: Array) -> float:
+    """Magnitude at which completeness falls through 0.9; NaN if it never is above, or never below.
+
+    Completeness is made monotone by isotonic regression, then interpolated between the centres of bins.
+    """
+    filled = listed > 0
+    if not filled.any():
+        return float("nan")
+    centres = ((edges[1:] + edges[:-1]) / 2)[filled]
+    ratio = isotonic_regression(found[filled] / listed[filled], weights=listed[filled], increasing=False).x
+    after = int(np.argmax(ratio < COMPLETENESS))  # 0 if it is below nowhere, or everywhere
+    if after == 0:
+        return float("nan")
+    steps = ratio[[after, after - 1]], centres[[after, after - 1]]
+    return float(np.interp(COMPLETENESS, *steps))
 
 
 def detection_table(compared: Compared, bands: Sequence[str], generator: np.random.Generator) -> Table:
@@ -135,27 +146,38 @@ def detection_table(compared: Compared, bands: Sequence[str], generator: np.rand
     for key, matches in compared.items():
         thresholds[key] = np.array([threshold_at_purity(matches, weight) for weight in weights])
         for band in together[key[1]]:
-            limits[*key, band] = _limits(matches, band, thresholds[key], weights)
+            edges = found_edges(matches, band)
+            resamples = zip(thresholds[key], weights, strict=True)
+            found = (completeness(matches, band, *each, edges) for each in resamples)
+            limits[*key, band] = np.array([magnitude_limit(edges, *each) for each in found])
     rows = []
     for (method, search, band), limit in limits.items():
         matches, threshold = compared[method, search], thresholds[method, search]
         samples = {"threshold": threshold, "limit_mag": limit}
         for gain, other in (("single", bands[band]), ("combined", "+".join(bands))):
             samples[f"gain_{gain}"] = limit - limits.get((REFERENCE, other, band), np.nan)
-        head = {"method": method, "search": search, "band": bands[band]}
-        reference = compared.get((REFERENCE, search))
-        equal = equal_threshold(matches, reference) if reference else np.nan
-        listed = _above(matches, threshold[0])
-        rows.append({**head, **listed, "threshold_equal": equal, **_resampled(samples)})
+        above = matches.score >= threshold[0]
+        purity = float(matches.true[above].mean()) if above.any() else np.nan
+        head = {"method": method, "search": search, "band": bands[band], "sources": matches.found.size}
+        listed = {"detections": int(above.sum()), "purity": purity, "area": matches.arcmin2}
+        rows.append(head | listed | _resampled(samples))
     return make_table(DETECTION_FIELDS, rows, DEFINITIONS)
 
 
-def _above(matches: Matches, threshold: float) -> dict[str, float]:
-    """What is above a threshold, and out of what."""
-    above = matches.score >= threshold
-    purity = float(matches.true[above].mean()) if above.any() else np.nan
-    found = {"detections": int(above.sum()), "purity": purity}
-    return found | {"sources": matches.found.size, "area": matches.arcmin2}
+def _resampled(samples: Mapping[str, Array]) -> dict[str, float]:
+    """Of each the first, and the scatter of the others; NaN if fewer than half of them are known."""
+    row: dict[str, float] = {}
+    for name, values in samples.items():
+        others = values[1:][np.isfinite(values[1:])]
+        known = np.isfinite(values[0]) and others.size >= max(2, (values.size - 1) / 2)
+        row |= {name: float(values[0]), f"{name}_err": float(others.std(ddof=1)) if known else np.nan}
+    return row
+
+
+def _share(name: str, part: float, total: float) -> dict[str, float]:
+    """Columns of a share and its 68 % interval."""
+    low, high = binom_conf_interval(part, total, interval="wilson")
+    return {name: part / total, f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
 def completeness_table(compared: Compared, bands: Sequence[str]) -> Table:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.figures.colour import Composite, composite
+from skydenoise.evaluate.figures.colour import composite
 from skydenoise.evaluate.figures.panels import (
     mark_zone,
     picture_panels,
@@ -32,21 +32,22 @@ class Views:
     image : (band, y, x) nanomaggies, denoised, in which sources are looked for
     sigma : noise of a sky pixel of the input in each band, nanomaggies
     versions : (y, x, 3) uint8 by name; white where there are no data in any of the bands shown
+    caption : what the colours stand for
     """
 
     brick: Brick
     image: Image
     sigma: tuple[float, ...]
-    colours: Composite
     versions: Mapping[str, NDArray[np.uint8]]
+    caption: str
 
-    @property
-    def scale(self) -> float:
-        """Edge of a pixel, arcsec."""
-        return pixel_scale(self.brick.headers[0])
+    def show(self, panels: Sequence[Axes], zone: Zone) -> None:
+        """Draw a zone of every version."""
+        for panel, pixels in zip(panels, self.versions.values(), strict=True):
+            show_pixels(panel, pixels[zone.window], pixel_scale(self.brick.headers[0]))
 
 
-def make_views(brick: Brick, denoised: Denoised, truth: Image | None = None) -> Views:
+def make_views(brick: Brick, denoised: Denoised, truth: Image | None = None, credit: str = "") -> Views:
     """Observed and denoised brick, and the noise-free sky (band, y, x), nanomaggies, if it is known.
 
     In those bands alone that cover at least half of what the best covered one does.
@@ -58,14 +59,18 @@ def make_views(brick: Brick, denoised: Denoised, truth: Image | None = None) -> 
     sigma = sky_noise(brick)
     colours = composite(result, sigma)
     shown = list(colours.bands)
-    covered = (brick.invvar[shown] > 0).any(axis=0)
+    covered = brick.invvar[shown] > 0
+    some, every = covered.any(axis=0), covered.all(axis=0)
     versions = {}
     for name, image in (("input", brick.image), ("denoised", result)):
         versions[name] = colours.render(image)
-        versions[name][~covered & (image[shown] == 0).all(axis=0)] = 255
+        versions[name][~some & (image[shown] == 0).all(axis=0)] = 255
     if truth is not None:
         versions["truth"] = colours.render(truth)
-    return Views(brick, result, sigma, colours, versions)
+    caption = f"{colours.describe(brick.bands)}, the same scaling everywhere."
+    caption += "" if some.all() else " White: no data."
+    caption += " Colours are false where a band has no data." if (some & ~every).any() else ""
+    return Views(brick, result, sigma, versions, f"{caption} {credit}".strip())
 
 
 def sky_noise(brick: Brick) -> tuple[float, ...]:
@@ -89,34 +94,34 @@ def draw_bricks(
     def read(name: str) -> Views:
         brick, denoised = read_brick(cache, name, bands), read_denoised(root, name, bands)
         truth = read_truth(root, name, bands)[0] if has_truth(root, name, bands) else None
-        return make_views(brick, denoised, truth)
+        return make_views(brick, denoised, truth, credit)
 
     for views in readable(names, read, step="pictures"):
-        for view, draw in (("brick", before_after), ("galaxies", galaxy_gallery)):
-            draw(views, folder / f"{views.brick.name}-{view}.png", credit)
+        before_after(views, folder / f"{views.brick.name}-brick.png")
+        galaxy_gallery(views, folder / f"{views.brick.name}-galaxies.png")
 
 
-def before_after(views: Views, path: Path, credit: str = "") -> None:
-    """Draw the whole brick and zones chosen by rule, observed and denoised side by side, as PNG."""
+def before_after(views: Views, path: Path) -> None:
+    """Draw the whole brick and zones chosen by rule, all versions side by side, as PNG."""
     zones = choose_zones(views.brick, views.image, views.sigma)
     height, width = views.brick.shape
     whole = PANEL * np.clip(height / width, 0.3, 2.5)
     figure, panels = picture_panels([whole] + [PANEL] * len(zones), len(views.versions), PANEL)
     for panel, (name, pixels) in zip(panels[0], views.versions.items(), strict=True):
-        show_pixels(panel, pixels, views.scale, "antialiased")
+        show_pixels(panel, pixels, pixel_scale(views.brick.headers[0]), "antialiased")
         panel.set_title(name, fontsize=11)
         for number, zone in enumerate(zones, start=1):
             mark_zone(panel, zone, number)
     panels[0][0].set_ylabel(f"brick {views.brick.name}", fontsize=10)
     for number, (row, zone) in enumerate(zip(panels[1:], zones, strict=True), start=1):
-        _show_zone(row, views, zone)
+        views.show(row, zone)
         row[0].set_ylabel(f"{number}  {zone.title}", fontsize=10)
-    write_caption(figure, f"brick {views.brick.name}", f"{_legend(views)} {credit}".strip())
+    write_caption(figure, f"brick {views.brick.name}", views.caption)
     save_figure(figure, path)
 
 
-def galaxy_gallery(views: Views, path: Path, credit: str = "") -> None:
-    """Draw the brightest galaxies of a brick, one row per version; parameters as in `before_after`."""
+def galaxy_gallery(views: Views, path: Path) -> None:
+    """Draw the brightest galaxies of a brick, one row per version."""
     zones = galaxy_zones(views.brick, views.image, views.sigma)
     size = PANEL / 1.7
     figure, panels = picture_panels([size] * len(views.versions), max(1, len(zones)), size)
@@ -125,23 +130,9 @@ def galaxy_gallery(views: Views, path: Path, credit: str = "") -> None:
             panel.set_axis_off()
         panels[0][0].text(0.5, 0.5, "no extended source above 5 sigma", ha="center", va="center")
     for column, zone in zip(panels.T, zones, strict=False):
-        _show_zone(column, views, zone)
+        views.show(column, zone)
         column[0].set_title(f"x {zone.x + zone.size // 2}, y {zone.y + zone.size // 2}", fontsize=8)
     for panel, name in zip(panels[:, 0], views.versions, strict=True):
         panel.set_ylabel(name, fontsize=10)
-    write_caption(figure, f"brick {views.brick.name}", f"{_legend(views)} {credit}".strip())
+    write_caption(figure, f"brick {views.brick.name}", views.caption)
     save_figure(figure, path)
-
-
-def _show_zone(panels: Sequence[Axes], views: Views, zone: Zone) -> None:
-    for panel, pixels in zip(panels, views.versions.values(), strict=True):
-        show_pixels(panel, pixels[zone.window], views.scale)
-
-
-def _legend(views: Views) -> str:
-    text = f"{views.colours.describe(views.brick.bands)}, the same scaling everywhere."
-    covered = views.brick.invvar[list(views.colours.bands)] > 0
-    some, every = covered.any(axis=0), covered.all(axis=0)
-    if not some.all():
-        text += " White: no data."
-    return f"{text} Colours are false where a band has no data." if (some & ~every).any() else text

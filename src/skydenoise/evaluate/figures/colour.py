@@ -57,12 +57,10 @@ def composite(image: Image, sigma_sky: Sequence[float]) -> Composite:
     sigma_sky : noise of a sky pixel of the input per band, nanomaggies
     """
     sigma, count = np.asarray(sigma_sky, dtype=np.float64), len(sigma_sky)
-    shown = (count - 1, count // 2, 0) if count >= 3 else tuple(range(count))
+    shown = [count - 1, count // 2, 0] if count >= 3 else [*range(count)]
     bright = (image > BRIGHT_ABOVE * sigma[:, None, None]).all(axis=0)
     weight = 1 / sigma
     if count >= 3 and np.count_nonzero(bright) >= 50:
-        share = np.median(image[:, bright] / image[:, bright].sum(axis=0), axis=1)
-        weight = 1 / share
-    chosen = weight[list(shown)]
-    noise = float(np.sqrt(np.sum((chosen * sigma[list(shown)]) ** 2)) / len(shown))
-    return Composite(shown, tuple(float(value) for value in chosen), noise)
+        weight = 1 / np.median(image[:, bright] / image[:, bright].sum(axis=0), axis=1)
+    noise = float(np.linalg.norm((weight * sigma)[shown]) / len(shown))
+    return Composite(tuple(shown), tuple(weight[shown].tolist()), noise)

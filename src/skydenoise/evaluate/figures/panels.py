@@ -35,32 +35,24 @@ def save_figure(figure: Figure, path: Path) -> None:
         FigureCanvasAgg(figure).print_png(str(partial), metadata={"Software": "skydenoise"})
 
 
-def plot_panels(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, Any]:
+def make_panels(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, Any]:
     """Figure of a size in inches, and its panels (rows, columns), at least one.
 
-    shared : axes that panels share, `sharex`, `sharey`, as matplotlib has them
+    shared : what else `Figure.subplots` takes, such as `sharex`
     """
     figure = Figure(figsize=size, dpi=110, layout="constrained")
     return figure, figure.subplots(rows, max(1, columns), squeeze=False, **shared)
 
 
-def plot_points(panel: Axes, x: NDArray, y: NDArray, error: NDArray, number: int, label: str) -> None:
-    """Points of series `number` with errors, (n,) or (2, n), and no line."""
-    look = style(number) | {"linestyle": "none", "markersize": 5, "capsize": 2, "label": label}
-    panel.errorbar(x, y, error, **look)
-
-
 def picture_panels(heights: Sequence[float], columns: int, width: float) -> tuple[Figure, Any]:
     """Figure with panels for pictures, of given heights and width, inches; room for title and caption."""
-    figure = Figure(figsize=(columns * width + 0.5, sum(heights) + 0.9), dpi=110, layout="constrained")
-    ratios = {"height_ratios": list(heights)}
-    return figure, figure.subplots(len(heights), columns, squeeze=False, gridspec_kw=ratios)
+    size = columns * width + 0.5, sum(heights) + 0.9
+    return make_panels(len(heights), columns, size, gridspec_kw={"height_ratios": list(heights)})
 
 
 def write_caption(figure: Figure, title: str, caption: str) -> None:
     """Title above and caption below the panels, in lines that fit."""
-    if title:
-        figure.suptitle(title, fontsize=13)
+    figure.suptitle(title, fontsize=13)
     figure.supxlabel(textwrap.fill(caption, int(13 * figure.get_figwidth())), fontsize=8)
 
 
@@ -71,16 +63,14 @@ def show_pixels(panel: Axes, pixels: NDArray[np.uint8], scale: float, interpolat
     scale : edge of a pixel, arcsec
     """
     panel.imshow(pixels, origin="lower", interpolation=interpolation)
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])
     width = pixels.shape[1]
     choices = np.outer(10.0 ** np.arange(-1, 5), (1, 2, 5)).ravel()
     length = choices[np.argmin(np.abs(np.log(choices / (0.2 * width * scale))))]  # about a fifth of the panel
-    start, height = 0.05 * width, 0.05 * width
-    bar = [start, start + length / scale], [height, height]
-    panel.plot(*bar, color="white", linewidth=2, path_effects=OUTLINE)
-    text: dict[str, Any] = {"color": "white", "fontsize": 7, "va": "bottom", "path_effects": OUTLINE}
-    panel.text(start, 1.3 * height, f"{length:g} arcsec", **text)
+    start = 0.05 * width
+    look: dict[str, Any] = {"color": "white", "path_effects": OUTLINE}
+    panel.plot([start, start + length / scale], [start, start], linewidth=2, **look)
+    panel.text(start, 1.3 * start, f"{length:g} arcsec", fontsize=7, va="bottom", **look)
 
 
 def mark_zone(panel: Axes, zone: Zone, number: int) -> None:

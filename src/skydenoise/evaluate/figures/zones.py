@@ -1,7 +1,7 @@
 """Which parts of a brick a picture shows: chosen by rule, so that nobody picks the pretty ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -15,12 +15,7 @@ from skydenoise.io import Brick
 
 @dataclass(frozen=True)
 class Zone:
-    """A square of the brick.
-
-    title : what it shows
-    y, x : its first row and column, 0-based
-    size : edge, pixels
-    """
+    """A square of the brick: what it shows, its first row and column, 0-based, and its edge, pixels."""
 
     title: str
     y: int
@@ -37,13 +32,11 @@ class Zone:
         return slice(self.y, self.y + self.size), slice(self.x, self.x + self.size)
 
 
-def _centred(title: str, y: float, x: float, size: int, shape: tuple[int, int]) -> Zone:
-    """Zone around a position, pushed inside the brick."""
+def _centred(title: str, centre: Sequence[float], size: int, shape: tuple[int, int]) -> Zone:
+    """Zone around a position (y, x), pushed inside the brick."""
     size = min(size, *shape)
-    first, second = (
-        min(max(round(at) - size // 2, 0), edge - size) for at, edge in zip((y, x), shape, strict=True)
-    )
-    return Zone(title, first, second, size)
+    y, x = np.clip(np.rint(centre) - size // 2, 0, np.subtract(shape, size)).astype(int).tolist()
+    return Zone(title, y, x, size)
 
 
 def detect(image: NDArray, usable: Mask, sigma: float) -> NDArray:
@@ -56,8 +49,10 @@ def detect(image: NDArray, usable: Mask, sigma: float) -> NDArray:
     return found[np.argsort(found["flux"])[::-1]]
 
 
-def brightest_galaxies(brick: Brick, image: Image, sigma_sky: tuple[float, ...], count: int) -> NDArray:
-    """The `count` brightest extended sources of the middle band, rows of `detect`.
+def galaxy_zones(
+    brick: Brick, image: Image, sigma_sky: Sequence[float], count: int = 6, size: int = 64
+) -> list[Zone]:
+    """Squares around the brightest extended sources of the middle band, brightest first.
 
     Extended: the radius with half the flux is more than 1.25 times that of stars, the 10th percentile among
     the half of the sources with the higher flux. No unusable pixel, in any band, and no border lies within
@@ -66,7 +61,7 @@ def brightest_galaxies(brick: Brick, image: Image, sigma_sky: tuple[float, ...],
     band = len(brick.bands) // 2
     found = detect(image[band], brick.usable[band], sigma_sky[band])
     if found.size == 0:
-        return found
+        return []
     x, y, length = found["x"], found["y"], found["a"]
     pixels = np.ascontiguousarray(image[band], dtype=np.float32)
     radius, _ = sep.flux_radius(pixels, x, y, 6 * length, 0.5, normflux=found["flux"], subpix=5)
@@ -74,21 +69,15 @@ def brightest_galaxies(brick: Brick, image: Image, sigma_sky: tuple[float, ...],
     masked = np.ascontiguousarray(~brick.usable.all(axis=0), dtype=np.float32)
     touched, _, _ = sep.sum_circle(masked, x, y, 2 * length)
     border = np.minimum.reduce([x, y, brick.shape[1] - 1 - x, brick.shape[0] - 1 - y])
-    return found[(radius > 1.25 * stars) & (touched == 0) & (border > 2 * length)][:count]
-
-
-def galaxy_zones(
-    brick: Brick, image: Image, sigma_sky: tuple[float, ...], count: int = 6, size: int = 64
-) -> list[Zone]:
-    """Squares around the brightest galaxies, brightest first."""
+    chosen = found[(radius > 1.25 * stars) & (touched == 0) & (border > 2 * length)][:count]
     return [
-        _centred(f"galaxy {rank}", galaxy["y"], galaxy["x"], size, brick.shape)
-        for rank, galaxy in enumerate(brightest_galaxies(brick, image, sigma_sky, count), start=1)
+        _centred(f"galaxy {rank}", (galaxy["y"], galaxy["x"]), size, brick.shape)
+        for rank, galaxy in enumerate(chosen, start=1)
     ]
 
 
-def faint_field(
-    brick: Brick, image: Image, sigma_sky: tuple[float, ...], size: int, avoid: Sequence[Zone] = ()
+def _faint_field(
+    brick: Brick, image: Image, sigma_sky: Sequence[float], size: int, avoid: Sequence[Zone]
 ) -> list[Zone]:
     """The square with most sources and none bright: no pixel above 30 sigma in the middle band, fully usable.
 
@@ -110,24 +99,23 @@ def faint_field(
     return [max(zones, key=score)] if zones else []
 
 
-def saturated_star(brick: Brick, size: int) -> list[Zone]:
+def _saturated_star(brick: Brick, size: int) -> list[Zone]:
     """The square around the largest connected area of masked pixels with coverage; none without any."""
     areas, count = label((brick.masked & (brick.invvar > 0)).any(axis=0))
     if count == 0:
         return []
-    largest = int(np.argmax(np.bincount(areas.ravel())[1:]))
-    y, x = ((part.start + part.stop - 1) / 2 for part in find_objects(areas)[largest])
-    return [_centred("largest saturated or bad area", y, x, size, brick.shape)]
+    parts = find_objects(areas)[int(np.argmax(np.bincount(areas.ravel())[1:]))]
+    centre = [(part.start + part.stop - 1) / 2 for part in parts]
+    return [_centred("largest saturated or bad area", centre, size, brick.shape)]
 
 
-def choose_zones(brick: Brick, image: Image, sigma_sky: tuple[float, ...], size: int = 160) -> list[Zone]:
+def choose_zones(brick: Brick, image: Image, sigma_sky: Sequence[float], size: int = 160) -> list[Zone]:
     """Brightest galaxy, faint field and saturated star of a brick, as far as it has them.
 
     image : in which sources are looked for, (band, y, x), nanomaggies
     sigma_sky : noise of a sky pixel per band, nanomaggies
     size : edge of a zone, pixels
     """
-    brightest = galaxy_zones(brick, image, sigma_sky, 1, size)
-    galaxies = [replace(zone, title="brightest unmasked galaxy") for zone in brightest]
-    stars = saturated_star(brick, size)
-    return galaxies + faint_field(brick, image, sigma_sky, size, galaxies + stars) + stars
+    galaxies, stars = galaxy_zones(brick, image, sigma_sky, 1, size), _saturated_star(brick, size)
+    galaxies = [Zone("brightest unmasked galaxy", zone.y, zone.x, zone.size) for zone in galaxies]
+    return galaxies + _faint_field(brick, image, sigma_sky, size, galaxies + stars) + stars

@@ -9,9 +9,8 @@ from scipy import ndimage
 
 from skydenoise.config import EvaluationSettings
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.detection.detect import noise_brick
-from skydenoise.evaluate.images import Image, Method, pixel_scale
-from skydenoise.evaluate.injection.inject import Measured, inject, make_canvas, measure_injected
+from skydenoise.evaluate.images import Image, Method, noise_brick, pixel_scale
+from skydenoise.evaluate.injection.inject import Sources, inject, make_canvas, measure_injected
 from skydenoise.evaluate.psf import measure_fwhm
 from skydenoise.evaluate.statistics import Array, joined
 from skydenoise.io import Brick
@@ -53,7 +52,7 @@ def inject_many(
     generator: np.random.Generator,
     wanted: int,
     one_band_every: int = ONE_BAND_EVERY,
-) -> Measured | None:
+) -> Sources | None:
     """Put `wanted` sources into cutouts, in turn and in as many rounds as that takes, and measure them.
 
     cutouts : brick, what the method makes of it, width of point sources (`known_fwhm`); those without a
@@ -69,14 +68,16 @@ def inject_many(
     limits = thresholds([noise_peaks(brick, method, noise, generator) for brick, *_ in usable])
     _log.info("a pixel is a detection above %s sigma", ", ".join(f"{limit:.3f}" for limit in limits))
     places = [(make_canvas(brick, noise, fwhm), image) for brick, image, fwhm in usable]
-    parts: list[Measured] = []
-    at_once = min(SOURCES_AT_ONCE, -(-wanted // one_band_every))  # of few, too, some go into single bands
+    parts: list[Sources] = []
+    rounds = max(one_band_every, len(noise.bands))  # of few sources, too, some go into single bands
+    at_once = min(SOURCES_AT_ONCE, -(-wanted // rounds))
     left, fruitless = wanted, 0
     for turn, (canvas, image) in enumerate(cycle(places)):
         if left == 0 or fruitless == len(places):
             break
         again = 0 if len(places) % one_band_every else turn // len(places)  # or some would never have it
-        one_band = (turn + again) % one_band_every == one_band_every - 1
+        done, rest = divmod(turn + again, one_band_every)
+        one_band = done % len(noise.bands) if rest == one_band_every - 1 else None
         injection = inject(canvas, generator, count=min(left, at_once), one_band=one_band)
         number = injection.sources.x.size
         left, fruitless = left - number, 0 if number else fruitless + 1

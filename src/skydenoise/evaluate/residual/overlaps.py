@@ -17,12 +17,14 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.images import celestial_wcs, measured_pixels
-from skydenoise.evaluate.residual.seams import sky_pixels
+from skydenoise.evaluate.images import measured_pixels
+from skydenoise.evaluate.residual.whiteness import faint_pixels
 from skydenoise.evaluate.statistics import JACKKNIFE, Array, Blocks, jackknife_row, joined, mean
-from skydenoise.evaluate.tables import BAND, METHOD, Field, make_table, with_errors
+from skydenoise.evaluate.tables import BAND, PIXELS, Field, Measure, make_table, with_errors
 from skydenoise.io import Brick, Denoised
+from skydenoise.io.wcs import celestial_wcs
 from skydenoise.noise import NoiseModel
+from skydenoise.resample import pixels_in, window_of
 
 Product = tuple[Brick, Denoised]
 """A brick and what was made of it."""
@@ -31,21 +33,29 @@ Outline = tuple[fits.Header, tuple[int, int]]
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 """y and x of pixels."""
 
-OVERLAP_FIELDS = (
-    METHOD,
-    BAND,
-    Field("pairs", "pairs of bricks that overlap", "", int),
-    Field("pixels", "pixels of their common sky", "pix", int),
-    *with_errors(
-        JACKKNIFE,
-        Field("mean", "mean difference of the denoised bricks"),
-        Field("rms", "rms difference of the denoised bricks"),
-        Field("shared", "correlation of the noise of their inputs"),
-        Field("expected", "rms difference that is due to noise which is not shared"),
+
+def shared_noise(sums: Array) -> Array:
+    """Correlation of two inputs' noise from the mean square of their difference in units of the noise."""
+    return np.clip(1 - sums[3] / sums[0] / 2, 0, 1)
+
+
+MEASURES = (
+    Measure("mean", "mean difference of the denoised bricks", of=mean),
+    Measure("rms", "rms difference of the denoised bricks", of=lambda s: np.sqrt(s[2] / s[0])),
+    Measure("shared", "correlation of the noise of their inputs", of=shared_noise),
+    Measure(
+        "expected",
+        "rms difference that is due to noise which is not shared",
+        of=lambda s: np.sqrt((1 - shared_noise(s)) * s[4] / s[0]),
     ),
 )
-
-OVERLAP_DEFINITIONS = {
+FIELDS = (
+    BAND,
+    Field("pairs", "pairs of bricks that overlap", "", int),
+    PIXELS,
+    *with_errors(JACKKNIFE, *MEASURES),
+)
+DEFINITIONS = {
     "unit": "differences are in units of the input's noise, the rms over both bricks",
     "pixels": "those of sky (see seams.ecsv) in both; the nearest ones, so details differ by half a pixel",
     "shared": "1 - half the mean square of the difference of the inputs, between 0 and 1; too low where "
@@ -58,18 +68,13 @@ OVERLAP_DEFINITIONS = {
 def overlap_pixels(one: Outline, other: Outline) -> tuple[Places, Places] | None:
     """Pixels of an image that show sky of another one, and the nearest ones there; None if there are none."""
     wcs, other_wcs = celestial_wcs(one[0]), celestial_wcs(other[0])
-    rows, columns = (np.linspace(-0.5, size - 0.5, 65) for size in other[1])
-    x, y = wcs.world_to_pixel_values(*other_wcs.pixel_to_world_values(*np.meshgrid(columns, rows)))
-    if not np.isfinite([x, y]).all():  # the other side of the sky
+    window = window_of(other_wcs, other[1], wcs, one[1])
+    if window is None:
         return None
-    box = [
-        np.arange(max(int(np.floor(axis.min())), 0), min(int(np.ceil(axis.max())) + 1, size))
-        for axis, size in zip((y, x), one[1], strict=True)
-    ]
-    y, x = (axis.ravel() for axis in np.meshgrid(*box, indexing="ij"))
-    there = np.rint(other_wcs.world_to_pixel_values(*wcs.pixel_to_world_values(x, y))).astype(np.intp)[::-1]
+    y, x = np.mgrid[window].reshape(2, -1)
+    there = np.rint(pixels_in(wcs, other_wcs, x, y)[::-1])
     inside = ((there >= 0) & (there < np.reshape(other[1], (2, 1)))).all(axis=0)
-    return ((y[inside], x[inside]), tuple(there[:, inside])) if inside.any() else None
+    return ((y[inside], x[inside]), tuple(there[:, inside].astype(np.intp))) if inside.any() else None
 
 
 def overlap_sums(
@@ -96,33 +101,20 @@ def overlap_sums(
 
 def _at(brick: Brick, denoised: Denoised, noise: NoiseModel, places: Places) -> dict[str, NDArray]:
     """What a brick has at n places: (band, n) each, float64."""
-    good = sky_pixels(brick, denoised.image, noise) & measured_pixels(brick, denoised)
+    good = faint_pixels(denoised.image, noise) & measured_pixels(brick, denoised)
     planes = {"image": denoised.image, "input": brick.image, "sigma": denoised.sigma}
     planes["noise"] = noise.sigma(brick.invvar)
     there = {key: plane[:, *places].astype(np.float64) for key, plane in planes.items()}
     return there | {"good": good[:, *places] & np.isfinite(there["sigma"])}
 
 
-def shared_noise(input_square: Array) -> Array:
-    """Correlation of two inputs' noise from the mean square of their difference in units of the noise."""
-    return np.clip(1 - input_square / 2, 0, 1)
+def overlap_table(pairs: Sequence[Mapping[str, Array]]) -> Table:
+    """Differences of neighbouring bricks by band, over all pairs.
 
-
-def overlap_table(parts: Mapping[str, Sequence[Mapping[str, Array]]]) -> Table:
-    """Differences of neighbouring bricks by method and band, over all pairs.
-
-    parts : by method, sums of each pair
+    pairs : sums of each
     """
-    statistics = {
-        "mean": mean,
-        "rms": lambda s: np.sqrt(s[2] / s[0]),
-        "shared": lambda s: shared_noise(s[3] / s[0]),
-        "expected": lambda s: np.sqrt((1 - shared_noise(s[3] / s[0])) * (s[4] / s[0])),
-    }
     rows = [
-        {"method": method, "band": band, "pairs": len(pairs), "pixels": int(sums[0].sum())}
-        | jackknife_row(sums, statistics)
-        for method, pairs in parts.items()
+        {"band": band, "pairs": len(pairs), "pixels": int(sums[0].sum()), **jackknife_row(sums, MEASURES)}
         for band, sums in joined(pairs).items()
     ]
-    return make_table(OVERLAP_FIELDS, rows, OVERLAP_DEFINITIONS)
+    return make_table(FIELDS, rows, DEFINITIONS)

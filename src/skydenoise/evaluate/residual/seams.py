@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 from skydenoise.evaluate.images import Image, Mask
 from skydenoise.evaluate.residual.whiteness import FAINT_BELOW, faint_pixels
 from skydenoise.evaluate.statistics import Array, jackknife, joined
-from skydenoise.evaluate.tables import BAND, METHOD, Field, make_table, with_errors
+from skydenoise.evaluate.tables import BAND, Field, make_table, with_errors
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.predict.tiles import TileGrid
 
 LEAST_SHARE = 0.25
 """Share of a border that must be measured sky for it to count."""
-
 KINDS = ("step", "offset")
 
 Sums = Mapping[tuple[str, str], Array]
@@ -35,33 +34,22 @@ Pairs = NDArray[np.intp]
 """(n, 2), pixels before and after a border along an axis."""
 
 _JACKKNIFE = "delete-one jackknife over rows and columns of tiles"
-
-SEAM_FIELDS = (
-    METHOD,
+FIELDS = (
     BAND,
     Field("kind", "step: adjacent pixels; offset: across the strip that tiles share", dtype=str),
     Field("borders", "borders between two tiles that were measured", "", int),
     *with_errors(
         _JACKKNIFE,
-        Field("amplitude", "rms step over the noise of the input; minus if less than elsewhere"),
-        Field("excess", "square of the amplitude with its sign: tells whether there is a seam at all"),
+        Field("amplitude", "rms step over the noise of the input; minus if less than inside of tiles"),
+        Field("excess", "square of the amplitude with its sign: scatters about 0 if there is no seam"),
     ),
-    Field("at_borders", "rms over borders of the mean difference across one, sky and noise included"),
-    Field("inside", "the same of places inside of tiles"),
 )
-
-SEAM_DEFINITIONS = {
-    "amplitude": "root of excess",
-    "excess": "at_borders^2 - inside^2, which scatters about 0 if there is no seam",
+DEFINITIONS = {
+    "excess": "mean square of the differences at borders minus that of places inside of tiles",
     "sky": f"pixels that are measured and denoised to below {FAINT_BELOW:g} sigma of the sky noise; others "
     f"do not count, nor do borders with less than {100 * LEAST_SHARE:g} per cent of them",
     "errors": _JACKKNIFE,
 }
-
-
-def sky_pixels(brick: Brick, image: Image, noise: NoiseModel) -> Mask:
-    """Usable pixels without a visible source: (band, y, x) bool."""
-    return np.asarray(brick.usable & faint_pixels(image, noise))
 
 
 def border_pairs(origins: Sequence[int], tile: int, kind: str) -> tuple[Pairs, Pairs]:
@@ -98,7 +86,7 @@ def seam_sums(brick: Brick, image: Image, noise: NoiseModel, grid: TileGrid) -> 
     Returns (5, stretches): borders; their pixels, and sum of pixels * m^2; both again for places inside of
     tiles. A stretch is a row or a column of tiles.
     """
-    sky, sigma = sky_pixels(brick, image, noise), noise.sigma(brick.invvar)
+    sky, sigma = brick.usable & faint_pixels(image, noise), noise.sigma(brick.invvar)
     result = {}
     for band, name in enumerate(noise.bands):
         normal = np.divide(image[band], sigma[band], out=np.zeros_like(sigma[band]), where=sky[band])
@@ -115,39 +103,30 @@ def seam_sums(brick: Brick, image: Image, noise: NoiseModel, grid: TileGrid) -> 
 def _stretch_sums(normal: NDArray, sky: Mask, pairs: Sequence[Pairs], stretches: Sequence[int]) -> Array:
     """(5, stretches) of borders that run along the first axis, which is cut where its tiles begin."""
     length = np.diff([*stretches, normal.shape[0]])[:, None]
-    columns: list[Array] = []
+    rows: list[Array] = []
     for before, after in (pair.T for pair in pairs):
         both = sky[:, before] & sky[:, after]
         difference = np.where(both, normal[:, after].astype(np.float64) - normal[:, before], 0)
-        pixels, total = (
-            np.add.reduceat(values, stretches, axis=0) for values in (both.astype(np.float64), difference)
-        )
+        pixels = np.add.reduceat(both.astype(np.float64), stretches, axis=0)
+        total = np.add.reduceat(difference, stretches, axis=0)
         counts = pixels >= LEAST_SHARE * length
         squares = np.divide(total**2, pixels, out=np.zeros_like(total), where=counts)
-        columns += [counts.sum(axis=1), (pixels * counts).sum(axis=1), squares.sum(axis=1)]
-    return np.stack([columns[0], columns[1], columns[2], columns[4], columns[5]]).astype(np.float64)
+        rows += [counts.sum(axis=1), (pixels * counts).sum(axis=1), squares.sum(axis=1)]
+    return np.delete(rows, 3, axis=0).astype(np.float64)  # how many places inside does not matter
 
 
-def seam_table(parts: Mapping[str, Sequence[Sums]]) -> Table:
-    """Steps at borders of tiles by method, band and kind, over all bricks.
+def seam_table(parts: Sequence[Sums]) -> Table:
+    """Steps at borders of tiles by band and kind, over all bricks.
 
-    parts : by method, sums of each brick
+    parts : sums of each
     """
     rows = []
-    for method, bricks in parts.items():
-        for (band, kind), sums in joined(bricks).items():
-            sums = sums[:, (sums[1] > 0) & (sums[3] > 0)]
-            square, error = jackknife(lambda s: s[2] / s[1] - s[4] / s[3], sums)
-            pixels, squares = (sums[[row, row + 2]].sum(axis=1) for row in (1, 2))
-            at_borders, inside = np.sqrt(np.divide(squares, pixels, out=np.full(2, np.nan), where=pixels > 0))
-            row = {
-                "amplitude": np.sign(square) * np.sqrt(abs(square)),
-                # of an excess that is larger by one error: of use where there is no step, too
-                "amplitude_err": np.sqrt(abs(square) + error) - np.sqrt(abs(square)),
-                "excess": square,
-                "excess_err": error,
-                "at_borders": at_borders,
-                "inside": inside,
-            }
-            rows.append({"method": method, "band": band, "kind": kind, "borders": int(sums[0].sum()), **row})
-    return make_table(SEAM_FIELDS, rows, SEAM_DEFINITIONS)
+    for (band, kind), sums in joined(parts).items():
+        sums = sums[:, (sums[1] > 0) & (sums[3] > 0)]
+        square, error = jackknife(lambda s: s[2] / s[1] - s[4] / s[3], sums)
+        row = {"band": band, "kind": kind, "borders": int(sums[0].sum())}
+        row |= {"excess": square, "excess_err": error, "amplitude": np.sign(square) * np.sqrt(abs(square))}
+        # of an excess that is larger by one error: of use where there is no step, too
+        row["amplitude_err"] = np.sqrt(abs(square) + error) - np.sqrt(abs(square))
+        rows.append(row)
+    return make_table(FIELDS, rows, DEFINITIONS)

@@ -2,39 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from astropy.table import Table
 
 from skydenoise.evaluate.images import Image, Method
-from skydenoise.evaluate.residual.whiteness import ZONE
-from skydenoise.evaluate.statistics import JACKKNIFE, Array, Blocks, jackknife_row, joined
-from skydenoise.evaluate.tables import BAND, METHOD, Field, make_table
+from skydenoise.evaluate.statistics import JACKKNIFE, Array, Blocks, jackknife_row, joined, mean
+from skydenoise.evaluate.tables import BAND, PIXELS, ZONE, Field, Measure, make_table, with_errors
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.sky import empty_sky
 from skydenoise.predict.stein import STRENGTH, passed, squared_error
 
 Sums = Mapping[tuple[str, str], Array]
-"""By band and zone: (6, blocks); pixels, then sums of risk, passed, squared residual, mse and variance."""
+"""By band and zone: (4, blocks); pixels, then sums of risk, passed and squared residual."""
 
-_SCALE = "standard error of {} that comes from how well the strength of the noise is known"
-
-RISK_FIELDS = (
-    METHOD,
+MEASURES = (
+    Measure("risk", "estimated mean of (x - truth)^2 / sigma^2", of=mean),
+    Measure(
+        "passed", "share of the noise that is let through: 1 if nothing is done", of=lambda s: s[2] / s[0]
+    ),
+)
+FIELDS = (
     BAND,
     ZONE,
-    Field("pixels", "pixels measured", "pix", int),
-    *Field("risk", "estimated mean of (x - truth)^2 / sigma^2").with_error(JACKKNIFE),
-    Field("risk_scale_err", _SCALE.format("risk")),
+    PIXELS,
+    *with_errors(JACKKNIFE, *MEASURES),
+    Field("risk_scale_err", "error of risk that comes from how well the strength of the noise is known"),
     Field("error", "root of risk, with its sign: rms error in units of the input's noise"),
-    *Field("mse", "estimated mean of (x - truth)^2", "nmgy2").with_error(JACKKNIFE),
-    Field("mse_scale_err", _SCALE.format("mse")),
-    *Field("passed", "share of the noise that is let through: 1 if nothing is done").with_error(JACKKNIFE),
 )
-
-RISK_DEFINITIONS = {
+DEFINITIONS = {
     "risk": "mean of residual^2 - 1 + 2 passed, unbiased for Gaussian noise as strong and as correlated "
     "as the noise model says; may come out below 0 within its errors. Sources too faint to be seen count as "
     "noise in that model, by some 0.005 of its variance at the survey's depth: so much is risk too low",
@@ -70,39 +67,25 @@ def sure_sums(
             np.divide(difference[band], sigma[band], out=np.zeros_like(sigma[band]), where=usable)
             for difference in (cutout.image - denoised, second - denoised)
         )
-        risk = squared_error(residual, probe[band], change)
-        variance = sigma[band].astype(np.float64) ** 2
-        columns = risk, passed(probe[band], change), residual**2, risk * variance, variance
+        columns = squared_error(residual, probe[band], change), passed(probe[band], change), residual**2
         for zone, inside in (("sky", sky), ("source", ~sky), ("all", True)):
             result[name, zone] = blocks.sums(usable & inside, *columns)
     return result
 
 
-def sure_table(parts: Mapping[str, Sequence[Sums]], noise: NoiseModel) -> Table:
-    """Estimated errors by method, band and zone, over all cutouts.
+def sure_table(parts: Sequence[Sums], noise: NoiseModel) -> Table:
+    """Estimated errors by band and zone, over all cutouts.
 
-    parts : by method, sums of each cutout
+    parts : sums of each cutout
     """
-    doubts = np.divide(noise.scale_error or np.nan, noise.scale)  # of the noise's strength
-    rows = [
-        {"method": method, "band": band, "zone": zone, **_measures(sums, doubts[noise.bands.index(band)])}
-        for method, cutouts in parts.items()
-        for (band, zone), sums in joined(cutouts).items()
-    ]
-    return make_table(RISK_FIELDS, rows, RISK_DEFINITIONS)
-
-
-def _measures(sums: Array, doubt: float) -> dict[str, float]:
-    """Columns from the sums and the relative error of the noise's strength."""
-    columns = {"risk": 1, "passed": 2, "residual": 3, "mse": 4, "variance": 5}
-    row = jackknife_row(sums, {name: partial(_mean_of, number) for name, number in columns.items()})
-    row["pixels"] = int(sums[0].sum())
-    row["error"] = float(np.sign(row["risk"]) * np.sqrt(np.abs(row["risk"])))
-    # If the noise is stronger by a share e, residual^2 falls by 2e of it and `passed` stays as it is.
-    row["risk_scale_err"] = float(2 * doubt * row["residual"])
-    row["mse_scale_err"] = float(2 * doubt * row["variance"] * abs(1 - 2 * row["passed"]))
-    return row
-
-
-def _mean_of(column: int, sums: Array) -> Array:
-    return sums[column] / sums[0]
+    doubts = np.divide(noise.scale_error or np.nan, noise.scale) * np.ones(len(noise.bands))
+    rows = []
+    for (band, zone), sums in joined(parts).items():
+        pixels, *_, residual = sums.sum(axis=1)
+        row = jackknife_row(sums, MEASURES)
+        error = np.sign(row["risk"]) * np.sqrt(np.abs(row["risk"]))
+        # If the noise is stronger by a share e, residual^2 falls by 2e of it and `passed` stays as it is.
+        scale = 2 * doubts[noise.bands.index(band)] * residual / pixels if pixels else np.nan
+        head = {"band": band, "zone": zone, "pixels": int(pixels)}
+        rows.append({**head, **row, "error": error, "risk_scale_err": scale})
+    return make_table(FIELDS, rows, DEFINITIONS)

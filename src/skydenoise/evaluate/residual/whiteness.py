@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_cdt
 
 from skydenoise.evaluate.images import Image, Mask, measured_pixels
 from skydenoise.evaluate.statistics import JACKKNIFE, Array, Blocks, jackknife_row, joined, mean, rms
-from skydenoise.evaluate.tables import BAND, Field, make_table, with_errors
+from skydenoise.evaluate.tables import BAND, PIXELS, ZONE, Field, Measure, make_table, with_errors
 from skydenoise.io import Brick, Denoised
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import planes, reach
@@ -18,7 +18,6 @@ from skydenoise.starlet import planes, reach
 FAINT_BELOW = 1.0
 """A pixel is sky where the denoised image is below this many sigma of the sky."""
 LAGS = (1, 2)
-ZONE = Field("zone", "sky, source or all", dtype=str)
 
 Sums = Mapping[tuple[str, str], Mapping[str, Array]]
 """By band and zone, and by measure: sums per block."""
@@ -27,30 +26,30 @@ RESIDUAL_DEFINITIONS = {
     "residual": "input - denoised, where measured: with coverage, neither saturated, bad nor INPAINTED",
     "sigma": "noise of the pixel in the input: scale / sqrt(invvar) of the noise model",
     "zone": f"sky: denoised below {FAINT_BELOW:g} sigma of the sky noise; source: above; all: both",
-    "correlation": "mean product of neighbours along x and along y over the mean square; expected_*: that of "
-    "the measured noise",
-    "starlet": "rms of the starlet coefficients of residual / sigma over that of the measured noise: 1 if "
-    "the residual is noise; only where the filter sees measured pixels alone",
+    "correlation": "mean product of neighbours along x and along y over the mean square",
+    "starlet": "only where the filter sees measured pixels alone",
     "errors": JACKKNIFE,
 }
 
 
-def residual_fields(scales: int) -> list[Field]:
-    """Columns of the table of residuals for a noise model with that many starlet scales."""
-    fields = [BAND, ZONE, Field("pixels", "pixels measured", "pix", int)]
-    fields += with_errors(
-        JACKKNIFE,
-        Field("mean", "mean residual", "nmgy"),
-        Field("mean_sigma", "mean of residual / sigma"),
-        Field("rms", "rms of residual / sigma: 1 if all noise and nothing else was taken"),
-    )
-    for lag in LAGS:
-        fields += Field(f"correlation_{lag}", f"autocorrelation at lag {lag} pixels").with_error(JACKKNIFE)
-        fields.append(Field(f"expected_{lag}", f"autocorrelation of the noise at lag {lag} pixels"))
-    for scale in range(1, scales + 1):
-        what = f"rms of starlet plane {scale} (about {2**scale} pixels) over the noise's"
-        fields += Field(f"starlet_{scale}", what).with_error(JACKKNIFE)
-    return fields
+def residual_measures(scales: int) -> list[Measure]:
+    """Measures of the residual for a noise model with that many starlet scales."""
+    return [
+        Measure("mean", "mean residual", "nmgy", of=mean),
+        Measure("rms", "rms of residual / sigma: 1 if all noise and nothing else was taken", of=rms),
+        *(
+            Measure(f"correlation_{lag}", f"autocorrelation at lag {lag} pixels", of=lambda s: s[1] / s[2])
+            for lag in LAGS
+        ),
+        *(
+            Measure(
+                f"starlet_{scale}",
+                f"rms of starlet plane {scale} ({2**scale} pixels) of residual / sigma over the noise's",
+                of=rms,
+            )
+            for scale in range(1, scales + 1)
+        ),
+    ]
 
 
 def faint_pixels(image: Image, noise: NoiseModel) -> Mask:
@@ -66,29 +65,27 @@ def residual_sums(brick: Brick, denoised: Denoised, noise: NoiseModel) -> Sums:
     for band, name in enumerate(noise.bands):
         residual = np.where(measured[band], brick.image[band] - denoised.image[band], np.float32(0))
         normal = np.divide(residual, sigma[band], out=np.zeros_like(residual), where=measured[band])
+        details = list(_clear_planes(normal, measured[band], noise.levels[band]))
         zones = {"sky": faint[band], "source": ~faint[band], "all": np.ones_like(faint[band])}
         for zone, inside in zones.items():
-            result[name, zone] = _pixel_sums(blocks, residual, normal, measured[band] & inside)
-        for number, (plane, clear) in enumerate(_clear_planes(normal, measured[band], noise.levels[band]), 1):
-            for zone, inside in zones.items():
-                result[name, zone][f"starlet_{number}"] = blocks.sums(clear & inside, plane**2)
+            where = measured[band] & inside
+            sums = {"mean": blocks.sums(where, residual), "rms": blocks.sums(where, normal**2)}
+            for lag in LAGS:
+                sums[f"correlation_{lag}"] = _lagged_sums(blocks, normal, where, lag)
+            for number, (plane, clear) in enumerate(details, start=1):
+                sums[f"starlet_{number}"] = blocks.sums(clear & inside, plane**2)
+            result[name, zone] = sums
     return result
 
 
-def _pixel_sums(blocks: Blocks, residual: NDArray, normal: NDArray, where: Mask) -> dict[str, Array]:
-    sums = {
-        "mean": blocks.sums(where, residual),
-        "mean_sigma": blocks.sums(where, normal),
-        "rms": blocks.sums(where, normal**2),
-    }
-    for lag in LAGS:
-        pairs = []
-        for near, far in ((np.s_[:-lag], np.s_[lag:]), (np.s_[:, :-lag], np.s_[:, lag:])):
-            one, other = normal[near], normal[far]
-            products = one * other, (one**2 + other**2) / 2
-            pairs.append(blocks.sums(where[near] & where[far], *products, part=near))
-        sums[f"correlation_{lag}"] = pairs[0] + pairs[1]
-    return sums
+def _lagged_sums(blocks: Blocks, normal: NDArray, where: Mask, lag: int) -> Array:
+    """Pairs of pixels `lag` apart along x and y; sums of their products and of their mean squares."""
+    total = np.zeros((3, blocks.count))
+    for near, far in ((np.s_[:-lag], np.s_[lag:]), (np.s_[:, :-lag], np.s_[:, lag:])):
+        one, other = normal[near], normal[far]
+        products = one * other, (one**2 + other**2) / 2
+        total += blocks.sums(where[near] & where[far], *products, part=near)
+    return total
 
 
 def _clear_planes(normal: NDArray, measured: Mask, levels: Array) -> Iterator[tuple[NDArray, Mask]]:
@@ -100,14 +97,20 @@ def _clear_planes(normal: NDArray, measured: Mask, levels: Array) -> Iterator[tu
 
 
 def residual_table(parts: Sequence[Sums], noise: NoiseModel) -> Table:
-    """Measures of the residual by band and zone, over all bricks."""
-    statistics = {"mean": mean, "correlation": lambda s: s[1] / s[2], "rms": rms, "starlet": rms}
+    """Measures of the residual by band and zone, over all bricks, and what the noise's own correlation is."""
+    measures, centre = residual_measures(noise.levels.shape[1]), noise.max_lag
     rows = []
     for (band, zone), sums in joined(parts).items():
-        row = jackknife_row(sums, {name: statistics[name.split("_")[0]] for name in sums})
-        correlation, centre = noise.correlation[noise.bands.index(band)], noise.max_lag
-        for lag in LAGS:
-            along = (correlation[centre, centre + lag], correlation[centre + lag, centre])
-            row[f"expected_{lag}"] = float(np.mean(along))
-        rows.append({"band": band, "zone": zone, "pixels": int(sums["rms"][0].sum()), **row})
-    return make_table(residual_fields(noise.levels.shape[1]), rows, RESIDUAL_DEFINITIONS)
+        own = noise.correlation[noise.bands.index(band)]
+        expected = {
+            f"expected_{lag}": (own[centre, centre + lag] + own[centre + lag, centre]) / 2 for lag in LAGS
+        }
+        pixels = int(sums["rms"][0].sum())
+        rows.append(
+            {"band": band, "zone": zone, "pixels": pixels, **jackknife_row(sums, measures), **expected}
+        )
+    expectations = [
+        Field(f"expected_{lag}", f"the noise's autocorrelation at lag {lag} pixels") for lag in LAGS
+    ]
+    fields = BAND, ZONE, PIXELS, *with_errors(JACKKNIFE, *measures), *expectations
+    return make_table(fields, rows, RESIDUAL_DEFINITIONS)

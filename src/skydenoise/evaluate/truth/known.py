@@ -1,22 +1,18 @@
 """A brick whose sky is known: as observed, as denoised and, in a simulation, as it truly is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.images import Image, Mask, flagged, measured_pixels, pixel_scale
+from skydenoise.evaluate.images import Image, Mask, measured_pixels, pixel_scale
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised
 from skydenoise.io.fitsfile import read_survey_image
 from skydenoise.paths import truth_catalogue, truth_file
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +21,6 @@ class KnownBrick:
 
     brick : as observed
     measured : (band, y, x) bool, pixels that count
-    inpainted : (band, y, x) bool, pixels that the network had to invent; reported apart
     denoised : the product, with its uncertainty
     truth : noise-free sky, (band, y, x) float32, nanomaggies
     sources : catalogue of the truth
@@ -34,7 +29,6 @@ class KnownBrick:
 
     brick: Brick
     measured: Mask
-    inpainted: Mask
     denoised: Denoised
     truth: Image
     sources: Table
@@ -66,21 +60,19 @@ def read_truth(root: Path, name: str, bands: Sequence[str]) -> tuple[Image, Tabl
     ------
     BrickError : a file is missing or damaged, or the catalogue lacks the flux of a band
     """
-    catalogue = truth_catalogue(root, name)
-    planes = [_read(read_survey_image, truth_file(root, name, band), name, band)[0] for band in bands]
-    sources = _read(partial(Table.read, format="ascii.ecsv"), catalogue, name)
+    planes = []
+    try:
+        for file in (truth_file(root, name, band) for band in bands):
+            planes.append(read_survey_image(file)[0])
+        file = truth_catalogue(root, name)
+        sources = Table.read(file, format="ascii.ecsv")
+    except (OSError, ValueError) as error:
+        raise BrickError(f"no truth: {error}", brick=name, file=file) from error
     if missing := [f"flux_{band}" for band in bands if f"flux_{band}" not in sources.colnames]:
-        raise BrickError(f"no columns {', '.join(missing)}", brick=name, file=catalogue)
+        raise BrickError(f"no columns {', '.join(missing)}", brick=name, file=file)
     if len({plane.shape for plane in planes}) != 1:
         raise BrickError("truth images differ in shape", brick=name)
     return np.stack(planes).astype(np.float32, copy=False), sources
-
-
-def _read(read: Callable[[Path], T], file: Path, name: str, band: str | None = None) -> T:
-    try:
-        return read(file)
-    except (OSError, ValueError) as error:
-        raise BrickError(f"no truth: {error}", brick=name, band=band, file=file) from error
 
 
 def read_psf_fwhm(root: Path, name: str, bands: Sequence[str]) -> tuple[float, ...]:
@@ -103,12 +95,5 @@ def read_known(cache: Path, root: Path, name: str, bands: Sequence[str]) -> Know
     for key, image in (("denoised image", denoised.image), ("truth", truth)):
         if image.shape != brick.image.shape:
             raise BrickError(f"{key} has the shape {image.shape}, not {brick.image.shape}", brick=name)
-    return KnownBrick(
-        brick=brick,
-        measured=measured_pixels(brick, denoised),
-        inpainted=flagged(denoised, "INPAINTED", len(bands)),
-        denoised=denoised,
-        truth=truth,
-        sources=sources,
-        psf_fwhm=read_psf_fwhm(root, name, bands),
-    )
+    measured = measured_pixels(brick, denoised)
+    return KnownBrick(brick, measured, denoised, truth, sources, read_psf_fwhm(root, name, bands))

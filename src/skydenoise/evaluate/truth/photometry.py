@@ -1,46 +1,51 @@
-"""Photometric bias and scatter against the truth, of fluxes in bins and of colours."""
+"""Aperture fluxes of known sources on the truth and on every image, their bias and scatter, and colours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from skydenoise.evaluate.aperture import RADIUS
+from skydenoise.evaluate.aperture import RADIUS, ZERO_POINT, aperture_noise, aperture_sums, inside_by
 from skydenoise.evaluate.fluxes import (
     BIN_FIELDS,
-    COLOUR_FIELDS,
     FLUX_DEFINITIONS,
-    RATIO_FIELDS,
+    RATIO_MEASURES,
     Bin,
+    average,
     binned,
-    colour_rows,
     magnitude_edges,
     magnitudes,
-    ratio_statistics,
     snr_bins,
 )
-from skydenoise.evaluate.statistics import BOOTSTRAP, Array, bootstrap_row, robust_scatter
-from skydenoise.evaluate.tables import BAND, METHOD, Field, make_table, with_errors
-from skydenoise.evaluate.truth.catalogue import CONTAMINATION, NEIGHBOUR_FLUX, Apertures
+from skydenoise.evaluate.images import Image
+from skydenoise.evaluate.statistics import BOOTSTRAP, Array, bootstrap_row, joined, selected
+from skydenoise.evaluate.tables import BAND, METHOD, Field, Measure, make_table, with_errors
+from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.io.wcs import celestial_wcs
+from skydenoise.noise import NoiseModel
 
+NEIGHBOUR_FLUX = 0.1
+"""A source is isolated if nothing brighter than this share of its flux lies within two radii ..."""
+CONTAMINATION = 1.2
+"""... and the true aperture holds at most this many times its own total flux."""
 SNR_EDGES = (5.0, 10.0, 20.0, 50.0, 100.0, np.inf)
 MAGNITUDE_STEP = 0.5
 
-PHOTOMETRY_FIELDS = (
-    METHOD,
-    BAND,
-    *BIN_FIELDS,
-    *RATIO_FIELDS,
-    *with_errors(
-        BOOTSTRAP,
-        Field("median_mag", "median of -2.5 log10(F / F_true)", "mag"),
-        Field("scatter_mag", "robust scatter of -2.5 log10(F / F_true)", "mag"),
-        Field("shift_percent", "mean of (F - F_noisy) / F_true: bias free of the noise that both share", "%"),
+PHOTOMETRY_MEASURES = (
+    *RATIO_MEASURES,
+    Measure(
+        "shift_percent",
+        "mean of (F - F_noisy) / F_true: bias free of the noise that both share",
+        "%",
+        of=lambda s: 100 * average(s[2:0:-1]),
     ),
 )
-
+PHOTOMETRY_FIELDS = (METHOD, BAND, *BIN_FIELDS, *with_errors(BOOTSTRAP, *PHOTOMETRY_MEASURES))
 PHOTOMETRY_DEFINITIONS = FLUX_DEFINITIONS | {
     "F": f"sum in a circle of {RADIUS:g} pixels around the true position; F_true: the same on the noise-free "
     "image, so that neighbours and the flux outside the aperture cancel",
@@ -55,38 +60,106 @@ PHOTOMETRY_DEFINITIONS = FLUX_DEFINITIONS | {
     "isolated": f"no source with more than {NEIGHBOUR_FLUX:g} of the flux within {2 * RADIUS:g} pixels, "
     f"F_true at most {CONTAMINATION:g} times the catalogue's flux; not saturated, every pixel measured",
 }
+
+
+def _colour_bias(ratio: Array) -> Array:
+    blue, red = ratio.mean(axis=-1)
+    with np.errstate(invalid="ignore"):
+        return magnitudes(blue) - magnitudes(red)
+
+
+COLOUR_MEASURES = (
+    Measure(
+        "bias_mag", "difference of the bands' -2.5 log10 of the mean of F / F_true", "mag", of=_colour_bias
+    ),
+)
+COLOUR_FIELDS = (
+    METHOD,
+    Field("colour", "difference of the magnitudes in two bands", dtype=str),
+    *BIN_FIELDS,
+    *with_errors(BOOTSTRAP, *COLOUR_MEASURES),
+)
 COLOUR_DEFINITIONS = PHOTOMETRY_DEFINITIONS | {
     "snr": "the lower of the two bands' F_true over the noise of the aperture in the input"
 }
 
-_MEASURES = ("bias_percent", "scatter_percent", "bias_mag", "median_mag", "scatter_mag", "shift_percent")
+
+@dataclass(frozen=True, eq=False)
+class Apertures:
+    """Aperture fluxes of n sources, nanomaggies; float64 (band, n) unless said otherwise.
+
+    truth : on the noise-free image
+    noise : rms noise of the aperture in the input
+    magnitude : true total AB magnitude
+    good : bool, isolated and measured in that band
+    fluxes : by method; NaN where a method has none
+    direction : (3, n) unit vectors to the sources on the sky
+    scores : (n,) float64, by those methods that measure where they detect: score of the detection
+    """
+
+    truth: Array
+    noise: Array
+    magnitude: Array
+    good: NDArray[np.bool_]
+    fluxes: Mapping[str, Array]
+    direction: Array
+    scores: Mapping[str, Array] = field(default_factory=dict)
 
 
-def _flux_statistics(sample: Array) -> Array:
-    """From F, F_noisy and F_true, (3, ..., n), `_MEASURES`, (6, ...)."""
-    flux, noisy, truth = sample
-    ratio = flux / truth
-    return _measures(ratio, ratio.mean(axis=-1), ((flux - noisy) / truth).mean(axis=-1))
+def measure(known: KnownBrick, methods: Mapping[str, Image], noise: NoiseModel) -> Apertures:
+    """Aperture fluxes of every source whose circle lies inside the brick, on the truth and by each method."""
+    x, y = known.places
+    inside = inside_by(RADIUS, x, y, known.brick.shape)
+    total, isolated = known.fluxes[:, inside], isolated_sources(x, y, known.fluxes)[:, inside]
+    plain = measure_at(known, methods, noise, x[inside], y[inside])
+    clean = isolated & (total > 0) & (plain.truth > 0) & (plain.truth <= CONTAMINATION * total)
+    return replace(
+        plain,
+        magnitude=ZERO_POINT - 2.5 * np.log10(np.where(clean, total, 1)),
+        good=plain.good & clean & ~np.asarray(known.sources["saturated"][inside], dtype=bool),
+    )
 
 
-def _calibration_statistics(sample: Array) -> Array:
-    """The same by sums, for sources chosen by F, some of which may not be there."""
-    flux, noisy, truth = sample
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total = truth.mean(axis=-1)
-        return _measures(flux / truth, flux.mean(axis=-1) / total, (flux - noisy).mean(axis=-1) / total)
+def measure_at(
+    known: KnownBrick, methods: Mapping[str, Image], noise: NoiseModel, x: Array, y: Array
+) -> Apertures:
+    """Aperture fluxes at any positions (n,), 0-based pixels, circles inside the brick; magnitudes are NaN.
+
+    Good is where every pixel of the circle is measured.
+    """
+    aperture = aperture_noise(known.brick, noise, x, y)
+    sky = celestial_wcs(known.brick.headers[0]).pixel_to_world_values(x, y)
+    return Apertures(
+        truth=aperture_sums(known.truth, x, y),
+        noise=aperture,
+        magnitude=np.full(aperture.shape, np.nan),
+        good=(aperture > 0) & (aperture_sums(~known.measured, x, y) == 0),
+        fluxes={method: aperture_sums(image, x, y) for method, image in methods.items()},
+        direction=SkyCoord(*sky, unit="deg").cartesian.xyz.value,
+    )
 
 
-def _measures(ratio: Array, average: Array, shift: Array) -> Array:
-    error = magnitudes(ratio)
-    spread = [np.median(error, axis=-1), robust_scatter(error)]
-    return np.stack([*ratio_statistics(ratio, average), *spread, 100 * shift])
+def isolated_sources(x: Array, y: Array, flux: Array) -> NDArray[np.bool_]:
+    """Sources without a neighbour of comparable flux (band, n) within two radii: (band, n) bool."""
+    isolated = np.ones(flux.shape, dtype=bool)
+    pairs = cKDTree(np.column_stack([x, y])).query_pairs(2 * RADIUS, output_type="ndarray")
+    for one, other in (pairs.T, pairs.T[::-1]):
+        band, pair = np.nonzero(flux[:, other] > NEIGHBOUR_FLUX * flux[:, one])
+        isolated[band, one[pair]] = False
+    return isolated
 
 
-def _sample(apertures: Apertures, method: str, band: int, good: NDArray[np.bool_]) -> Array:
-    """F, F_noisy and F_true of the good ones: (3, n)."""
-    fluxes = apertures.fluxes[method], apertures.fluxes["noisy"], apertures.truth
-    return np.stack([flux[band, good] for flux in fluxes])
+def combine(parts: Sequence[Apertures], arcsec: float = 0.1) -> Apertures:
+    """All bricks' sources; one that lies in several overlapping bricks counts once, as the first has it.
+
+    parts : of at least one brick
+    arcsec : between the positions of one source at most
+    """
+    together = joined(parts)
+    brick = np.repeat(np.arange(len(parts)), [part.truth.shape[1] for part in parts])
+    pairs = cKDTree(together.direction.T).query_pairs(np.radians(arcsec / 3600), output_type="ndarray")
+    repeated = pairs[brick[pairs[:, 0]] != brick[pairs[:, 1]]].max(axis=1, initial=-1)
+    return selected(together, np.setdiff1d(np.arange(brick.size), repeated))
 
 
 def photometry_table(
@@ -101,50 +174,58 @@ def photometry_table(
     generator : of the bootstrap
     detected : apertures around what each method shows (`dual.measure_detected`), for the bins snr_detected
     """
-    rows: list[dict[str, object]] = []
-    if apertures is None:
-        return make_table(PHOTOMETRY_FIELDS, rows, PHOTOMETRY_DEFINITIONS)
-    for method, flux in apertures.fluxes.items():
-        for band, name in enumerate(bands):
-            good = apertures.good[band] & np.isfinite(flux[band])
-            sample, noise = _sample(apertures, method, band, good), apertures.noise[band, good]
-            magnitude = apertures.magnitude[band, good]
-            binnings = [
-                (_flux_statistics, sample, magnitude, _magnitude_bins(magnitude)),
-                (_flux_statistics, sample, sample[2] / noise, _snr_bins("snr")),
-                (_calibration_statistics, sample, sample[0] / noise, _snr_bins("snr_measured")),
-            ]
-            if detected and method in detected:
-                seen, good = detected[method], detected[method].good[band]
-                sample, noise = _sample(seen, method, band, good), seen.noise[band, good]
-                binnings.append(
-                    (_calibration_statistics, sample, sample[0] / noise, _snr_bins("snr_detected"))
-                )
-            for statistics, chosen, values, bins in binnings:
-                for columns, inside in binned(chosen, values, bins):
-                    measured = bootstrap_row(_MEASURES, statistics, inside, generator)
-                    rows.append({"method": method, "band": name, **columns, **measured})
+    rows = [
+        {"method": method, "band": name, **columns, **bootstrap_row(PHOTOMETRY_MEASURES, inside, generator)}
+        for method in (apertures.fluxes if apertures else ())
+        for band, name in enumerate(bands)
+        for sample, values, bins in _binnings(apertures, (detected or {}).get(method), method, band)
+        for columns, inside in binned(sample, values, bins)
+    ]
     return make_table(PHOTOMETRY_FIELDS, rows, PHOTOMETRY_DEFINITIONS)
 
 
-def _magnitude_bins(magnitude: Array) -> list[Bin]:
-    return [("magnitude", *edge) for edge in pairwise(magnitude_edges(magnitude, MAGNITUDE_STEP))]
+def _binnings(
+    known: Apertures | None, seen: Apertures | None, method: str, band: int
+) -> Iterable[tuple[Array, Array, Sequence[Bin]]]:
+    """Samples of a method in a band, by what their sources are binned, and the bins."""
+    if known is not None:
+        good = known.good[band] & np.isfinite(known.fluxes[method][band])
+        noise, magnitude = known.noise[band, good], known.magnitude[band, good]
+        by_ratio, by_sum = (_sample(known, method, band, good, by_sum) for by_sum in (False, True))
+        edges = pairwise(magnitude_edges(magnitude, MAGNITUDE_STEP))
+        yield by_ratio, magnitude, [("magnitude", *edge) for edge in edges]
+        yield by_ratio, by_sum[1] / noise, snr_bins("snr", SNR_EDGES, SNR_EDGES[:-1])
+        yield by_sum, by_sum[0] / noise, snr_bins("snr_measured", SNR_EDGES, SNR_EDGES[:-1])
+    if seen is not None:
+        by_sum = _sample(seen, method, band, seen.good[band], True)
+        snr = by_sum[0] / seen.noise[band, seen.good[band]]
+        yield by_sum, snr, snr_bins("snr_detected", SNR_EDGES, SNR_EDGES[:-1])
 
 
-def _snr_bins(name: str) -> list[Bin]:
-    return snr_bins(name, SNR_EDGES, SNR_EDGES[:-1])
+def _sample(apertures: Apertures, method: str, band: int, good: NDArray[np.bool_], by_sum: bool) -> Array:
+    """F, F_true and F - F_noisy of the good ones, (3, n); over F_true unless `by_sum`."""
+    fluxes = apertures.fluxes[method], apertures.truth, apertures.fluxes["noisy"]
+    flux, truth, noisy = (each[band, good] for each in fluxes)
+    return np.stack([flux, truth, flux - noisy]) / (1 if by_sum else truth)
 
 
 def colour_table(apertures: Apertures | None, bands: Sequence[str], generator: np.random.Generator) -> Table:
-    """Bias and scatter of the colours of neighbouring bands by method and bin; parameters as above."""
+    """Bias of the colours of neighbouring bands by method and the lower of both signal-to-noise ratios.
+
+    Parameters as above.
+    """
     rows: list[dict[str, object]] = []
     if apertures is None:
         return make_table(COLOUR_FIELDS, rows, COLOUR_DEFINITIONS)
     for method, flux in apertures.fluxes.items():
-        good, snr = apertures.good, np.zeros(flux.shape)
-        ratio = np.divide(flux, apertures.truth, out=np.full(flux.shape, np.nan), where=good)
-        np.divide(apertures.truth, apertures.noise, out=snr, where=good)
-        rows += [
-            {"method": method, **row} for row in colour_rows(ratio, snr, bands, _snr_bins("snr"), generator)
-        ]
+        ratio = np.divide(flux, apertures.truth, out=np.full(flux.shape, np.nan), where=apertures.good)
+        for blue, names in enumerate(pairwise(bands)):
+            pair = slice(blue, blue + 2)
+            good = np.isfinite(ratio[pair]).all(axis=0)
+            lower = (apertures.truth[pair, good] / apertures.noise[pair, good]).min(axis=0)
+            for columns, inside in binned(
+                ratio[pair, good], lower, snr_bins("snr", SNR_EDGES, SNR_EDGES[:-1])
+            ):
+                row = bootstrap_row(COLOUR_MEASURES, inside, generator)
+                rows.append({"method": method, "colour": "-".join(names), **columns, **row})
     return make_table(COLOUR_FIELDS, rows, COLOUR_DEFINITIONS)

@@ -7,13 +7,13 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from skydenoise.evaluate.aperture import circle_inside
+from skydenoise.evaluate.aperture import RADIUS, inside_by
 from skydenoise.evaluate.images import Image
-from skydenoise.evaluate.psf import STAMP, stamp_around, star_shape, whole_stamps
+from skydenoise.evaluate.psf import STAMP, star_shape, whole_stamps
 from skydenoise.evaluate.statistics import Array, bootstrap_row, joined
-from skydenoise.evaluate.tables import BAND, METHOD, Field, make_table, with_errors
-from skydenoise.evaluate.truth.catalogue import measure
+from skydenoise.evaluate.tables import BAND, METHOD, Field, Measure, make_table, with_errors
 from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.evaluate.truth.photometry import measure
 from skydenoise.noise import NoiseModel
 
 LEAST_SNR = 50.0
@@ -21,32 +21,33 @@ LEAST_SNR = 50.0
 TRUTH, NOISY = "truth", "noisy"
 """Names of the noise-free image and of the input in the table."""
 
-_MEASURES = (
-    Field("fwhm", "mean full width at half maximum of the Gaussian of adaptive moments", "pix"),
-    Field("e1", "mean ellipticity along the pixel axes"),
-    Field("e2", "mean ellipticity along the diagonals"),
-    Field("fwhm_change_percent", "mean of fwhm over that of the same star in the noise-free image, - 1", "%"),
-    Field("e1_change", "mean of e1 minus that in the noise-free image"),
-    Field("e2_change", "mean of e2 minus that in the noise-free image"),
-    Field("fwhm_shift_percent", "mean of fwhm over that in the noisy image, - 1", "%"),
-    Field("e1_shift", "mean of e1 minus that in the noisy image"),
-    Field("e2_shift", "mean of e2 minus that in the noisy image"),
+MEASURES = (
+    Measure("fwhm", "mean full width at half maximum", "pix", of=lambda s: s[0].mean(axis=-1)),
+    Measure("e1", "mean ellipticity along the pixel axes", of=lambda s: s[1].mean(axis=-1)),
+    Measure("e2", "mean ellipticity along the diagonals", of=lambda s: s[2].mean(axis=-1)),
+    Measure(
+        "fwhm_shift_percent",
+        "mean of fwhm over that in the noisy image, - 1",
+        "%",
+        of=lambda s: 100 * (s[0] / s[3] - 1).mean(axis=-1),
+    ),
+    Measure("e1_shift", "mean of e1 minus that in the noisy image", of=lambda s: (s[1] - s[4]).mean(axis=-1)),
+    Measure("e2_shift", "mean of e2 minus that in the noisy image", of=lambda s: (s[2] - s[5]).mean(axis=-1)),
 )
-STAR_FIELDS = (
+FIELDS = (
     replace(METHOD, description=f"{METHOD.description}; truth: the noise-free image"),
     BAND,
     Field("stars", "stars measured in this image, in the noise-free and in the noisy one", "", int),
     Field("failed", "stars of which the moments did not converge in one of them", "", int),
-    *with_errors("bootstrap over stars", *_MEASURES),
+    *with_errors("bootstrap over stars", *MEASURES),
 )
-
-STAR_DEFINITIONS = {
+DEFINITIONS = {
     "stars": f"kind star in the catalogue, isolated, not saturated, S/N of the aperture above {LEAST_SNR:g}, "
     f"every pixel measured within {STAMP} along both axes; one in two bricks that overlap counts in both",
     "fwhm": "2.3548 times the size sigma = det(M)**(1/4) of the best Gaussian weight (Hirata & Seljak 2003)",
     "e1, e2": "distortion: (a^2 - b^2) / (a^2 + b^2) cos 2 phi, sin 2 phi; phi from x to y",
-    "change, shift": "against the truth, and against the input, whose noise the image shares: the shift is "
-    "known better, and is zero in the mean where the change is",
+    "shift": "against the input, whose noise the image shares; the input has no shift against the truth but "
+    "by noise",
     "errors": "standard deviation over bootstrap samples of the stars",
 }
 
@@ -69,24 +70,14 @@ def star_shapes(known: KnownBrick, methods: Mapping[str, Image], noise: NoiseMod
 def _stars(known: KnownBrick, noise: NoiseModel) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Positions of n stars, and in which bands they count, (band, n) bool."""
     x, y = known.places
-    inside = circle_inside(x, y, known.brick.shape)
+    inside = inside_by(RADIUS, x, y, known.brick.shape)
     kinds = known.sources["kind"] if "kind" in known.sources.colnames else np.full(x.size, "")
+    x, y, star = x[inside], y[inside], np.asarray(kinds)[inside] == "star"
     sources = measure(known, {}, noise)
-    strong = sources.good & (sources.truth > LEAST_SNR * sources.noise)
-    star = whole_stamps(x, y, known.brick.shape)[inside] & (np.asarray(kinds)[inside] == "star")
-    star &= strong.any(axis=0)
-    x, y, counts = x[inside][star], y[inside][star], strong[:, star]
-    for number, at in enumerate(zip(x, y, strict=True)):
-        counts[:, number] &= known.measured[(slice(None), *stamp_around(*at))].all(axis=(1, 2))
-    return x, y, counts
-
-
-def _star_statistics(sample: Array) -> Array:
-    """From shapes in an image, in the noise-free and in the noisy one, (9, ..., n), `_MEASURES` (9, ...)."""
-    columns = list(sample[:3])
-    for fwhm, e1, e2 in (sample[3:6], sample[6:]):
-        columns += [100 * (sample[0] / fwhm - 1), sample[1] - e1, sample[2] - e2]
-    return np.stack([column.mean(axis=-1) for column in columns])
+    counts = sources.good & (sources.truth > LEAST_SNR * sources.noise) & star
+    counts &= [whole_stamps(x, y, measured) for measured in known.measured]
+    some = counts.any(axis=0)
+    return x[some], y[some], counts[:, some]
 
 
 def star_table(parts: Sequence[Shapes], bands: Sequence[str], generator: np.random.Generator) -> Table:
@@ -98,11 +89,11 @@ def star_table(parts: Sequence[Shapes], bands: Sequence[str], generator: np.rand
     rows = []
     for method, found in every.items():
         for band, name in enumerate(bands):
-            shapes = np.concatenate([each[:, band] for each in (found, every[TRUTH], every[NOISY])])  # (9, n)
+            shapes = np.concatenate([each[:, band] for each in (found, every[NOISY], every[TRUTH])])  # (9, n)
             counts = ~np.isnan(shapes).any(axis=0)
-            sample = shapes[:, counts & np.isfinite(shapes).all(axis=0)]
+            sample = shapes[:6, counts & np.isfinite(shapes).all(axis=0)]
             numbers = {"stars": sample.shape[1], "failed": int(counts.sum()) - sample.shape[1]}
-            names = [field.name for field in _MEASURES]
-            measured = bootstrap_row(names, _star_statistics, sample, generator)
-            rows.append({"method": method, "band": name, **numbers, **measured})
-    return make_table(STAR_FIELDS, rows, STAR_DEFINITIONS)
+            rows.append(
+                {"method": method, "band": name, **numbers, **bootstrap_row(MEASURES, sample, generator)}
+            )
+    return make_table(FIELDS, rows, DEFINITIONS)

@@ -1,12 +1,10 @@
 """Images of other surveys, of a table's rows, in the Legacy Survey's raw layout (`source: files`)."""
 
-import fcntl
 import hashlib
 import logging
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from skydenoise.image_table import ListedImage
 from skydenoise.io import Brick
 from skydenoise.io.digest import file_digest, joint_digest
 from skydenoise.io.fitsfile import intact_header
+from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
 from skydenoise.io.rawbrick import write_raw
 from skydenoise.io.wcs import celestial_wcs, grid_distance
@@ -38,7 +37,7 @@ def import_bricks(
 
     Raises
     ------
-    StepError : the disk is full
+    StepError : the disk is full, or the cache not writable
     """
     entries = []
     for name in names:
@@ -46,12 +45,17 @@ def import_bricks(
             entries.append(
                 import_brick([image for image in images if image.brick == name], name, bands, cache)
             )
-        except BrickError as error:
+        except (BrickError, OSError) as error:
             if disk_full(error):
                 raise StepError(
                     f"no space left for {cache}; free some and run again, finished bricks are kept"
                 ) from error
+            if isinstance(error, OSError):
+                where = f"{error.filename or cache}: cannot be written: {error.strerror}"
+                raise StepError(f"{where} (survey.cache must be writable)") from error
             log.warning("skipped: %s", error)
+            with suppress(OSError):  # there is something in it
+                paths.raw_file(cache, name, "maskbits").parent.rmdir()
             entries.append(Entry(name, "skipped", reason=str(error)))
     return entries
 
@@ -77,33 +81,13 @@ def import_brick(images: Sequence[ListedImage], name: str, bands: Sequence[str],
     listed = [image.band for image in chosen]
     if lacking := [band for band in bands if band not in listed]:
         log.warning("brick %s: not in the table in %s", name, ", ".join(lacking))
-    with _alone(paths.raw_file(cache, name, "maskbits").parent):
+    with alone(paths.raw_file(cache, name, "maskbits").parent):
         for kind, band in paths.raw_kinds(lacking)[:-1]:
             paths.raw_file(cache, name, kind, band).unlink(missing_ok=True)  # of an earlier table
         state = _import(chosen, name, listed, cache)
     files = sorted(paths.raw_file(cache, name, "maskbits").parent.glob("legacysurvey-*.fits.fz"))
     digest = joint_digest(file_digest(file) for file in files)
     return Entry(name, state, len(files), digest, time.perf_counter() - start, bands=" ".join(listed))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold `folder` against other processes: two jobs import a brick that is trained on and denoised."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StepError(
-            f"{folder}: cannot be made: {error.strerror} (survey.cache must be writable)"
-        ) from error
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks: the work is done twice, to the same result
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        with suppress(OSError):  # there is something in it
-            folder.rmdir()
-        os.close(handle)
 
 
 def _import(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> str:
