@@ -25,9 +25,8 @@ from benchmarks.quality.injection_tests import Trial, Workload, injected_sources
 from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.product import SEED, Product, load_product
 from benchmarks.quality.sky import SEEDS, Sky, make_sky, sky_settings
-from skydenoise.evaluate.aperture import aperture_noise, aperture_sums, circle_inside
-from skydenoise.evaluate.images import flagged
-from skydenoise.io import Brick
+from skydenoise.evaluate.aperture import RADIUS, aperture_noise, aperture_sums, inside_by
+from skydenoise.io import Brick, flag_bit
 from skydenoise.predict.calibrate import calibrate
 from skydenoise.predict.denoise import denoise_brick, estimate_sky, noise_of, with_bands
 from skydenoise.predict.denoiser import Denoiser
@@ -73,7 +72,7 @@ def count_flags(
     spread = aperture_noise(brick, noise, x, y)
     whole = (aperture_sums((~brick.usable).astype(np.float32), x, y) == 0) & which
     borrowed = np.abs(aperture_sums(denoised.image - alone, x, y)) / np.where(whole, spread, 1)
-    marked = flagged(denoised, "BORROWED", len(brick.bands))
+    marked = np.stack([denoised.flags >> flag_bit("BORROWED", band) & 1 for band in range(len(spread))]) == 1
     near = ndimage.maximum_filter(marked, (1, 2 * REACH + 1, 2 * REACH + 1))
     flags.add(borrowed[whole], near[:, np.rint(y).astype(int), np.rint(x).astype(int)][whole])
     return float(marked[brick.usable].mean())
@@ -87,7 +86,7 @@ def flag_shares(sky: Sky, denoiser: Denoiser, trials: Sequence[Trial]) -> Iterat
     denoiser = replace(denoiser, uncertainty=uncertainty)
     flags, shares = Flags(), []
     for scene in sky.scenes:
-        inside = circle_inside(*scene.places, scene.brick.shape)
+        inside = inside_by(RADIUS, *scene.places, scene.brick.shape)
         x, y = (place[inside] for place in scene.places)
         every = np.ones((len(scene.brick.bands), len(x)), bool)
         shares.append(count_flags(denoiser, scene.brick, x, y, every, flags))

@@ -58,11 +58,19 @@ class ListedImage:
     axes: str = ""
     dataset: str = ""
 
+    def __str__(self) -> str:
+        return f"brick {self.brick}, band {self.band}"
+
     @property
     def is_stack(self) -> bool:
         """Whether the row names a stack of frames, not an image of the sky."""
-        suffix = next((end for end in STACK_KINDS if self.image.name.lower().endswith(end)), ".fits")
+        suffix = stack_suffix(self.image) or ".fits"
         return bool(self.axes or self.dataset) or not suffix.startswith(".fits")
+
+
+def stack_suffix(path: Path) -> str:
+    """End of the name of a file that can hold a stack, in lower case; empty for any other."""
+    return next((end for end in STACK_KINDS if re.fullmatch(f".+{re.escape(end)}", path.name.lower())), "")
 
 
 def read_table(path: Path) -> list[ListedImage]:
@@ -71,10 +79,8 @@ def read_table(path: Path) -> list[ListedImage]:
     Paths are relative to the table's folder; empty cells are as good as no column; lines that start with #
     are comments.
 
-    Raises
-    ------
-    SettingsError : no such table, or no text; an unknown or missing column, a wrong name or number, a file of
-        no known kind, a band listed twice
+    Raises SettingsError for no such table or no text, an unknown or missing column, a wrong name or number, a
+    file of no known kind, a band listed twice.
     """
     known = {field.name for field in fields(ListedImage)}
     columns, rows = _cells(path)

@@ -65,18 +65,10 @@ def resampled(
 ) -> Iterator[tuple[Window, Resampled]]:
     """Resample an image strip by strip, so that memory does not grow with the window.
 
-    Parameters
-    ----------
-    image, invvar
-        (y, x) float32; invvar is 0 where there is no data
-    wcs
-        of `image`
-    target, window
-        WCS of the result, and its pixels that are wanted
+    image, invvar : (y, x) float32; invvar is 0 where there is no data
+    target, window : WCS of the result, and its pixels that are wanted
 
-    Yields
-    ------
-    strip, pixels : a part of the window, and what lies there
+    Yields parts of the window, and what lies there.
     """
     usable = invvar > 0
     filled = fill(image[np.newaxis], usable[np.newaxis])[0]
@@ -84,15 +76,11 @@ def resampled(
     solid = binary_erosion(usable, iterations=REACH).astype(np.float32)
     side = math.sqrt(proj_plane_pixel_area(target) / proj_plane_pixel_area(wcs))
     fine = max(1, math.ceil(side - 0.01))
-    for strip in _strips(window, fine):
-        yield strip, _strip(spline, invvar, solid, wcs, target, strip, fine)
-
-
-def _strips(window: Window, fine: int) -> Iterator[Window]:
     rows, columns = window
     height = max(1, SAMPLES // ((columns.stop - columns.start) * fine**2))
     for start in range(rows.start, rows.stop, height):
-        yield slice(start, min(start + height, rows.stop)), columns
+        strip = slice(start, min(start + height, rows.stop)), columns
+        yield strip, _strip(spline, invvar, solid, wcs, target, strip, fine)
 
 
 def _strip(
@@ -113,11 +101,9 @@ def _strip(
     flux = _sum(np.where(inside, brightness * area, 0), fine)
     share = _sum(inside, fine) / fine**2
     pixels = _sum(np.where(inside, area, 0), fine)
-    covered = share > 0
-    ratio = np.divide(
-        pixels, share, out=np.ones(share.shape), where=covered
-    )  # source pixels in a target pixel
-    image = np.divide(flux, share, out=np.zeros(share.shape), where=covered)
+    divisor = np.where(share > 0, share, 1)
+    ratio = np.where(share > 0, pixels / divisor, 1)  # source pixels in a target pixel
+    image = flux / divisor
     variances = _sum(weight, fine) / fine**2 * np.maximum(ratio, 1) / ratio**2
     trust = _sum(nearest(solid) * inside, fine) / fine**2
     return Resampled(*(plane.astype(np.float32) for plane in (image, variances, trust)))
@@ -131,10 +117,8 @@ def _samples(part: slice, fine: int) -> np.ndarray:
 
 def _area(places: np.ndarray) -> np.ndarray:
     """Source pixels in each sample but the outermost: the Jacobian of the samples' coordinates (2, y, x)."""
-    along_y, along_x = (
-        (places[:, 2:, 1:-1] - places[:, :-2, 1:-1]) / 2,
-        (places[:, 1:-1, 2:] - places[:, 1:-1, :-2]) / 2,
-    )
+    along_y = (places[:, 2:, 1:-1] - places[:, :-2, 1:-1]) / 2
+    along_x = (places[:, 1:-1, 2:] - places[:, 1:-1, :-2]) / 2
     return np.abs(along_y[0] * along_x[1] - along_y[1] * along_x[0])
 
 

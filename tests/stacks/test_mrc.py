@@ -95,7 +95,7 @@ def test_a_stack_of_volumes_has_frames_alone(tmp_path: Path) -> None:
         file.set_data(stack)
         assert file.is_volume_stack()
     with open_stack(StackFile(tmp_path / "in.mrc")) as opened:
-        assert (len(opened), opened.frame_shape) == (6, (1, 8, 9))
+        assert (len(opened), opened.axes.frame_shape) == (6, (1, 8, 9))
         np.testing.assert_array_equal(opened.read(4)[0], stack[1, 1])
     copy(tmp_path / "in.mrc", tmp_path / "out.mrc")
     with mrcfile.open(tmp_path / "out.mrc") as file:

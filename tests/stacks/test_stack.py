@@ -21,7 +21,7 @@ from tests.stacks.builders import KINDS, copy, make_stack, save, save_fits, save
 def test_every_kind_of_file_gives_the_frames_that_were_put_in(kind: str, dtype: str, tmp_path: Path) -> None:
     stack = make_stack(5, 12, 10, dtype=dtype)
     with open_stack(StackFile(save(kind, tmp_path, stack))) as opened:
-        assert (len(opened), opened.frame_shape) == (5, (1, 12, 10))
+        assert (len(opened), opened.axes.frame_shape) == (5, (1, 12, 10))
         for index in (4, 0, 2):
             frame = opened.read(index)
             assert frame.dtype == np.float32
@@ -34,7 +34,7 @@ def test_every_kind_of_file_gives_the_frames_that_were_put_in(kind: str, dtype: 
 def test_several_channels_lie_before_the_rows(kind: str, tmp_path: Path) -> None:
     stack = make_stack(4, 2, 12, 10)
     with open_stack(StackFile(save(kind, tmp_path, stack))) as opened:
-        assert (len(opened), opened.frame_shape) == (4, (2, 12, 10))
+        assert (len(opened), opened.axes.frame_shape) == (4, (2, 12, 10))
         np.testing.assert_array_equal(opened.read(3), stack[3])
 
 
@@ -166,16 +166,18 @@ def test_nothing_is_left_of_a_stack_that_was_not_finished(kind: str, tmp_path: P
     assert sorted(tmp_path.iterdir()) == [source]
 
 
-def test_a_full_disk_is_told_in_one_line(tmp_path: Path, full_disk) -> None:
-    source = save("npy", tmp_path, make_stack(40, 64, 64, dtype="float32"))
+@pytest.mark.parametrize("kind", ["tiff", "npy", "mrc", "fits"])
+def test_a_full_disk_is_told_before_the_first_frame(kind: str, tmp_path: Path, full_disk) -> None:
+    source = save(kind, tmp_path, make_stack(40, 64, 64, dtype="float32"))
+    target = tmp_path / f"out{source.suffix}"
     with (
         open_stack(StackFile(source)) as stack,
         full_disk(),
         pytest.raises(StepError, match="no space left"),
-        write_like(stack, tmp_path / "out.npy") as writer,
+        write_like(stack, target),
     ):
-        writer.write(0, stack.read(0))
-    assert not (tmp_path / "out.npy").exists()
+        pytest.fail("there is no room")
+    assert list(tmp_path.iterdir()) == [source]
 
 
 def peak_of_copying(source: Path, target: Path) -> int:

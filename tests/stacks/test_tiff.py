@@ -17,12 +17,12 @@ def test_imagej_and_colour_say_themselves_what_their_axes_are(tmp_path: Path) ->
     hyperstack = make_stack(3, 4, 2, 12, 10, dtype="uint16")
     tifffile.imwrite(tmp_path / "ij.tif", hyperstack, imagej=True, metadata={"axes": "TZCYX"})
     with open_stack(StackFile(tmp_path / "ij.tif")) as opened:
-        assert (opened.axes.text, len(opened), opened.frame_shape) == ("tzcyx", 12, (2, 12, 10))
+        assert (opened.axes.text, len(opened), opened.axes.frame_shape) == ("tzcyx", 12, (2, 12, 10))
         np.testing.assert_array_equal(opened.read(5), hyperstack[1, 1])
     colour = make_stack(3, 12, 10, 3, dtype="uint8")
     tifffile.imwrite(tmp_path / "rgb.tif", colour, photometric="rgb", compression="zlib", metadata=None)
     with open_stack(StackFile(tmp_path / "rgb.tif", axes="nyxc")) as opened:
-        assert (len(opened), opened.frame_shape) == (3, (3, 12, 10))
+        assert (len(opened), opened.axes.frame_shape) == (3, (3, 12, 10))
         np.testing.assert_array_equal(opened.read(2), colour[2].transpose(2, 0, 1))
 
 

@@ -2,7 +2,12 @@ import numpy as np
 import torch
 
 from skydenoise.train.noise_family import Draw
-from skydenoise.train.pairs import Pair, patch_seeds, random_bands, recorrupted_pair, turn, turn_each
+from skydenoise.train.pairs import Pair, patch_seeds, random_bands, recorrupted_pair, turn_each
+
+
+def turn(image: torch.Tensor, orientation: int) -> torch.Tensor:
+    """Quarter turns, from 4 on after a flip in x."""
+    return (image.flip(-1) if orientation >= 4 else image).rot90(orientation % 4, (-2, -1))
 
 
 def test_unusable_pixels_get_no_noise() -> None:

@@ -1,6 +1,7 @@
 """Which axis of an array is what: frames, channels, rows and columns in any order."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,7 @@ class Axes:
     text : letters out of n, t, z (frames), c (channels), y, x; y and x are needed, none stands twice
     shape : of the array
 
-    Raises
-    ------
-    SettingsError : other letters, y or x missing, or another number of axes than the array has
+    Raises SettingsError for other letters, y or x missing, or another number of axes than the array has.
     """
 
     text: str
@@ -47,7 +46,7 @@ class Axes:
     @property
     def frames(self) -> int:
         """How many frames."""
-        return int(np.prod(self._counted, dtype=int))
+        return prod(self._counted)
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -58,9 +57,13 @@ class Axes:
     @property
     def _counted(self) -> tuple[int, ...]:
         """Lengths of the axes along which frames are counted; empty for a single frame."""
-        return tuple(
-            size for letter, size in zip(self.text, self.shape, strict=True) if letter in FRAME_LETTERS
-        )
+        pairs = zip(self.text, self.shape, strict=True)
+        return tuple(size for letter, size in pairs if letter in FRAME_LETTERS)
+
+    @property
+    def _inner(self) -> str:
+        """Letters of what lies at a frame's key."""
+        return self.text.translate(dict.fromkeys(map(ord, FRAME_LETTERS)))
 
     def key(self, index: int) -> Key:
         """Index of frame `index` (from 0) in the array; frames count along the last frame axis first.
@@ -74,17 +77,15 @@ class Axes:
 
     def to_image(self, block: Array) -> Array:
         """(channel, y, x) of what lies in the array at a frame's key."""
-        inner = [letter for letter in self.text if letter not in FRAME_LETTERS]
-        if "c" not in inner:
-            block, inner = block[None], ["c", *inner]
-        return block.transpose([inner.index(letter) for letter in "cyx"])
+        if "c" in self._inner:
+            return np.einsum(f"{self._inner}->cyx", block)
+        return np.einsum(f"{self._inner}->yx", block)[None]
 
     def from_image(self, image: Array) -> Array:
         """Inverse of `to_image`."""
-        inner = [letter for letter in self.text if letter not in FRAME_LETTERS]
-        if "c" not in inner:
-            return image[0].transpose(["yx".index(letter) for letter in inner])
-        return image.transpose(["cyx".index(letter) for letter in inner])
+        if "c" in self._inner:
+            return np.einsum(f"cyx->{self._inner}", image)
+        return np.einsum(f"yx->{self._inner}", image[0])
 
 
 def axes_of(shape: tuple[int, ...], given: str = "", own: str = "") -> Axes:
@@ -94,9 +95,7 @@ def axes_of(shape: tuple[int, ...], given: str = "", own: str = "") -> Axes:
         stack of one frame often is stored so
     own : what the file says, or empty
 
-    Raises
-    ------
-    SettingsError : see Axes; or nothing is said about an array of other than 2 to 4 dimensions
+    Raises SettingsError as Axes does, or if nothing is said about an array of other than 2 to 4 dimensions.
     """
     text = (given or own).lower() or BY_DIMENSIONS.get(len(shape), "")
     if not text:

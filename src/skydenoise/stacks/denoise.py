@@ -22,11 +22,8 @@ def denoise_stack(file: StackFile, out: Path, denoiser: Denoiser) -> None:
 
     out : its name ends as `output_suffix` says; it is there when all frames are
 
-    Raises
-    ------
-    SettingsError : other channels than the model's bands, frames smaller than a tile
-    StepError : a frame cannot be read, or the disk is full
-    BrickError : the network's image of a frame is not finite
+    Raises SettingsError for other channels than the model's bands or frames smaller than a tile, StepError if
+    a frame cannot be read or the disk is full, BrickError if the network's image of a frame is not finite.
     """
     description = denoiser.description
     note = f"model {description.sha256[:12]}, tile {denoiser.settings.tile}"

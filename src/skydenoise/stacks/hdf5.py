@@ -8,37 +8,28 @@ import h5py
 
 from skydenoise.errors import SettingsError
 from skydenoise.stacks.axes import Axes
-from skydenoise.stacks.pixels import FLOAT, NewPixels, StackFile, StoredArray
+from skydenoise.stacks.pixels import FLOAT, StackFile, StoredArray
 
 
 @contextmanager
 def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
     """A dataset; its name may be empty if only one in the file has two or more dimensions."""
     with h5py.File(path, "r") as file:
-        name = dataset or _only_dataset(file)
+        names: list[str] = []
+
+        def visit(name: str, item: object) -> None:
+            if isinstance(item, h5py.Dataset) and item.ndim >= 2:
+                names.append(name)
+
+        file.visititems(visit)
+        if not dataset and len(names) != 1:
+            raise SettingsError(f"it holds {len(names)} datasets ({', '.join(names)}): say which")
+        name = dataset or names[0]
         stored = file.get(name)
         if not isinstance(stored, h5py.Dataset):
-            raise SettingsError(f"there is no dataset {name!r}, only {', '.join(_datasets(file))}")
+            raise SettingsError(f"there is no dataset {name!r}, only {', '.join(names)}")
         _check_filters(stored)
         yield StoredArray(stored, "", name)
-
-
-def _datasets(file: h5py.File) -> list[str]:
-    names: list[str] = []
-
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim >= 2:
-            names.append(name)
-
-    file.visititems(visit)
-    return names
-
-
-def _only_dataset(file: h5py.File) -> str:
-    names = _datasets(file)
-    if len(names) != 1:
-        raise SettingsError(f"it holds {len(names)} datasets ({', '.join(names)}): say which")
-    return names[0]
 
 
 def _check_filters(dataset: h5py.Dataset) -> None:
@@ -52,27 +43,20 @@ def _check_filters(dataset: h5py.Dataset) -> None:
 
 
 @contextmanager
-def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[NewPixels]:
+def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[h5py.Dataset]:
     """New HDF5 file with this one dataset, compressed as the source is; its attributes and its groups'."""
     with h5py.File(source.path, "r") as file, h5py.File(path, "w") as new_file:
         old = file[source.dataset]
+        kept = old.compression if old.compression in ("gzip", "lzf") else None
+        pairs = zip(axes.key(0), axes.shape, strict=True)
+        frame = tuple(1 if isinstance(part, int) else size for part, size in pairs)
         new = new_file.create_dataset(
-            source.dataset,
-            axes.shape,
-            FLOAT,
-            chunks=tuple(
-                1 if isinstance(part, int) else size
-                for part, size in zip(axes.key(0), axes.shape, strict=True)
-            ),
-            compression=old.compression if old.compression in ("gzip", "lzf") else None,
-            shuffle=old.shuffle,
+            source.dataset, axes.shape, FLOAT, chunks=frame, compression=kept, shuffle=old.shuffle
         )
-        copied: tuple[h5py.HLObject, h5py.HLObject] = old, new
-        while True:
-            _copy_attributes(*copied)
-            if copied[0].name == "/":
-                break
-            copied = copied[0].parent, copied[1].parent
+        _copy_attributes(old, new)
+        while old.name != "/":
+            old = old.parent
+            _copy_attributes(old, new_file[old.name])
         new.attrs["skydenoise"] = note  # not the source's, if that is a denoised one
         yield new
 

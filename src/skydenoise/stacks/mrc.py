@@ -10,14 +10,13 @@ import numpy as np
 
 from skydenoise.errors import SettingsError
 from skydenoise.stacks.axes import Axes
-from skydenoise.stacks.pixels import FilePixels, NewPixels, StackFile, StoredArray
+from skydenoise.stacks.pixels import FilePixels, StackFile, StoredArray
 
 BYTES, FLOATS = 0, 2
 """Modes: pixels of one byte, of float32."""
-IMOD_STAMP = 1146047817
-"""What IMOD writes into bytes 153-156 of a header; flags follow (bio3d.colorado.edu/imod, mrc_format.txt)."""
-IMOD_PLACE = 40
-"""Where these bytes lie in the header's field `extra2`."""
+IMOD_STAMP, IMOD_PLACE = 1146047817, 40
+"""What IMOD writes into bytes 153-156 of a header, 40 bytes into the field `extra2`; flags follow
+(bio3d.colorado.edu/imod, mrc_format.txt)."""
 SIGNED_BYTES, HALF_BYTES = 1, 16
 """Flags of IMOD: bytes are signed; a byte holds two pixels."""
 
@@ -29,11 +28,8 @@ def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
         dtype = file.data.dtype
         if file.header.mode == BYTES and _unsigned(file.header):
             dtype = np.dtype(np.uint8)
-        offset = file.header.nbytes + file.extended_header.nbytes
-        stack_of_volumes = file.data.ndim == 4
-        yield StoredArray(
-            FilePixels(path, offset, dtype, file.data.shape), "nzyx" if stack_of_volumes else ""
-        )
+        pixels = FilePixels(path, file.data.offset, dtype, file.data.shape)
+        yield StoredArray(pixels, "nzyx" if file.is_volume_stack() else "")
 
 
 def _unsigned(header: Any) -> bool:
@@ -47,11 +43,8 @@ def _unsigned(header: Any) -> bool:
 
 
 @contextmanager
-def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[NewPixels]:
-    """New MRC file with the source's header, byte order and extended header.
-
-    Its mode is float32, and its statistics are marked as not known.
-    """
+def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[FilePixels]:
+    """New MRC file of float32 with the source's header, byte order, extended header; no statistics."""
     with mrcfile.mmap(source.path, mode="r") as file:
         header, extended = file.header.copy(), file.extended_header.tobytes()
     header.mode = FLOATS
@@ -60,4 +53,4 @@ def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterato
         header.label[header.nlabl] = note.encode("ascii")[:80].ljust(80)
         header.nlabl += 1
     path.write_bytes(header.tobytes() + extended)
-    yield FilePixels(path, path.stat().st_size, header.dtype["dmin"], axes.shape)
+    yield FilePixels(path, path.stat().st_size, header.dtype["dmin"], axes.shape).reserved()

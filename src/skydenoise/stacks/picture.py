@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -18,9 +17,8 @@ MOST_CHANNELS = 3
 """Channels that are drawn."""
 ZOOM = 4
 """The detail is the middle of the frame, this many times narrower."""
-RANGE = (0.5, 99.5)
-"""Percentiles of the denoised frame that are black and white, widened by WIDER of their difference."""
-WIDER = 0.25
+RANGE, WIDER = (0.5, 99.5), 0.25
+"""Percentiles of the denoised frame that are black and white, widened by a part of their difference."""
 PANEL = 3.4
 """Edge of a panel, inches."""
 
@@ -45,16 +43,17 @@ def _figure(versions: dict[str, Array]) -> Figure:
     channels = min(len(versions["input"]), MOST_CHANNELS)
     size = (2 * channels * PANEL + 0.4, 2 * PANEL + 0.9)
     figure, panels = make_panels(2, 2 * channels, size)
+    for row, (name, image) in zip(panels, versions.items(), strict=True):
+        row[0].set_ylabel(name, fontsize=11)
+        for channel in range(channels):
+            low, high = grey_range(versions["denoised"][channel])
+            pictures = image[channel], _middle(image[channel])
+            for panel, pixels in zip(row[2 * channel :], pictures, strict=False):
+                panel.imshow(pixels, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+                panel.set(xticks=[], yticks=[])
     for channel in range(channels):
-        limits = grey_range(versions["denoised"][channel])
-        for row, (name, image) in zip(panels, versions.items(), strict=True):
-            whole, detail = row[2 * channel : 2 * channel + 2]
-            _show(whole, image[channel], limits)
-            _show(detail, _middle(image[channel]), limits)
-            if channel == 0:
-                whole.set_ylabel(name, fontsize=11)
-        panels[0][2 * channel].set_title(f"channel {channel}, whole frame", fontsize=9)
-        panels[0][2 * channel + 1].set_title(f"centre, {ZOOM} times larger", fontsize=9)
+        panels[0, 2 * channel].set_title(f"channel {channel}, whole frame", fontsize=9)
+        panels[0, 2 * channel + 1].set_title(f"centre, {ZOOM} times larger", fontsize=9)
     figure.supxlabel("the same grey scale above and below", fontsize=8)
     return figure
 
@@ -71,10 +70,5 @@ def grey_range(image: Array) -> tuple[float, float]:
 
 def _middle(image: Array) -> Array:
     edges = [max(1, size // ZOOM) for size in image.shape]
-    first = [(size - edge) // 2 for size, edge in zip(image.shape, edges, strict=True)]
-    return image[first[0] : first[0] + edges[0], first[1] : first[1] + edges[1]]
-
-
-def _show(panel: Axes, pixels: Array, limits: tuple[float, float]) -> None:
-    panel.imshow(pixels, cmap="gray", vmin=limits[0], vmax=limits[1], interpolation="nearest")
-    panel.set(xticks=[], yticks=[])
+    y, x = (slice(m := (size - edge) // 2, m + edge) for size, edge in zip(image.shape, edges, strict=True))
+    return image[y, x]

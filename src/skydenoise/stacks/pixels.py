@@ -1,15 +1,12 @@
-"""Pixels in a file, read and written in parts; and NumPy's own format, which is no more than that.
+"""Pixels in a file, read and written in parts; and NumPy's own format, which is no more than that."""
 
-Not by a memory map where it can be helped: its pages stay in a process as long as there is room, so that the
-process seems to grow with the file.
-"""
-
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -38,35 +35,16 @@ class StackFile:
     axes: str = ""
 
 
-class Pixels(Protocol):
-    """What can be sliced without being read as a whole."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a pixel."""
-
-    def __getitem__(self, key: Key) -> Array: ...
-
-
-class NewPixels(Protocol):
-    """What takes parts of an array."""
-
-    def __setitem__(self, key: Key, values: Array) -> None: ...
-
-
 @dataclass(frozen=True)
 class StoredArray:
     """An array in an open file.
 
+    pixels : has shape and dtype; slicing it reads no more than the slice
     axes : letters as in `Axes`, if the file says what they are, else empty
     dataset : which array of the file it is, if it can hold several
     """
 
-    pixels: Pixels
+    pixels: Any
     axes: str = ""
     dataset: str = ""
 
@@ -74,6 +52,8 @@ class StoredArray:
 @dataclass(frozen=True)
 class FilePixels:
     """An array in C order in a file, not compressed.
+
+    It is mapped for each access anew: pages of a map stay in a process as long as there is room.
 
     path, offset : where its first byte lies
     dtype : with its byte order
@@ -86,45 +66,33 @@ class FilePixels:
     shape: tuple[int, ...]
 
     def __getitem__(self, key: Key) -> Array:
-        """Copy of the pixels at `key`; raises OSError if the file ends before them."""
-        place = self.place(key)
-        if place is None:
-            return np.array(self._map("r")[key])
-        start, shape = place
-        pixels: Array = np.fromfile(self.path, self.dtype, prod(shape), offset=start)
-        if pixels.size < prod(shape):
-            raise OSError(f"{self.path}: the file is truncated")
-        return pixels.reshape(shape)
+        """Copy of the pixels at `key`; raises OSError if a frame in one piece cannot be read."""
+        leading = [part for part in key if isinstance(part, int)]
+        inner = self.shape[len(leading) :]
+        if list(key[: len(leading)]) != leading:
+            return np.array(np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[key])
+        before = int(np.ravel_multi_index(leading, self.shape[: len(leading)])) if leading else 0
+        start = self.offset + before * prod(inner) * self.dtype.itemsize
+        pixels: Array = np.fromfile(self.path, self.dtype, prod(inner), offset=start)
+        if pixels.size < prod(inner):
+            raise OSError("the file is truncated")
+        return pixels.reshape(inner)
 
     def __setitem__(self, key: Key, values: Array) -> None:
-        """Write pixels at `key`; the file must be there."""
-        place = self.place(key)
-        if place is None:
-            mapped = self._map("r+")
-            mapped[key] = values
-            mapped.flush()
-            return
-        start, shape = place
+        """Write pixels at `key`, in room that is `reserved`."""
+        mapped = np.memmap(self.path, self.dtype, "r+", self.offset, self.shape)
+        mapped[key] = values
+        mapped.flush()
+
+    def reserved(self, block: int = 1) -> Self:
+        """These pixels, with room in the file up to a multiple of `block` bytes after the last.
+
+        Raises OSError if the disk is full: a memory map would meet that with a crash.
+        """
+        end = self.offset + prod(self.shape) * self.dtype.itemsize
         with self.path.open("r+b") as stream:
-            stream.seek(start)
-            stream.write(np.ascontiguousarray(np.broadcast_to(values, shape), self.dtype).tobytes())
-
-    @property
-    def end(self) -> int:
-        """First byte after the pixels."""
-        return self.offset + prod(self.shape) * self.dtype.itemsize
-
-    def place(self, key: Key) -> tuple[int, tuple[int, ...]] | None:
-        """First byte and shape of a block whose pixels lie together; None if they do not."""
-        numbers = [part for part in key if isinstance(part, int)]
-        if list(key[: len(numbers)]) != numbers:
-            return None
-        inner = self.shape[len(numbers) :]
-        before = int(np.ravel_multi_index(numbers, self.shape[: len(numbers)])) if numbers else 0
-        return self.offset + before * prod(inner) * self.dtype.itemsize, inner
-
-    def _map(self, mode: Literal["r", "r+"]) -> np.memmap[Any, Any]:
-        return np.memmap(self.path, self.dtype, mode, self.offset, self.shape)
+            os.posix_fallocate(stream.fileno(), self.offset, -(-end // block) * block - self.offset)
+        return self
 
 
 @contextmanager
@@ -136,7 +104,7 @@ def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
 
 
 @contextmanager
-def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[NewPixels]:
+def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[FilePixels]:
     """New NPY file, in C order."""
     mapped = open_memmap(path, mode="w+", dtype=FLOAT, shape=axes.shape)
-    yield FilePixels(path, mapped.offset, FLOAT, axes.shape)
+    yield FilePixels(path, mapped.offset, FLOAT, axes.shape).reserved()

@@ -34,20 +34,15 @@ MEASURED_PIXELS = 16_384
 def frame_brick(stack: Stack, index: int, noise: NoiseModel, name: str = "") -> Brick:
     """Frame `index` (from 0) as a brick of the bands of `noise`, with a constant invvar of 1 / sigma_sky**2.
 
-    Pixels that are not finite count as no data. Headers are empty. Its name is such as "stack#00017".
+    Pixels that are not finite count as no data. Headers are empty. Raises IndexError and StepError as
+    `Stack.read` does.
 
     name : of the stack; its file's by default
-
-    Raises
-    ------
-    IndexError, StepError : see Stack.read
     """
     image = stack.read(index)
     valid = np.isfinite(image)
     weight = np.asarray(noise.sigma_sky, dtype=np.float32).reshape(-1, 1, 1) ** -2
-    invvar = np.where(valid, weight, np.float32(0))
-    if not valid.all():
-        image = np.where(valid, image, np.float32(0))
+    image, invvar = (np.where(valid, pixels, np.float32(0)) for pixels in (image, weight))
     headers = tuple(fits.Header() for _ in noise.bands)
     masked = np.zeros(image.shape, dtype=bool)
     return Brick(frame_name(name or stack.file.path.name, index), noise.bands, image, invvar, masked, headers)
@@ -66,9 +61,7 @@ def evenly(names: Sequence[str], most: int) -> list[str]:
 
 
 class Series:
-    """Frames of several stacks, by their names.
-
-    One stack is open at a time: a series may be thousands of files of one frame.
+    """Frames of several stacks, by their names; one stack is open at a time: it may be one of thousands.
 
     names : of all frames, in order
     bands : names of the channels
@@ -101,14 +94,9 @@ class Series:
 
 @contextmanager
 def open_series(files: Mapping[str, StackFile], bands: Sequence[str]) -> Iterator[Series]:
-    """Series of the frames of stacks, to be read in any order, fastest in their own.
+    """Series of the frames of stacks, by their names, to be read in any order, fastest in their own.
 
-    files : stacks by name; each is opened once now
-    bands : names of the channels
-
-    Raises
-    ------
-    SettingsError, StepError : see `open_stack`; or a stack has another number of channels
+    Each stack is opened once now: raises as `open_stack` does, or if one has another number of channels.
     """
     with ExitStack() as opened:
         yield Series(files, bands, opened)
@@ -117,20 +105,19 @@ def open_series(files: Mapping[str, StackFile], bands: Sequence[str]) -> Iterato
 def measure_series(series: Series, scales: int = 5) -> NoiseModel:
     """Level (median) and rms about it of each channel, over a sample of frames and pixels.
 
-    The noise of such frames is not measured: sigma_sky, and so every pixel's sigma, is the rms of all that is
-    in them, signal and noise, and the noise counts as white. This is the scale of the stretch, no more:
-    objective "recorrupted" and `recover` need the real noise.
+    The noise of such frames is not measured: sigma_sky of the model is the rms of all that is in them, signal
+    and noise, and the noise counts as white. This is the scale of the stretch, no more: objective
+    "recorrupted" and `recover` need the real noise.
 
     scales : starlet scales, for the levels of the model
 
-    Returns a NoiseModel with `level`
-
-    Raises
-    ------
-    SettingsError : a channel without finite pixels, or all alike
-    StepError : a frame cannot be read
+    Raises SettingsError if a channel has no finite pixels or all alike, StepError if a frame cannot be read.
     """
-    samples = [_sample(series.read(name)) for name in evenly(series.names, MEASURED_FRAMES)]
+    samples: list[Array] = []
+    for name in evenly(series.names, MEASURED_FRAMES):
+        frame = series.read(name)
+        step = max(1, int(np.sqrt(frame[0].size / MEASURED_PIXELS)))
+        samples.append(frame[:, ::step, ::step].reshape(len(frame), -1))
     level, rms = [], []
     for channel, band in enumerate(series.bands):
         pixels = np.concatenate([sample[channel] for sample in samples]).astype(np.float64)
@@ -141,15 +128,9 @@ def measure_series(series: Series, scales: int = 5) -> NoiseModel:
         level.append(float(np.median(pixels)))
         rms.append(float(np.sqrt(np.mean((pixels - level[-1]) ** 2))))
         _log.info("channel %s: level %.5g, rms %.5g", band, level[-1], rms[-1])
-    white = np.ones((len(series.bands), 1, 1))
-    levels = np.stack([noise_levels(plane, scales) for plane in white])
+    white = np.ones((len(rms), 1, 1))
+    levels = np.tile(noise_levels(white[0], scales), (len(rms), 1))
     return NoiseModel(series.bands, tuple(rms), (1.0,) * len(rms), white, levels, level=tuple(level))
-
-
-def _sample(frame: Array) -> Array:
-    """(channel, n) pixels on a regular grid."""
-    step = max(1, int(np.sqrt(frame[0].size / MEASURED_PIXELS)))
-    return frame[:, ::step, ::step].reshape(len(frame), -1)
 
 
 def cut_frames(

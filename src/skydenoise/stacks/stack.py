@@ -17,20 +17,18 @@ from numpy.typing import NDArray
 
 from skydenoise import __version__
 from skydenoise.errors import SettingsError, StepError, disk_full
-from skydenoise.image_table import STACK_KINDS
+from skydenoise.image_table import STACK_KINDS, stack_suffix
 from skydenoise.io.atomic import atomic_path
 from skydenoise.stacks.axes import Axes, axes_of
-from skydenoise.stacks.pixels import NewPixels, Pixels, StackFile
+from skydenoise.stacks.pixels import StackFile
 
 Array = NDArray[Any]
 
 
 def suffix_of(path: Path) -> str:
-    """End of a stack's name, in lower case; raises SettingsError if it is not among STACK_KINDS."""
-    name = path.name.lower()
-    for suffix in STACK_KINDS:
-        if name.endswith(suffix) and len(name) > len(suffix):
-            return suffix
+    """End of a stack's name, in lower case; raises SettingsError if it is of no known kind."""
+    if suffix := stack_suffix(path):
+        return suffix
     raise SettingsError(f"{path}: no kind of stack; known are {', '.join(STACK_KINDS)}")
 
 
@@ -55,27 +53,20 @@ class Stack:
 
     file : where it lies; `dataset` says which array it is even where the user did not
     axes : meaning and lengths of the axes of the array in the file
+    pixels : see StoredArray
     """
 
     file: StackFile
     axes: Axes
-    pixels: Pixels
+    pixels: Any
 
     def __len__(self) -> int:
         return self.axes.frames
 
-    @property
-    def frame_shape(self) -> tuple[int, int, int]:
-        """(channel, y, x) of a frame."""
-        return self.axes.frame_shape
-
     def read(self, index: int) -> Array:
         """Frame `index` (from 0): (channel, y, x) float32, in the file's own units; may hold NaN.
 
-        Raises
-        ------
-        IndexError : there is no such frame
-        StepError : it cannot be read
+        Raises IndexError if there is no such frame, StepError if it cannot be read.
         """
         key = self.axes.key(index)
         try:
@@ -89,11 +80,9 @@ class Stack:
 def open_stack(file: StackFile) -> Iterator[Stack]:
     """Open a stack: TIFF, NPY, MRC, HDF5 or FITS, by the end of its name.
 
-    Raises
-    ------
-    SettingsError : unknown kind of file, a package that is missing, no such dataset, axes that do not fit,
-        pixels that are complex or no amounts of light, series of a TIFF that are not alike
-    StepError : no such file, or a damaged one
+    Raises SettingsError for an unknown kind of file, a package that is missing, no such dataset, axes that do
+    not fit, pixels that are complex or no amounts of light, series of a TIFF that are not alike; StepError
+    for no such file, or a damaged one.
     """
     module, path = _module_of(file.path), file.path
     with ExitStack() as files:
@@ -114,7 +103,7 @@ def open_stack(file: StackFile) -> Iterator[Stack]:
 
 def check_channels(stack: Stack, bands: Sequence[str]) -> None:
     """Raise SettingsError if a stack has another number of channels than there are bands."""
-    channels = stack.frame_shape[0]
+    channels = stack.axes.frame_shape[0]
     if channels != len(bands):
         raise SettingsError(
             f"survey.bands: {len(bands)} names ({', '.join(bands)}) for {stack.file.path}, whose frames have "
@@ -123,20 +112,16 @@ def check_channels(stack: Stack, bands: Sequence[str]) -> None:
 
 
 class StackWriter:
-    """Takes the frames of a stack in any order, each once or more."""
+    """Takes the frames of a stack in any order, each once or more; `missing` are those not yet written."""
 
-    def __init__(self, axes: Axes, pixels: NewPixels) -> None:
+    def __init__(self, axes: Axes, pixels: Any) -> None:
         self._axes, self._pixels = axes, pixels
         self.missing = set(range(axes.frames))
-        """Frames that were never written."""
 
     def write(self, index: int, image: Array) -> None:
         """Write frame `index` (from 0): (channel, y, x), stored as float32.
 
-        Raises
-        ------
-        ValueError : another shape than the source's frames
-        IndexError : there is no such frame
+        Raises ValueError for another shape than the source's frames, IndexError if there is no such frame.
         """
         if image.shape != self._axes.frame_shape:
             raise ValueError(f"a frame of shape {image.shape}, not {self._axes.frame_shape} (channel, y, x)")
@@ -153,15 +138,11 @@ def write_like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter
     and what ImageJ or OME tell about sizes; an MRC's header and extended header; HDF5's attributes. TIFF and
     FITS come without compression. The file gets its name once the block has ended well.
 
-    stack : open
     path : its name must end as `output_suffix` says
     note : goes into the file beside the version, where the format has a place for it
 
-    Raises
-    ------
-    SettingsError : the name ends otherwise
-    StepError : the disk is full, or what the source says about itself makes no sense
-    ValueError : the block ended before all frames were written
+    Raises SettingsError if the name ends otherwise, StepError if the disk is full or what the source says of
+    itself makes no sense, ValueError if the block ended before all frames were written.
     """
     suffix = output_suffix(stack.file.path)
     if suffix_of(path) != suffix:
@@ -174,9 +155,8 @@ def write_like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter
                 try:
                     pixels = files.enter_context(create_like(stack.file, stack.axes, partial, made_by))
                 except (ValueError, LookupError) as error:
-                    raise StepError(
-                        f"{stack.file.path}: its header is damaged: {_one_line(error)}"
-                    ) from error
+                    cause = f"its header is damaged: {_one_line(error)}"
+                    raise StepError(f"{stack.file.path}: {cause}") from error
                 writer = StackWriter(stack.axes, pixels)
                 yield writer
             if writer.missing:

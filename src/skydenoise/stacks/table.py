@@ -19,10 +19,8 @@ def stacks_of(table: Path, images: Sequence[ListedImage]) -> dict[str, StackFile
 
     table : file that the rows come from, for messages
 
-    Raises
-    ------
-    SettingsError : both stand in one table; a stack has a column that is for images of the sky; its file is
-        of no known kind
+    Raises SettingsError if both stand in one table, if a stack has a column that is for images of the sky, or
+    if its file is of no known kind.
     """
     stacks = [image for image in images if image.is_stack]
     skies = [image for image in images if not image.is_stack]
@@ -67,16 +65,14 @@ def check_files(
 
     purposes : "train" and "predict" -> names of stacks
 
-    Raises
-    ------
-    SettingsError : other channels than `bands`, frames smaller than a patch or a tile; or see `open_stack`
-    StepError : a file is missing or damaged
+    Raises SettingsError for other channels than `bands` or frames smaller than a patch or a tile, StepError
+    if a file is missing or damaged; see `open_stack`.
     """
     for name in dict.fromkeys(name for names in purposes.values() for name in names):
         try:
             with open_stack(stacks[name]) as stack:
                 check_channels(stack, bands)
-                shape = stack.frame_shape[1:]
+                shape = stack.axes.frame_shape[1:]
         except StepError as error:
             raise StepError(f"{error}; mend it, or say no to stack {name} in the table of bricks") from None
         frames = f"the frames of {stacks[name].path}"

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from logging.handlers import BufferingHandler
 from pathlib import Path
@@ -15,18 +15,14 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 
 from skydenoise.errors import SettingsError
 from skydenoise.stacks.axes import BY_DIMENSIONS, FRAME_LETTERS, Axes, Key
-from skydenoise.stacks.pixels import FLOAT, FilePixels, NewPixels, Pixels, StackFile, StoredArray
+from skydenoise.stacks.pixels import FLOAT, FilePixels, StackFile, StoredArray
 
 Array = NDArray[Any]
 
 CLASSIC = 2**32 - 2**25
 """Bytes of pixels up to which a file can be addressed with 32 bits, its pages' headers included."""
-INTERPRETATIONS: dict[int, str] = {
-    PHOTOMETRIC.MINISBLACK: "minisblack",
-    PHOTOMETRIC.MINISWHITE: "miniswhite",
-    PHOTOMETRIC.RGB: "rgb",
-}
-"""What numbers mean as colours, and how it is written."""
+LIGHT = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB)
+"""What numbers mean as colours, where they are amounts of light."""
 JPEG = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
 """Compressions whose decoder makes RGB of YCbCr."""
 LAYOUT = {"ImageJ", "images", "channels", "slices", "frames", "hyperstack", "axes", "shape"}
@@ -48,14 +44,11 @@ class _Pages:
     def __getitem__(self, key: Key) -> Array:
         leading = len(self.shape) - self.page_axes
         numbers = np.arange(len(self.pages)).reshape(self.shape[:leading])[key[:leading]]
-        pages = [self._page(int(number))[key[leading:]] for number in numbers.ravel()]
-        return np.stack(pages).reshape([*numbers.shape, *pages[0].shape])
-
-    def _page(self, number: int) -> Array:
-        page = self.pages[number]
-        if page is None:
-            raise OSError(f"page {number} is missing")
-        return np.asarray(page.asarray())
+        pages = [self.pages[int(number)] for number in numbers.ravel()]
+        if None in pages:
+            raise OSError("a page is missing")
+        blocks = [page.asarray()[key[leading:]] for page in pages]
+        return np.stack(blocks).reshape([*numbers.shape, *blocks[0].shape])
 
 
 @dataclass(frozen=True)
@@ -75,19 +68,17 @@ class _NewSeries:
 @contextmanager
 def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
     """A series, given by its number; empty: all of the file, as frames, if they are alike."""
-    with _no_complaint():
-        file = tifffile.TiffFile(path)
-    with file:
+    with ExitStack() as files:
         with _no_complaint():
+            file = files.enter_context(tifffile.TiffFile(path))
             chosen = [file.series[number] for number in _numbers(file, dataset)]
         for series in {series.keyframe.compression: series for series in chosen}.values():
             _check_decoder(series.keyframe)
-        letters = _letters(chosen[0])
-        if len(chosen) == 1:
-            yield StoredArray(_pixels(path, chosen), letters, dataset or "0")
-        else:
+        letters, dataset = _letters(chosen[0]), dataset or "0"
+        if len(chosen) > 1:
             unused = next(letter for letter in FRAME_LETTERS if letter not in letters)
-            yield StoredArray(_pixels(path, chosen), letters and unused + letters)
+            letters, dataset = letters and unused + letters, ""
+        yield StoredArray(_pixels(path, chosen), letters, dataset)
 
 
 @contextmanager
@@ -124,15 +115,15 @@ def _numbers(file: tifffile.TiffFile, dataset: str) -> list[int]:
     return numbers
 
 
-def _interpretation(file: tifffile.TiffFile, page: tifffile.TiffPage) -> str:
+def _interpretation(file: tifffile.TiffFile, page: tifffile.TiffPage) -> PHOTOMETRIC:
     """What the new file's numbers mean as colours; raises SettingsError if pixels are no amounts of light."""
     if page.photometric == PHOTOMETRIC.PALETTE and file.is_imagej:
-        return "minisblack"  # ImageJ's pixels are amounts of light, its palette is for display
+        return PHOTOMETRIC.MINISBLACK  # ImageJ's pixels are amounts of light, its palette is for display
     if page.photometric == PHOTOMETRIC.YCBCR and page.compression in JPEG:
-        return "rgb"
-    if page.photometric not in INTERPRETATIONS:
+        return PHOTOMETRIC.RGB
+    if page.photometric not in LIGHT:
         raise SettingsError(f"pixels are {page.photometric!r}: save it as grey or RGB")
-    return INTERPRETATIONS[page.photometric]
+    return PHOTOMETRIC(page.photometric)
 
 
 def _check_decoder(page: tifffile.TiffPage) -> None:
@@ -148,16 +139,13 @@ def _check_decoder(page: tifffile.TiffPage) -> None:
         ) from None
 
 
-def _pixels(path: Path, chosen: Sequence[tifffile.TiffPageSeries]) -> Pixels:
-    first = chosen[0]
-    shape, dtype = tuple(first.shape), np.dtype(first.dtype)
-    if len(chosen) > 1:
-        shape = (len(chosen), *shape)
-    elif first.dataoffset is not None:
-        order = first.keyframe.parent.byteorder
-        return FilePixels(path, first.dataoffset, dtype.newbyteorder(order), shape)
-    pages = [page for series in chosen for page in series.pages]
-    return _Pages(pages, first.keyframe.ndim, shape, dtype)
+def _pixels(path: Path, chosen: Sequence[tifffile.TiffPageSeries]) -> FilePixels | _Pages:
+    first, dtype = chosen[0], np.dtype(chosen[0].dtype)
+    if len(chosen) == 1 and first.dataoffset is not None:
+        stored = dtype.newbyteorder(first.keyframe.parent.byteorder)
+        return FilePixels(path, first.dataoffset, stored, first.shape)
+    shape = (len(chosen),) * (len(chosen) > 1) + tuple(first.shape)
+    return _Pages([page for series in chosen for page in series.pages], first.keyframe.ndim, shape, dtype)
 
 
 def _letters(series: tifffile.TiffPageSeries) -> str:
@@ -168,40 +156,35 @@ def _letters(series: tifffile.TiffPageSeries) -> str:
 
 
 @contextmanager
-def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[NewPixels]:
+def create_like(source: StackFile, axes: Axes, path: Path, note: str) -> Iterator[FilePixels | _NewSeries]:
     """New TIFF, not compressed; of ImageJ or OME if the source is, with what it says of itself."""
     large = FLOAT.itemsize * int(np.prod(axes.shape)) > CLASSIC
     with tifffile.TiffFile(source.path) as file:
         numbers = _numbers(file, source.dataset)
-        shape, colours = file.series[numbers[0]].shape, "S" in file.series[numbers[0]].axes
-        imagej = bool(file.is_imagej) and not (large or colours or len(numbers) > 1)
+        first = file.series[numbers[0]]
+        imagej = bool(file.is_imagej) and not (large or "S" in first.axes or len(numbers) > 1)
         ome = bool(file.is_ome) and not imagej
-        described = [_description(file, number, imagej) for number in numbers]
-    if not imagej:
-        described = [{**each, "software": note} for each in described]
+        described = [_description(file, number, imagej, note) for number in numbers]
     with tifffile.TiffWriter(path, byteorder="<", bigtiff=large, imagej=imagej, ome=ome) as writer:
-        places = [
-            writer.write(None, shape=shape, dtype=FLOAT, returnoffset=True, **each) for each in described
-        ]
-    new = [FilePixels(path, place[0], FLOAT.newbyteorder("<"), shape) for place in places if place]
+        how: dict[str, Any] = {"shape": first.shape, "dtype": FLOAT, "returnoffset": True}
+        places: list[Any] = [writer.write(None, **how, **each) for each in described]
+    new = [FilePixels(path, place[0], FLOAT.newbyteorder("<"), first.shape).reserved() for place in places]
     yield new[0] if len(new) == 1 else _NewSeries(new)
 
 
-def _description(file: tifffile.TiffFile, number: int, imagej: bool) -> dict[str, Any]:
+def _description(file: tifffile.TiffFile, number: int, imagej: bool, note: str) -> dict[str, Any]:
     """What `TiffWriter.write` is told of a series: colours, resolution, sizes and times."""
     series = file.series[number]
     page = series.keyframe
-    told: dict[str, Any] = {
+    colours = "S" in series.axes
+    return {
         "photometric": _interpretation(file, page),
         "resolution": page.resolution,
+        **({} if imagej else {"resolutionunit": page.resolutionunit, "software": note}),
         "metadata": {"axes": series.axes, **_metadata(file, number, imagej)},
+        "planarconfig": ("contig" if series.axes.endswith("S") else "separate") if colours else None,
+        "extrasamples": page.extrasamples if colours else None,
     }
-    if "S" in series.axes:
-        told["planarconfig"] = "contig" if series.axes.endswith("S") else "separate"
-        told["extrasamples"] = page.extrasamples
-    if not imagej:
-        told["resolutionunit"] = page.resolutionunit
-    return told
 
 
 def _metadata(file: tifffile.TiffFile, number: int, imagej: bool) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,13 +20,11 @@ COLUMNS = ("epoch", "step", "loss", "validation", "rate", "seconds")
 class Curve:
     """Writes the rows of a curve, one per epoch.
 
-    csv_file : rewritten whole each time, in one step
-    tensorboard : folder of event files
-    step : rows up to it stand in `tensorboard` already; those of later steps there are of no account
+    tensorboard : folder of event files; those of steps after `step` that stand there are of no account
     """
 
     def __init__(self, csv_file: Path, tensorboard: Path, step: int) -> None:
-        self.csv_file, self.step = csv_file, step
+        self.csv_file = csv_file
         self.events: SummaryWriter | None = None
         try:
             from torch.utils.tensorboard import SummaryWriter as Writer
@@ -38,18 +34,12 @@ class Curve:
             self.events = Writer(str(tensorboard), purge_step=step + 1 if step else None)
 
     def write(self, rows: Sequence[Mapping[str, float | None]]) -> None:
-        """Write all rows so far; a value that is None is left empty."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.csv_file, text.getvalue())
-        for row in rows:
-            if self.events is not None and int(row["step"] or 0) > self.step:
-                for column in ("loss", "validation", "rate"):
-                    if row[column] is not None:
-                        self.events.add_scalar(column, row[column], int(row["step"] or 0))
-        self.step = max([self.step, *(int(row["step"] or 0) for row in rows)])
+        """Write all rows to the CSV file, in one step, and the last one to TensorBoard's; None is empty."""
+        cells = (["" if row[key] is None else str(row[key]) for key in COLUMNS] for row in rows)
+        write_text(self.csv_file, "\n".join([*map(",".join, [COLUMNS, *cells]), ""]))
+        for column in ("loss", "validation", "rate"):
+            if self.events is not None and rows[-1][column] is not None:
+                self.events.add_scalar(column, rows[-1][column], rows[-1]["step"])
 
     def close(self) -> None:
         """Write out what is buffered."""

@@ -14,11 +14,9 @@ from skydenoise.config import Architecture, TrainSettings, plain, rebuild
 class TrainJob:
     """One training.
 
-    patches : folder of patches (`cut_patches`)
-    noise : JSON file of the NoiseModel
+    patches, noise : folder of `cut_patches`; JSON file of the NoiseModel
     model : folder for model.safetensors and model.json; the checkpoint lies there until both are written
-    log : CSV file of the training curve: epoch, step, loss, validation, rate, seconds
-    tensorboard : folder of the same curve for TensorBoard
+    log, tensorboard : CSV file of the training curve; folder of the same for TensorBoard
     softening : beta of the stretch, in units of the noise
     provenance : goes into model.json beside what is added here
     """
@@ -34,7 +32,7 @@ class TrainJob:
     provenance: dict[str, str | int | float] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """One line, from which `from_json` makes an equal job."""
+        """One line, of which `from_json` makes an equal job."""
         return json.dumps(plain(self))
 
     @classmethod

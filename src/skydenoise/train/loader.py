@@ -1,10 +1,8 @@
-"""Patches on their way to the device, the next batch read while the network works on this one."""
+"""Patches on their way to the device."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -25,8 +23,7 @@ class PatchLoader:
     """Batches of a PatchSet on `device`.
 
     A batch is image and counts, (n, band, y, x) float32: pixels in units of their own noise, above the level
-    of the noise model, and 1 for those that count, else 0. On a GPU with room for all patches they are
-    copied there once.
+    of the noise model, and 1 for those that count, else 0. A GPU with room for all patches holds them.
     """
 
     def __init__(self, patches: PatchSet, noise: NoiseModel, device: torch.device) -> None:
@@ -39,20 +36,12 @@ class PatchLoader:
 
     def batches(self, groups: Iterable[Array]) -> Iterator[tuple[Array, Tensor, Tensor]]:
         """Yield the patch numbers of each of `groups` with their image and counts, in order."""
-        if self.resident is not None:
-            for group in groups:
+        for group in groups:
+            if self.resident is None:
+                yield group, *self._read(group)
+            else:
                 chosen = torch.as_tensor(group, device=self.device)
                 yield group, self.resident[0][chosen], self.resident[1][chosen]
-            return
-        with ThreadPoolExecutor(1, "patches") as reader:
-            waiting: deque[tuple[Array, Future[tuple[Tensor, Tensor]]]] = deque()
-            for group in groups:
-                waiting.append((group, reader.submit(self._read, group)))
-                if len(waiting) > 1:
-                    numbers, ready = waiting.popleft()
-                    yield numbers, *ready.result()
-            for numbers, ready in waiting:
-                yield numbers, *ready.result()
 
     def _read(self, numbers: Array) -> tuple[Tensor, Tensor]:
         image, invvar = self.patches.get(numbers)
@@ -62,10 +51,5 @@ class PatchLoader:
         sky = np.asarray(self.noise.sigma_sky, np.float32).reshape(-1, 1, 1)
         typical = np.where(covered > 0, total / np.maximum(covered, 1), sky)  # of the patch, for its gaps
         sigma = np.where(counts > 0, sigma, typical)
-        return self._send((image - self.noise.zero) / sigma), self._send(counts)
-
-    def _send(self, array: Array) -> Tensor:
-        tensor = torch.from_numpy(array)
-        if self.device.type == "cpu":
-            return tensor
-        return tensor.pin_memory().to(self.device, non_blocking=True)
+        pixels = (image - self.noise.zero) / sigma
+        return torch.from_numpy(pixels).to(self.device), torch.from_numpy(counts).to(self.device)

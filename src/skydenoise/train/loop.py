@@ -39,10 +39,8 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
 
     make_training : brings patches, pairs and loss; for experiments that train on others
 
-    Raises
-    ------
-    SettingsError : settings that are impossible together or with these patches, before the first step
-    StepError : the loss is not finite; or SIGTERM came, and a checkpoint was left
+    Raises SettingsError, before the first step, as `Training` does; StepError if the loss is not finite, or
+    if SIGTERM came, and a checkpoint was left.
     """
     with join_ranks() as ranks, sigterm_noted() as sigterm:
         training = make_training(job, ranks)

@@ -20,12 +20,11 @@ LINEAR_BEYOND = 1.0
 class Criterion:
     """A loss of all resolutions together, with equal weights.
 
-    kind : "l1" or "l2", absolute or squared difference of stretched values; or "flux". The noise of the
-        target is stretched with it, so the mean that "l2" finds is not the mean flux: a star of 5 sigma
-        comes out too faint. "flux" compares fluxes, in units of the noise, and is unbiased: squared
-        difference, divided by softening**2 + input**2. That weight keeps the brightest stars from ruling
-        the sum, and since it is a function of the input alone, whose noise is independent of the target's
-        (`pairs`), the best prediction is the mean flux, whatever the weight.
+    kind : "l1" or "l2", absolute or squared difference of stretched values: the noise of the target is
+        stretched with it, so a star of 5 sigma comes out too faint. Or "flux", without bias: the squared
+        difference of fluxes, in units of the noise, divided by softening**2 + input**2. That weight keeps
+        the brightest stars from ruling the sum; it depends on the input alone, whose noise is independent
+        of the target's (`pairs`), so the best prediction is the mean flux, whatever the weight.
     stretch : between pixels in units of their noise and outputs
     """
 

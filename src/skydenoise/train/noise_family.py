@@ -59,8 +59,7 @@ class Draw:
 class NoiseSource:
     """Noise with the measured correlation, and more of the family, for patches of one size.
 
-    It is drawn on a grid wider by the reach of the correlations and cropped, so that opposite borders are
-    independent.
+    It is cropped from a grid wider by the reach of the correlations: opposite borders are independent.
     """
 
     def __init__(
@@ -73,10 +72,8 @@ class NoiseSource:
         self.power = amplitude.square()  # (band, gy, gx // 2 + 1)
         frequency = np.hypot(np.fft.fftfreq(self.grid[0])[:, None], np.fft.rfftfreq(self.grid[1]))
         self.frequency = torch.from_numpy(frequency.astype(np.float32)).to(device)
-        twice = np.full(len(np.fft.rfftfreq(self.grid[1])), 2.0, np.float32)  # rfft2 keeps one of each pair
-        twice[0] = 1
-        if self.grid[1] % 2 == 0:
-            twice[-1] = 1
+        unpaired = np.fft.rfftfreq(self.grid[1]) % 0.5 == 0
+        twice = np.float32(2) - unpaired  # rfft2 keeps one of each pair
         self.weight = torch.from_numpy(twice / np.prod(self.grid, dtype=np.float32)).to(device)
 
     def draw(self, seeds: Sequence[int]) -> Draw:

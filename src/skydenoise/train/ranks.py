@@ -51,17 +51,17 @@ def join_ranks(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
     if cuda:
         torch.cuda.set_device(device)
         torch.backends.cudnn.allow_tf32 = False  # `train.precision: float32` is float32
-    if world == 1:
-        yield Ranks(rank, world, device)
-        return
-    address, port = _meeting_point(environment)
-    distributed.init_process_group(
-        "nccl" if cuda else "gloo", init_method=f"tcp://{address}:{port}", rank=rank, world_size=world
-    )
+    if world > 1:
+        address = environment.get("MASTER_ADDR") or environment.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1")
+        default = FIRST_PORT + int(environment.get("SLURM_JOB_ID", "0")) % PORTS
+        place = f"tcp://{address}:{environment.get('MASTER_PORT', default)}"
+        backend = "nccl" if cuda else "gloo"
+        distributed.init_process_group(backend, init_method=place, rank=rank, world_size=world)
     try:
         yield Ranks(rank, world, device)
     finally:
-        distributed.destroy_process_group()
+        if world > 1:
+            distributed.destroy_process_group()
 
 
 def place_among_ranks(environment: Mapping[str, str]) -> tuple[int, int, int]:
@@ -72,10 +72,3 @@ def place_among_ranks(environment: Mapping[str, str]) -> tuple[int, int, int]:
         world = int(environment["SLURM_STEP_NUM_TASKS"])
         return int(environment["SLURM_PROCID"]), world, int(environment.get("SLURM_LOCALID", "0"))
     return 0, 1, 0
-
-
-def _meeting_point(environment: Mapping[str, str]) -> tuple[str, int]:
-    """Address and port at which rank 0 listens."""
-    address = environment.get("MASTER_ADDR") or environment.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1")
-    default = FIRST_PORT + int(environment.get("SLURM_JOB_ID", "0")) % PORTS
-    return address, int(environment.get("MASTER_PORT", default))

@@ -1,4 +1,4 @@
-"""What stays the same through a training: patches and their order, noise, stretch, loss."""
+"""What a training is made of, and whether its parts go together."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from skydenoise.train.job import TrainJob
 from skydenoise.train.loader import PatchLoader
 from skydenoise.train.loss import Criterion
 from skydenoise.train.noise_family import NoiseFamily, NoiseSource
-from skydenoise.train.pairs import Pair, identity_pair, patch_seeds, random_bands, recorrupted_pair
+from skydenoise.train.pairs import Pair, patch_seeds, random_bands, recorrupted_pair
 from skydenoise.train.ranks import Ranks
 
 Array = NDArray[Any]
@@ -45,9 +45,7 @@ class Training:
     steps, epoch_steps : optimiser steps of the training, and of one epoch
     digest : of all that decides on the result; a checkpoint of another one is not taken
 
-    Raises
-    ------
-    SettingsError : settings that are impossible together or with these patches
+    Raises SettingsError for settings that are impossible together or with these patches.
     """
 
     def __init__(self, job: TrainJob, ranks: Ranks) -> None:
@@ -71,35 +69,29 @@ class Training:
         """`network`, its gradients averaged over the ranks."""
         if self.ranks.world == 1:
             return network
-        return DistributedDataParallel(
-            network, [self.ranks.device] if self.ranks.device.type == "cuda" else None
-        )
+        device = self.ranks.device
+        return DistributedDataParallel(network, [device] if device.type == "cuda" else None)
 
     def batches(self, done: int) -> Iterator[tuple[Array, Tensor, Tensor]]:
-        """Yield this rank's share of each step's patches, image and counts, from step `done` on."""
+        """Patches of this rank's share of each step, image and counts, from step `done` on."""
         return self.loader.batches(self._shares(done))
 
     def _shares(self, done: int) -> Iterator[Array]:
-        """Numbers of this rank's patches in each step from `done` on; each epoch has an order of its own."""
+        """Numbers of this rank's patches in each step; each epoch has an order of its own."""
         size = self.job.settings.batch_size
         share = size // self.ranks.world
-        order = self._order(done // self.epoch_steps)
-        for step in range(done, self.steps):
-            epoch, batch = divmod(step, self.epoch_steps)
-            if batch == 0:
-                order = self._order(epoch)
-            first = batch * size + self.ranks.rank * share
-            yield order[first : first + share]
-
-    def _order(self, epoch: int) -> Array:
-        return np.random.default_rng([self.job.settings.seed, epoch]).permutation(self.training)
+        for epoch in range(done // self.epoch_steps, self.job.settings.epochs):
+            order = np.random.default_rng([self.job.settings.seed, epoch]).permutation(self.training)
+            for batch in range(max(0, done - epoch * self.epoch_steps), self.epoch_steps):
+                first = batch * size + self.ranks.rank * share
+                yield order[first : first + share]
 
     def pair(self, patches: Array, image: Tensor, counts: Tensor, epoch: int) -> Pair:
         """Input and target of these patches in an epoch, in a random orientation."""
         settings = self.job.settings
         seeds, orientations = patch_seeds(settings.seed, epoch, patches.tolist())
         if settings.objective == "identity":
-            return identity_pair(image, counts).oriented(orientations)
+            return Pair(image, image, counts).oriented(orientations)
         noise = self.noise_source.draw(seeds)
         pair = recorrupted_pair(image, counts, noise, settings.recorruption).oriented(orientations)
         kept = random_bands(seeds, image.shape[1], settings.band_dropout)
@@ -107,22 +99,15 @@ class Training:
 
     def loss(self, network: Callable[[Tensor], tuple[Tensor, ...]], pair: Pair) -> Tensor:
         """Loss of a network, (), in the precision of the settings."""
-        with self.autocast():
+        reduced = self.job.settings.precision == "bfloat16"
+        with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=reduced):
             outputs = network(self.stretch.forward(pair.source))  # (n, band, y / 2**k, x / 2**k) each
         return self.criterion(outputs, pair)
 
     def loss_of(self, network: nn.Module) -> Callable[[Pair], Tensor]:
-        """`loss` of this network; compiled (torch.compile) where the settings say so.
-
-        Compiled for full batches alone: validation, whose last batch is smaller, takes `loss`.
-        """
+        """`loss` of this network; where the settings say so, compiled, for full batches alone."""
         loss = partial(self.loss, network)
         return torch.compile(loss, dynamic=False) if self.job.settings.compile else loss
-
-    def autocast(self) -> torch.autocast:
-        """The precision of the network."""
-        reduced = self.job.settings.precision == "bfloat16"
-        return torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=reduced)
 
     @torch.no_grad()
     def validation(self, state: TrainState) -> float | None:
@@ -141,8 +126,8 @@ class Training:
 
     def description(self, state: TrainState) -> ModelDescription:
         """Of the trained model."""
-        last = state.rows[-1]
-        made: dict[str, str | int | float] = {
+        losses = {key: state.rows[-1][key] for key in ("loss", "validation")}
+        made = {
             "version": __version__,
             "steps": state.step,
             "patches": len(self.training),
@@ -153,17 +138,12 @@ class Training:
             "torch": torch.__version__,
             "settings": json.dumps(asdict(self.job.settings)),
             "training": self.digest,
+            **{key: value for key, value in losses.items() if value is not None},
+            **self.job.provenance,
         }
-        for key in ("loss", "validation"):
-            if (value := last[key]) is not None:
-                made[key] = value
+        noises = self.family.holds_for(self.noise)
         return ModelDescription(
-            self.job.architecture,
-            self.noise.bands,
-            self.stretch,
-            self.noise,
-            made | self.job.provenance,
-            noise_range=self.family.holds_for(self.noise),
+            self.job.architecture, self.noise.bands, self.stretch, self.noise, made, noise_range=noises
         )
 
 
@@ -174,9 +154,8 @@ def held_out_count(patches: int, fraction: float) -> int:
 
 def training_digest(job: TrainJob) -> str:
     """Digest of what decides on the result: settings, noise and patches, not where things lie."""
-    content = json.loads(job.to_json())
-    for key in ("patches", "noise", "model", "log", "tensorboard", "provenance"):
-        del content[key]
+    given = json.loads(job.to_json())
+    content = {key: given[key] for key in ("architecture", "settings", "softening")}
     for key in ("checkpoint_minutes", "snapshots"):
         del content["settings"][key]
     digest = hashlib.sha256(json.dumps([content, __version__], sort_keys=True).encode())

@@ -75,7 +75,7 @@ def test_sentinels_are_no_light(sentinel: float, share: float) -> None:
     kept, outliers = without_outliers(pixels)
     np.testing.assert_array_equal(np.isnan(kept), missing)
     assert outliers is not None
-    assert (outliers.count, outliers.value, outliers.times) == (missing.sum(), sentinel, missing.sum())
+    assert (outliers.pixels, outliers.value, outliers.times) == (missing.sum(), sentinel, missing.sum())
 
 
 def test_sentinels_close_to_the_noise_are_known_by_their_number() -> None:

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from external_images import header
 
-from skydenoise.survey.external.plane import ImageError, Plane
-from skydenoise.survey.external.units import to_nanomaggies
+from skydenoise.survey.external.plane import ImageError, Plane, to_nanomaggies
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,19 @@
 """Bands on different grids brought onto one: fluxes per pixel are conserved, not only surface brightness."""
 
+import logging
 import re
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 from reproject import reproject_interp
 
+from skydenoise.image_table import ListedImage
+from skydenoise.io.wcs import celestial_wcs, grid_distance
 from skydenoise.resample import resampled, window_of
+from skydenoise.survey.external.band import Band, blaming
+from skydenoise.survey.external.plane import ImageError
+
+log = logging.getLogger(__name__)
 
 SAME_GRID = 0.01
 """Pixels; two grids are the same if no pixel is further off."""
@@ -33,41 +39,32 @@ def with_wcs_of(header: fits.Header, first: fits.Header) -> fits.Header:
     return moved
 
 
-def align(
-    image: np.ndarray, invvar: np.ndarray, wcs: WCS, target: WCS, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Resample an image onto another grid, with its flux conserved (`skydenoise.resample`).
+def aligned(source: ListedImage, band: Band, first: Band) -> Band:
+    """`band`, read from `source`, on the grid of `first`; itself if it lies there already.
 
-    Target pixels outside the image, or within the spline's reach of a pixel without data, have no data.
-
-    Parameters
-    ----------
-    image, invvar
-        (y, x) float32; invvar 0 where there is no data
-    wcs
-        of `image`
-    target, shape
-        WCS and (y, x) of the result
-
-    Returns
-    -------
-    image, invvar : `shape`, float32. This invvar does not know that interpolation averages and correlates
-        noise, which is measured later.
+    Pixels outside the image, or within the spline's reach of one without data, have no data; a mask holds
+    where it is set at a pixel's centre. This invvar does not know that interpolation averages and correlates
+    noise, which is measured later. Raises BrickError if the bands do not overlap.
     """
-    aligned, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    if window := window_of(wcs, (image.shape[0], image.shape[1]), target, shape):
-        for strip, pixels in resampled(image, invvar, wcs, target, window):
-            good = (pixels.invvar > 0) & (pixels.trust > TRUSTED)
-            aligned[strip] = np.where(good, pixels.image, 0)
-            weights[strip] = np.where(good, pixels.invvar, 0)
-    return aligned, weights
-
-
-def align_mask(mask: np.ndarray, wcs: WCS, target: WCS, shape: tuple[int, int]) -> np.ndarray:
-    """Resample a mask (y, x) bool: a target pixel is set if the source pixel at its centre is."""
-    if not mask.any():
-        return np.zeros(shape, bool)
-    resampled_mask, _ = reproject_interp(
-        (mask.astype(np.float32), wcs), target, shape, order="nearest-neighbor"
-    )
-    return np.nan_to_num(resampled_mask) > 0
+    wcs, target = celestial_wcs(band.header), celestial_wcs(first.header)
+    shape = (first.image.shape[0], first.image.shape[1])
+    with blaming(source, source.image):
+        distance = grid_distance(target, wcs, shape)
+        if band.image.shape == shape and distance <= SAME_GRID:
+            return band
+        image, invvar = np.zeros((2, *shape), np.float32)
+        if window := window_of(wcs, (band.image.shape[0], band.image.shape[1]), target, shape):
+            for strip, pixels in resampled(band.image, band.invvar, wcs, target, window):
+                good = (pixels.invvar > 0) & (pixels.trust > TRUSTED)
+                image[strip], invvar[strip] = np.where(good, (pixels.image, pixels.invvar), 0)
+        if not invvar.any():
+            raise ImageError("does not overlap the first band")
+    how = f"resampled onto the first band's grid (up to {distance:.2f} pixels off)"
+    log.info("%s: %s, %.1f %% covered", source, how, 100 * np.mean(invvar > 0))
+    masked = np.zeros(shape, np.float32)
+    if band.masked.any():
+        mask = (band.masked.astype(np.float32), wcs)
+        masked, _ = reproject_interp(mask, target, shape, order="nearest-neighbor")
+    header = with_wcs_of(band.header, first.header)
+    header.append(("HISTORY", "skydenoise: resampled onto the grid of the first band"), bottom=True)
+    return Band(image, invvar, np.nan_to_num(masked) > 0, header)

@@ -13,8 +13,7 @@ from skydenoise.errors import BrickError
 from skydenoise.image_table import ListedImage
 from skydenoise.io.wcs import celestial_wcs
 from skydenoise.survey.external.noise import Outliers, measure_noise, without_outliers
-from skydenoise.survey.external.plane import ImageError, Plane, read_plane
-from skydenoise.survey.external.units import to_nanomaggies
+from skydenoise.survey.external.plane import ImageError, Plane, read_plane, to_nanomaggies
 
 log = logging.getLogger(__name__)
 
@@ -38,24 +37,22 @@ class Band:
 def read_band(source: ListedImage) -> Band:
     """Read one band; the log says what was assumed: units, constant noise, pixels that cannot be light.
 
-    Raises
-    ------
-    BrickError : a file cannot be read, its units are unknown, it has no WCS, or no noise can be measured
+    Raises BrickError if a file cannot be read, has unknown units or no WCS, or if no noise can be measured.
     """
     with blaming(source, source.image):
         plane, outliers = _readable_plane(source)
         if outliers:
-            log.warning("brick %s, band %s: far outside the noise, so no data: %s", *_named(source), outliers)
+            log.warning("%s: far outside the noise, so no data: %s", source, outliers)
         plane, factor = to_nanomaggies(plane, source.units)
         if factor != 1:
-            log.info("brick %s, band %s: one unit is %g nanomaggies", *_named(source), factor)
+            log.info("%s: one unit is %g nanomaggies", source, factor)
         if source.invvar is None:
             invvar = _constant_invvar(source, plane)
     shape = plane.pixels.shape
     if source.invvar is not None:
         with blaming(source, source.invvar):
-            invvar = _same_shape(read_plane(source.invvar, source.invvar_hdu, source.plane).pixels, shape)
-            invvar = invvar / factor**2
+            weights = read_plane(source.invvar, source.invvar_hdu, source.plane)
+            invvar = _same_shape(weights.pixels, shape) / factor**2
     masked = np.zeros(shape, bool)
     if source.mask is not None:
         with blaming(source, source.mask):
@@ -87,13 +84,8 @@ def blaming(source: ListedImage, file: Path) -> Iterator[None]:
     except Exception as error:  # of many kinds, by what is damaged
         known = isinstance(error, ImageError | OSError)
         cause = str(error) if known else f"cannot be read, damaged? ({type(error).__name__}: {error})"
-        brick, band = _named(source)
         remedy = getattr(error, "remedy", None)
-        raise BrickError(cause, brick=brick, band=band, file=file, remedy=remedy) from error
-
-
-def _named(source: ListedImage) -> tuple[str, str]:
-    return source.brick, source.band
+        raise BrickError(cause, brick=source.brick, band=source.band, file=file, remedy=remedy) from error
 
 
 def _readable_plane(source: ListedImage) -> tuple[Plane, Outliers | None]:
@@ -115,16 +107,10 @@ def _constant_invvar(source: ListedImage, plane: Plane) -> np.ndarray:
     if not plane.blank:
         valid &= plane.pixels != 0
     noise, sky = measure_noise(np.where(valid, plane.pixels, np.nan))
-    log.info(
-        "brick %s, band %s: no invvar given: constant noise of %.4g per pixel, measured in the image",
-        *(*_named(source), noise),
-    )
+    log.info("%s: no invvar given: constant noise of %.4g per pixel, measured in the image", source, noise)
     if sky < LITTLE_SKY:
-        log.warning(
-            "brick %s, band %s: hardly any empty sky (%.0f %%) to measure the noise on, %.4g per pixel; the "
-            "column invvar would be better",
-            *(*_named(source), 100 * sky, noise),
-        )
+        little = f"hardly any empty sky ({100 * sky:.0f} %) to measure the noise on"
+        log.warning("%s: %s, %.4g per pixel; the column invvar would be better", source, little, noise)
     return np.where(valid, noise**-2.0, 0)
 
 

@@ -19,10 +19,8 @@ from skydenoise.io.fitsfile import intact_header
 from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
 from skydenoise.io.rawbrick import write_raw
-from skydenoise.io.wcs import celestial_wcs, grid_distance
-from skydenoise.survey.external.align import SAME_GRID, align, align_mask, with_wcs_of
-from skydenoise.survey.external.band import Band, blaming, read_band
-from skydenoise.survey.external.plane import ImageError
+from skydenoise.survey.external.align import aligned
+from skydenoise.survey.external.band import read_band
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +33,7 @@ def import_bricks(
 ) -> list[Entry]:
     """Import the bricks `names`; those that fail are listed as skipped, with the reason.
 
-    Raises
-    ------
-    StepError : the disk is full, or the cache not writable
+    Raises StepError if the disk is full, or the cache not writable.
     """
     entries = []
     for name in names:
@@ -93,8 +89,8 @@ def import_brick(images: Sequence[ListedImage], name: str, bands: Sequence[str],
 def _import(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> str:
     """Write the brick unless it is there already; "done" or "kept"."""
     key = _key(images)
-    headers = [intact_header(paths.raw_file(cache, name, "image", band)) for band in bands]
-    headers += [intact_header(paths.raw_file(cache, name, "invvar", band)) for band in bands]
+    kinds = paths.raw_kinds(bands)[:-1]
+    headers = [intact_header(paths.raw_file(cache, name, kind, band)) for kind, band in kinds]
     if all(header is not None and header.get("SDIMPORT") == key for header in headers):
         return "kept"
     write_raw(cache, _brick(images, key), OutputSettings("lossless"))
@@ -114,7 +110,7 @@ def _key(images: Sequence[ListedImage]) -> str:
 
 def _brick(images: Sequence[ListedImage], key: str) -> Brick:
     bands = [read_band(image) for image in images]
-    bands = [bands[0], *(_aligned(*pair, bands[0]) for pair in zip(images[1:], bands[1:], strict=True))]
+    bands = [bands[0], *(aligned(*pair, bands[0]) for pair in zip(images[1:], bands[1:], strict=True))]
     for band in bands:
         band.header.append(("SDIMPORT", key, "digest of the imported files"), bottom=True)
     return Brick(
@@ -125,24 +121,3 @@ def _brick(images: Sequence[ListedImage], key: str) -> Brick:
         np.stack([band.masked for band in bands]),
         tuple(band.header for band in bands),
     )
-
-
-def _aligned(source: ListedImage, band: Band, first: Band) -> Band:
-    """`band` on the grid of `first`; itself if it lies there already."""
-    wcs, target = celestial_wcs(band.header), celestial_wcs(first.header)
-    shape = (first.image.shape[0], first.image.shape[1])
-    with blaming(source, source.image):
-        distance = grid_distance(target, wcs, shape)
-        if band.image.shape == shape and distance <= SAME_GRID:
-            return band
-        image, invvar = align(band.image, band.invvar, wcs, target, shape)
-        if not invvar.any():
-            raise ImageError("does not overlap the first band")
-    log.info(
-        "brick %s, band %s: resampled onto the first band's grid (up to %.2f pixels off), %.1f %% covered",
-        *(source.brick, source.band, distance, 100 * np.mean(invvar > 0)),
-    )
-    masked = align_mask(band.masked, wcs, target, shape)
-    header = with_wcs_of(band.header, first.header)
-    header.append(("HISTORY", "skydenoise: resampled onto the grid of the first band"), bottom=True)
-    return Band(image, invvar, masked, header)

@@ -1,7 +1,7 @@
 """The noise of an image that comes without any, and the pixels whose values cannot be light."""
 
 import warnings
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from astropy.nddata import block_reduce, block_replicate
@@ -25,25 +25,18 @@ REPEATS pixels or more hold the lowest value; above it, where the brightest of s
 REPEATS = 10
 
 
-@dataclass(frozen=True)
-class Outliers:
-    """Pixels whose values cannot be light.
+class Outliers(NamedTuple):
+    """How many pixels cannot be light; their most frequent value; the first of them, from 0."""
 
-    count : of all of them
-    value, times : the most frequent value
-    x, y : the first of them, from 0
-    """
-
-    count: int
+    pixels: int
     value: float
     times: int
     x: int
     y: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.count} pixels, {self.times} of them {self.value:g}, the first at x {self.x}, y {self.y}"
-        )
+        most = f"{self.times} of them {self.value:g}"
+        return f"{self.pixels} pixels, {most}, the first at x {self.x}, y {self.y}"
 
 
 def without_outliers(pixels: np.ndarray) -> tuple[np.ndarray, Outliers | None]:
@@ -61,14 +54,11 @@ def without_outliers(pixels: np.ndarray) -> tuple[np.ndarray, Outliers | None]:
 
 
 def _strange(pixels: np.ndarray) -> np.ndarray:
-    none = np.zeros(pixels.shape, bool)
     finite = np.isfinite(pixels)
-    if not finite.any():
-        return none
-    lowest = pixels == pixels[finite].min()
+    lowest = pixels == np.min(pixels, where=finite, initial=np.inf)
     others = pixels[finite & ~lowest]
     if others.size == 0 or not (spread := mad_std(others)) > 0:
-        return none
+        return np.zeros(pixels.shape, bool)
     middle = np.median(others)
     strange = (pixels < middle - BELOW * spread) | (pixels > middle + ABOVE * spread)
     if np.count_nonzero(lowest) >= REPEATS:
@@ -83,14 +73,8 @@ def measure_noise(pixels: np.ndarray) -> tuple[float, float]:
     side: light that is smooth on that scale cancels. The noise is their standard deviation, clipped at 3
     sigma. Real noise also rises with the light of sources and varies with exposure, which this does not see.
 
-    Returns
-    -------
-    noise : in units of the pixels
-    sky : share of neighbouring blocks whose means agree, to 5 of their errors
-
-    Raises
-    ------
-    ImageError : there is no noise
+    Returns the noise, and the share of neighbouring blocks whose means agree to 5 of their errors. Raises
+    ImageError if there is no noise.
     """
     block = min(BLOCK, max(1, min(pixels.shape) // 4))
     with warnings.catch_warnings():
@@ -101,10 +85,10 @@ def measure_noise(pixels: np.ndarray) -> tuple[float, float]:
     dark = block_replicate(means <= np.nanmedian(means), block, conserve_sum=False)
     dark = np.where(dark, pixels[: dark.shape[0], : dark.shape[1]], np.nan)
     differences = np.concatenate([_second_differences(dark), _second_differences(dark.T)])
-    kept = (
-        sigma_clip(differences, sigma=3, stdfunc=mad_std, masked=False) if differences.size else differences
-    )
-    noise = float(kept.std()) / (CLIPPED * 1.5**0.5) if kept.size else 0.0
+    noise = 0.0
+    if differences.size:
+        kept = sigma_clip(differences, sigma=3, stdfunc=mad_std, masked=False)
+        noise = float(kept.std()) / (CLIPPED * 1.5**0.5)
     if not noise > 0:
         raise ImageError("no noise can be measured in the image", "give the column invvar")
     steps = np.concatenate([np.diff(means, axis=axis).ravel() for axis in (0, 1)])

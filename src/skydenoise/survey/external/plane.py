@@ -1,4 +1,4 @@
-"""One plane of a FITS image of any survey: which HDU, which plane, linear pixels, and its cards."""
+"""One plane of a FITS image of any survey: which HDU, which plane, linear pixels, its cards, its unit."""
 
 import logging
 import re
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from astropy import units
 from astropy.io import fits
+from astropy.wcs.utils import proj_plane_pixel_area
 
 from skydenoise.io.fitsfile import check_cards, kept_cards
+from skydenoise.io.wcs import celestial_wcs
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +25,13 @@ FURTHER_AXES = re.compile(
 ASINH = 2.5 / np.log(10)
 """Pan-STARRS stacks hold ASINH * asinh((flux - BOFFSET) / (2 * BSOFTEN)) (Waters et al. 2020, ApJS 251, 4;
 asinh_compression in the wiki of its pipeline)."""
+
+NANOMAGGY = 3.631e-6 * units.Jy
+"""Flux density of AB magnitude 22.5 (legacysurvey.org/dr10/description, Photometry)."""
+
+NANOMAGGY_NAMES = {"nanomaggy", "nanomaggie", "nanomaggies", "nmgy"}
+
+REMEDY = "give the column units: a unit's name, a number of nanomaggies, or native"
 
 
 class ImageError(Exception):
@@ -49,14 +59,8 @@ class Plane:
 def read_plane(path: Path, hdu: int | None, plane: int | None) -> Plane:
     """Read one image plane.
 
-    Parameters
-    ----------
-    path
-        FITS file, compressed or not
-    hdu
-        index of the HDU; None takes the first with an image of two axes (or three, if `plane` is given)
-    plane
-        index from 0 in a cube (plane, y, x); of no effect on a plain image
+    hdu : index of the HDU; None takes the first with an image of two axes (or three, if `plane` is given)
+    plane : index from 0 in a cube (plane, y, x); of no effect on a plain image
 
     Raises
     ------
@@ -77,9 +81,8 @@ def read_plane(path: Path, hdu: int | None, plane: int | None) -> Plane:
             data = hdus[index].data
     for warning in caught:
         if "verification failed" in str(warning.message):
-            raise ImageError(
-                "a checksum in the file does not hold", "if it is right, remove CHECKSUM and DATASUM"
-            )
+            cause = "a checksum in the file does not hold"
+            raise ImageError(cause, "if it is right, remove CHECKSUM and DATASUM")
         log.info("%s: %s", path, warning.message)
     pixels = _two_axes(data, plane).astype(np.float64)
     return _linear(Plane(pixels, _cards(header), blank))
@@ -117,18 +120,62 @@ def _cards(header: fits.Header) -> fits.Header:
 
 def _linear(plane: Plane) -> Plane:
     """The same plane, an asinh scaling of its pixels undone."""
-    scaling = {key: plane.header[key] for key in ("BOFFSET", "BSOFTEN") if key in plane.header}
+    header = plane.header.copy()
+    scaling = {key: header.pop(key) for key in ("BOFFSET", "BSOFTEN") if key in header}
     if not scaling:
         return plane
     if len(scaling) < 2 or not all(isinstance(value, int | float) for value in scaling.values()):
-        raise ImageError(
-            f"pixels are scaled by asinh, and only {scaling} is known of it", "linearise them first"
-        )
-    header = plane.header.copy()
-    for key in scaling:
-        del header[key]
+        cause = f"pixels are scaled by asinh, and only {scaling} is known of it"
+        raise ImageError(cause, "linearise them first")
     header.append(("HISTORY", f"skydenoise: asinh scaling undone, {scaling}"), bottom=True)
     log.info("asinh scaling undone: %s", scaling)
     with np.errstate(over="ignore"):
         pixels = scaling["BOFFSET"] + 2 * scaling["BSOFTEN"] * np.sinh(plane.pixels / ASINH)
     return Plane(pixels, header, plane.blank)
+
+
+def to_nanomaggies(plane: Plane, unit: str) -> tuple[Plane, float]:
+    """The same plane in nanomaggies, and how many of them its unit was.
+
+    `unit` is as in ListedImage.units. If the numbers change, BUNIT and MAGZERO say what they are now, and a
+    HISTORY card what they were. Raises ImageError if the unit is unknown or logarithmic, or none is given and
+    BUNIT is missing.
+    """
+    header = plane.header.copy()
+    name = unit or str(header.get("BUNIT", "")).strip()
+    if name == "native":
+        return plane, 1.0
+    factor = _nanomaggies_per(name, plane)
+    if factor != 1:
+        header.append(("HISTORY", f"skydenoise: pixels were in units of {factor:g} nanomaggies"), bottom=True)
+        if "MAGZERO" in header:
+            header["MAGZERO"] = 22.5
+    if factor != 1 or "BUNIT" not in header:
+        header["BUNIT"] = "nanomaggy"
+    return Plane(plane.pixels * factor, header, plane.blank), factor
+
+
+def _nanomaggies_per(name: str, plane: Plane) -> float:
+    if name.lower() in NANOMAGGY_NAMES:
+        return 1.0
+    if not name:
+        raise ImageError("units are not given and BUNIT is missing", REMEDY)
+    try:
+        factor = float(name)
+    except ValueError:
+        return _by_unit(name, plane)
+    if not 0 < factor < float("inf"):
+        raise ImageError(f"units {name} are not a number above 0", REMEDY)
+    return factor
+
+
+def _by_unit(name: str, plane: Plane) -> float:
+    area = proj_plane_pixel_area(celestial_wcs(plane.header)) * units.deg**2 / units.pix
+    try:
+        unit = units.Unit(name)
+        for per_pixel in (1 * unit, 1 * unit * units.pix, unit * area * units.pix):
+            if isinstance(per_pixel.unit, units.UnitBase) and per_pixel.unit.is_equivalent(units.Jy):
+                return float((per_pixel / NANOMAGGY).to_value(units.dimensionless_unscaled))
+    except (ValueError, TypeError, units.UnitsError):
+        pass
+    raise ImageError(f"unknown or logarithmic units {name!r}", REMEDY)
