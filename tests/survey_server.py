@@ -228,6 +228,8 @@ def make_survey(
     sums: str = "beside",
     fits_sums: bool = False,
     size: int = 150,
+    at: str = "dr9/south",
+    seed: int = 1,
 ) -> paths.Survey:
     """Write bricks of noise in the survey's layout under `root`; returns the survey as a mirror on disk.
 
@@ -235,8 +237,8 @@ def make_survey(
         "pipeline" writes them in the folder of catalogues, or "none"
     fits_sums : whether files hold CHECKSUM and DATASUM
     """
-    survey = paths.Survey(root.as_uri(), "dr9", "south")
-    generator = np.random.default_rng(1)
+    survey = paths.Survey(root.as_uri(), "dr9", "south").at(at)
+    generator = np.random.default_rng(seed)
     for brick in bricks:
         folder = place(root, survey, survey.folder(brick))
         folder.mkdir(parents=True)
@@ -249,7 +251,7 @@ def make_survey(
             _write(folder / paths.raw_file(folder, brick, kind, band).name, pixels, fits_sums)
         lines = []
         for path in sorted(folder.iterdir()):
-            relative = f" *{path.relative_to(root / 'dr9/south')}"
+            relative = f" *{path.relative_to(root / at)}"
             name = f"  {path.name}" if sums == "beside" else relative
             lines.append(hashlib.sha256(path.read_bytes()).hexdigest() + name + "\n")
         url = survey.pipeline_checksums(brick) if sums == "pipeline" else survey.checksums(brick)

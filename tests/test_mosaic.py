@@ -140,6 +140,29 @@ def test_flux_far_from_the_tangent_point(
     assert fluxes(mosaic, wcs, sources) == pytest.approx(sources[:, 2], rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("places", "stars"),
+    [
+        ([(359.999, 60.0), (0.012, 60.0)], [(359.998, 60.0), (0.0055, 60.001), (0.013, 59.999)]),
+        ([(ra, 89.998) for ra in (0.0, 90.0, 200.0)], [(45.0, 89.9985), (280.0, 89.9985), (200.0, 89.9965)]),
+        ([(10.0, -90.0), (30.0, -89.995)], [(120.0, -89.9985), (30.0, -89.995)]),
+    ],
+    ids=["over RA 0", "north pole", "south pole"],
+)
+def test_flux_where_right_ascensions_meet(
+    places: list[tuple[float, float]], stars: list[tuple[float, float]], tmp_path: Path
+) -> None:
+    known = np.array([(ra, dec, 10.0 + k) for k, (ra, dec) in enumerate(stars)])
+    items = []
+    for index, (ra, dec) in enumerate(places):
+        wcs = brick_wcs(ra, dec)
+        image = sky(wcs, (SIZE, SIZE), known)
+        items.append(write(tmp_path, f"000{index}p890", wcs, image, np.full((SIZE, SIZE), 100.0)))
+    mosaic, _, wcs = make(items, tmp_path)
+    assert max(mosaic.shape) < 3 * SIZE
+    assert fluxes(mosaic, wcs, known) == pytest.approx(known[:, 2], rel=1e-3)
+
+
 @pytest.mark.parametrize("scale", [0.262, 0.6])
 def test_strips_leave_no_trace(
     scale: float, inputs: list[MosaicInput], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -58,11 +58,23 @@ def test_free_names_are_harmless(name: str) -> None:
         paths.check_brick_name(name, survey=False)
 
 
-@pytest.mark.parametrize("name", ["", "g/r", "g-r", "..", "123456789", "g\n"])
+@pytest.mark.parametrize("name", ["", "g/r", "-g", "..", "g" * 17, "g\n"])
 def test_band_names_are_harmless(name: str) -> None:
     with pytest.raises(SettingsError, match="is not of the form"):
         paths.check_band_name(name)
-    assert paths.check_band_name("N708") == "N708"
+    for band in ("Y", "u", "N708", "I-A-L427"):
+        assert paths.check_band_name(band) == band
+    assert paths.column_name("nexp", "I-A-L427") == "nexp_I_A_L427"  # as legacypipe has it
+    assert paths.hdu_name("image", "I-A-L427") == "IMAGE_I-A-L427"
+
+
+@pytest.mark.parametrize("place", ["east", "dr9", "dr9/", "../north", "DR9/north", "north\n", ""])
+def test_places_are_regions_or_those_of_another_release(place: str) -> None:
+    survey = paths.Survey("https://survey", "dr10", "south")
+    with pytest.raises(SettingsError, match="is not of the form north, south or dr9/north"):
+        survey.at(place)
+    assert survey.at("north").root == "https://survey/dr10/north"
+    assert survey.at("dr9/north").place == "dr9/north"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError
 from skydenoise.image_table import ListedImage
 from skydenoise.io import Denoised, read_brick, write_brick
-from skydenoise.io.fitsfile import kept_cards
+from skydenoise.io.fitsfile import kept_cards, read_survey_image
 from skydenoise.survey.external.bricks import import_brick
 
 pytestmark = pytest.mark.real
@@ -39,6 +39,8 @@ def test_the_dr6_brick_is_read_with_its_partial_coverage(dr6: Path) -> None:
     assert 0.1 < g < 0.13
     assert 0 < z < 1e-4
     assert (brick.image[brick.invvar == 0] == 0).all()
+    exposures, _ = read_survey_image(paths.raw_file(dr6, DR6_BRICK, "nexp", "g"))
+    np.testing.assert_array_equal(brick.usable[0], exposures > 0)  # no weight was taken for a rounded 0
     signal = brick.image[0][brick.usable[0]] * np.sqrt(brick.invvar[0][brick.usable[0]])
     assert 0.8 < 1.4826 * np.median(np.abs(signal - np.median(signal))) < 1.0  # what facts/survey.md measured
     assert not brick.masked.any()

@@ -58,6 +58,16 @@ def test_a_configuration_is_the_schema_s_defaults_and_what_it_says() -> None:
     assert run.credit == "Input pixels: DESI Legacy Imaging Surveys, DR9."
 
 
+def test_bricks_may_come_from_other_regions_of_the_survey() -> None:
+    rows = ["brick\ttrain\tpredict\tregion", "1410m032\tyes\tyes\tsouth", "1416p330\tno\tyes\tdr9/north"]
+    Path("bricks.tsv").write_text("\n".join([*rows, "1412m032\tno\tyes\t"]))
+    run = read_run(config())
+    assert run.places == {"1416p330": "dr9/north"}
+    assert run.places_of(["1410m032", "1412m032"]) == {}
+    with pytest.raises(SettingsError, match=r"bricks.tsv: only bricks of the survey have other regions"):
+        read_run(config("survey: {source: simulation}"))
+
+
 @pytest.mark.parametrize("names", [["config"], ["config", "demo"], ["test"]], ids=" ".join)
 def test_shipped_configurations_are_possible(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY / ".test" if names == ["test"] else REPOSITORY)

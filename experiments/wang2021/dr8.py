@@ -26,7 +26,7 @@ from skydenoise.evaluate.tables import Field, make_table, write_table
 from skydenoise.evaluate.truth.known import has_truth, read_truth
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised
 from skydenoise.io.fitsfile import read_survey_image
-from skydenoise.io.maskbits import mask_value
+from skydenoise.io.maskbits import band_values, named_values
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -113,7 +113,7 @@ def _saturated(cache: Path, brick: Brick) -> Mask:
     if not path.exists():
         return np.zeros_like(brick.masked)
     bits, header = read_survey_image(path)
-    values = [mask_value(header, band, ("SATUR",)) for band in brick.bands]
+    values = [band_values(named_values(header), band, ("SATUR",))[0] for band in brick.bands]
     return np.stack([(bits.astype(np.int64) & value) != 0 for value in values])
 
 

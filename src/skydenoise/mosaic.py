@@ -24,9 +24,10 @@ from skydenoise.config import MosaicSettings
 from skydenoise.errors import BrickError, SettingsError, StepError, disk_full
 from skydenoise.io.atomic import atomic_path
 from skydenoise.io.cards import inverse_square
-from skydenoise.io.fitsfile import check_cards
+from skydenoise.io.fitsfile import check_cards, read_survey_image
 from skydenoise.io.verified import verified_digest
 from skydenoise.io.wcs import celestial_wcs
+from skydenoise.paths import hdu_name
 from skydenoise.resample import resampled, window_of
 
 log = logging.getLogger(__name__)
@@ -205,8 +206,9 @@ class _Sums:
         """Add a brick; whether it touches the mosaic. Raises BrickError if it cannot be read."""
         with _opened(item, item.image) as hdu:
             image, wcs = np.array(hdu.data, np.float32), celestial_wcs(hdu.header)
-        with _opened(item, item.invvar) as hdu:
-            invvar = np.array(hdu.data, np.float32)
+        with _opened(item, item.invvar):
+            invvar = read_survey_image(item.invvar, hdu_name("invvar", item.band), rounded_to_zero=True)[0]
+            invvar = invvar.astype(np.float32, copy=False)
             if invvar.shape != image.shape:
                 raise ValueError(f"shape {invvar.shape} is not the image's {image.shape} (y, x)")
         invvar[~(np.isfinite(image) & np.isfinite(invvar) & (invvar > 0))] = 0

@@ -12,7 +12,10 @@ SURVEY_BRICK = re.compile(r"[0-9]{4}[mp][0-9]{3}")
 """RRRr[pm]DDd: right ascension and declination of the centre in tenths of a degree, truncated."""
 
 FREE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-"""Names of bands, and of images that are no survey bricks."""
+"""Names of images that are no survey bricks."""
+
+BAND_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,15}")
+"""g, r, i, z, Y, u; IBIS's M411; Suprime-Cam's I-A-L427."""
 
 
 def check_brick_name(name: str, *, survey: bool = True) -> str:
@@ -32,9 +35,19 @@ def check_brick_name(name: str, *, survey: bool = True) -> str:
 
 def check_band_name(name: str) -> str:
     """Return `name` if it is harmless as a part of a file name; raises SettingsError otherwise."""
-    if not re.fullmatch(r"[A-Za-z0-9]{1,8}", name):
-        raise SettingsError(f"band {name!r} is not of the form [A-Za-z0-9]{{1,8}}")
+    if not BAND_NAME.fullmatch(name):
+        raise SettingsError(f"band {name!r} is not of the form {BAND_NAME.pattern}")
     return name
+
+
+def column_name(quantity: str, band: str) -> str:
+    """Column of a band in the survey's tables: nexp_g, nexp_I_A_L427."""
+    return f"{quantity}_{band.replace('-', '_')}"
+
+
+def hdu_name(kind: str, band: str | None = None) -> str:
+    """EXTNAME of an image, as the survey gives it since DR11: IMAGE_g, INVVAR_I-A-L427, MASKBITS."""
+    return kind.upper() + (f"_{band}" if band else "")
 
 
 def sky_folder(brick: str) -> str:
@@ -71,6 +84,9 @@ def truth_catalogue(root: Path, brick: str) -> Path:
     """Sources of a simulated brick."""
     return root / "truth" / sky_folder(brick) / brick / f"truth-{brick}.ecsv"
 
+
+REGION = re.compile(r"(?:(dr[0-9]+)/)?(north|south)")
+"""A region of the survey, and its release if that is another one: DR10 has no north of its own."""
 
 LOGIN_REMEDY = "a login belongs into ~/.netrc, or as SKYDENOISE_LOGIN=<name>:<password> into the environment"
 
@@ -114,10 +130,22 @@ class Survey:
         """The same; a url that is a folder's path, as of a simulated survey, as file:///..."""
         return self if "://" in self.url else replace(self, url=Path(self.url).resolve().as_uri())
 
+    def at(self, place: str) -> "Survey":
+        """The same address at another region of it, such as north or dr9/north; raises SettingsError."""
+        match = REGION.fullmatch(place)
+        if match is None:
+            raise SettingsError(f"region {place!r} is not of the form north, south or dr9/north")
+        return replace(self, release=match[1] or self.release, region=match[2])
+
+    @property
+    def place(self) -> str:
+        """Release and region: dr9/south."""
+        return f"{self.release}/{self.region}"
+
     @property
     def root(self) -> str:
         """Address of the release's region."""
-        return f"{self.url.rstrip('/')}/{self.release}/{self.region}"
+        return f"{self.url.rstrip('/')}/{self.place}"
 
     def folder(self, brick: str) -> str:
         """Address of a brick's coadds."""

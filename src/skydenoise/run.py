@@ -62,6 +62,7 @@ class Run:
     pretrained : folder of a model, or an empty text
     simulation : a SimulationSettings; None but for the source "simulation"
     bricks : names by purpose, "train" and "predict"
+    places : by name, region of the bricks that come from another one than `survey`
     chunks : by purpose, names of the bricks of each chunk
     images : rows of `files`, for the source "files"
     stacks : stacks of frames by name; none if the bricks are of the sky
@@ -89,11 +90,16 @@ class Run:
     mosaics: Mapping[str, Mosaic]
     sky: SkySettings
     bricks: Mapping[str, list[str]]
+    places: Mapping[str, str]
     chunks: Mapping[str, Mapping[str, list[str]]]
     images: list[ListedImage]
     stacks: Mapping[str, StackFile]
     evaluated: list[str]
     credit: str
+
+    def places_of(self, bricks: list[str]) -> dict[str, str]:
+        """Those of `places` that concern these bricks."""
+        return {brick: self.places[brick] for brick in bricks if brick in self.places}
 
     @property
     def origin(self) -> str:
@@ -116,7 +122,7 @@ def read_run(config: Config) -> Run:
     root, simulated = Path("results") / config["run"], survey["source"] == "simulation"
     check_bands(bands)
     region_of(config["choose"])
-    bricks = read_bricks(config)
+    bricks, places = read_bricks(config)
     images = read_table(Path(survey["files"])) if survey["source"] == "files" else []
     evaluate = EvaluationSettings(config["evaluate"]["injections"], config["evaluate"]["fwhm"])
     check_evaluation(evaluate, bands)
@@ -140,6 +146,7 @@ def read_run(config: Config) -> Run:
         mosaics=read_mosaics(config["mosaics"], bricks["predict"]),
         sky=read_sky(config["sky"], bands),
         bricks=bricks,
+        places=places,
         chunks={purpose: chunks(names, config["bricks_per_job"]) for purpose, names in bricks.items()},
         images=images,
         stacks=stacks_of(Path(survey["files"]), images),
@@ -184,9 +191,10 @@ def network_settings(config: Config, bands: int) -> dict[str, Any]:
     return {"architecture": architecture, "patches": patches, "train": train, "predict": predict}
 
 
-def read_bricks(config: Config) -> dict[str, list[str]]:
-    """Names in the table of bricks by purpose, at least one for each."""
-    rows = read_bricks_table(Path(config["bricks"]), survey_names=config["survey"]["source"] != "files")
+def read_bricks(config: Config) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Names in the table of bricks by purpose, at least one for each; and regions that it gives to them."""
+    survey = config["survey"]
+    rows = read_bricks_table(Path(config["bricks"]), survey_names=survey["source"] != "files")
     found = {
         "train": [row.brick for row in rows if row.train],
         "predict": [row.brick for row in rows if row.predict],
@@ -194,7 +202,10 @@ def read_bricks(config: Config) -> dict[str, list[str]]:
     for purpose, names in found.items():
         if not names:
             raise SettingsError(f"{config['bricks']}: no brick has {purpose} = yes")
-    return found
+    places = {row.brick: row.region for row in rows if row.region not in ("", survey["region"])}
+    if places and survey["source"] != "survey":
+        raise SettingsError(f"{config['bricks']}: only bricks of the survey have other regions")
+    return found, places
 
 
 def read_simulation(config: Config, bricks: Mapping[str, list[str]]) -> Any:

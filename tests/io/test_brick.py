@@ -118,7 +118,9 @@ def test_infinite_pixels_count_as_no_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_saturated_and_bad_pixels_are_masked_in_their_band_alone(tmp_path: Path, named: bool) -> None:
+def test_saturated_and_bad_pixels_are_masked_in_their_band_alone(
+    tmp_path: Path, named: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     bits = {"SATUR_R": 11, "ALLMASK_Z": 9} if named else {"SATUR_R": 3, "ALLMASK_Z": 7}
     maskbits = np.ones(brick().shape, np.int16)  # NPRIMARY everywhere: no reason to mask
     maskbits[40, 41] |= 1 << bits["SATUR_R"]
@@ -129,6 +131,33 @@ def test_saturated_and_bad_pixels_are_masked_in_their_band_alone(tmp_path: Path,
     found = read_brick(tmp_path, NAME, BANDS)
     assert np.argwhere(found.masked).tolist() == [[1, 40, 41], [2, 42, 43]]
     assert not found.usable[1, 40, 41]
+    lacking = ("SATUR_G", "ALLMASK_G", "ALLMASK_R", "SATUR_Z") if named else ()
+    assert found.unmasked == lacking
+    told = f"maskbits have no {', '.join(lacking)} to mask by" if named else "names no bit"
+    assert told in caplog.text
+
+
+def test_the_survey_s_hdu_names_lead_to_the_pixels_and_products_have_their_own(tmp_path: Path) -> None:
+    written = brick()
+    headers = [wcs_header() for _ in BANDS]
+    for band, header in zip(BANDS, headers, strict=True):
+        header["EXTNAME"] = f"IMAGE_{band}"
+    written = replace(written, headers=tuple(headers))
+    raw = write_raw(tmp_path, written, LOSSLESS)
+    masked = paths.raw_file(tmp_path, NAME, "maskbits")
+    with fits.open(masked.with_suffix(""), mode="append") as hdus:  # WISEM1 before MASKBITS
+        hdus.append(fits.PrimaryHDU())
+        for name in ("WISEM1", "MASKBITS"):
+            bits = np.full(written.shape, 255 if name == "WISEM1" else 0, np.int32)
+            hdus.append(fits.CompImageHDU(bits, fits.Header({"MBIT_2": "SATUR_G"}), name=name))
+    masked.with_suffix("").rename(masked)
+    found = read_brick(tmp_path, NAME, BANDS)
+    np.testing.assert_array_equal(found.image, written.image)
+    assert not found.masked.any()
+    products = write_brick(tmp_path, found, denoised(found), LOSSLESS, PROVENANCE)
+    names = [fits.getheader(path, 1)["EXTNAME"] for path in (*raw, *products)]
+    assert names[:6] == [f"{kind}_{band}" for band in BANDS for kind in ("IMAGE", "INVVAR")]
+    assert names[6:] == [*(f"{kind}_{band}" for band in BANDS for kind in ("IMAGE", "SIGMA")), "FLAGS"]
 
 
 def test_the_highest_bit_of_int16_maskbits_counts(tmp_path: Path) -> None:
@@ -139,7 +168,7 @@ def test_the_highest_bit_of_int16_maskbits_counts(tmp_path: Path) -> None:
     assert np.argwhere(found.masked).tolist() == [[1, 40, 41]]
 
 
-@pytest.mark.parametrize("bands", [("g", "r", "z"), ("i", "u", "N708")])
+@pytest.mark.parametrize("bands", [("g", "r", "z"), ("i", "u", "I-A-L427")])
 def test_masked_pixels_are_written_and_read_for_any_band(tmp_path: Path, bands: tuple[str, ...]) -> None:
     written = brick(bands=bands)
     for index in range(3):
@@ -389,6 +418,7 @@ def test_headers_keep_every_card_and_say_what_was_done(tmp_path: Path) -> None:
     assert "made this" in str(header["HISTORY"])
     _, sigma = read_survey_image(paths.coadd_file(tmp_path, NAME, "sigma", "r"))
     assert (sigma["IMTYPE"], sigma["BUNIT"], sigma["CRVAL1"]) == ("sigma", "nanomaggy", 141.0)
+    assert sigma["EXTNAME"] == "SIGMA_r"
 
 
 def test_flags_name_their_bits(tmp_path: Path) -> None:

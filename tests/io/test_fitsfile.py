@@ -38,6 +38,11 @@ def rich_header() -> fits.Header:
     header.append(("HISTORY", "once upon a time"), bottom=True)
     header.append(("HIERARCH ESO TEL AMBI SEEING", 1.25, "arcsec"), bottom=True)
     header.append(("LONG", "x" * 150, "a string with CONTINUE cards"), bottom=True)
+    clipped = "DEPVER09= '/dvs_ro/cfs/cdirs/cosmo/work/legacysurvey/sga/2025/SGA2025-parent-re'"
+    header.append(fits.Card.fromstring(clipped), bottom=True)  # legacypipe's issue 786
+    for value in (1, 2):
+        header.append(("TWICE", value, "the same card again"), bottom=True)
+    header.append(("HIERARCH MB_ALLMASK_G", 32, "maskbits: any ALLMASK_G bit set"), bottom=True)
     header.append(("", "a blank card"), bottom=True)
     header.append(("COMMENT", "last comment"), bottom=True)
     header.append(("BUNIT", "nanomaggy"), bottom=True)
@@ -126,7 +131,9 @@ def test_checksums_hold_on_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("output", [RICE, LOSSLESS])
 @pytest.mark.parametrize("data", [noise(), noise().astype(np.int32)], ids=["float", "int"])
 def test_fitsverify_has_no_complaint(tmp_path: Path, output: OutputSettings, data: np.ndarray) -> None:
-    write_survey_image(tmp_path / "a.fits.fz", data, rich_header(), output=output)
+    header = rich_header()
+    header.remove("TWICE")  # of a card that the survey has twice, it would warn
+    write_survey_image(tmp_path / "a.fits.fz", data, header, output=output)
     run = subprocess.run(["fitsverify", str(tmp_path / "a.fits.fz")], capture_output=True, text=True)
     assert "found 0 warning(s) and 0 error(s)" in run.stdout, run.stdout + run.stderr
 
@@ -156,6 +163,84 @@ def test_uncompressed_images_are_read_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data, noise())
     assert data.dtype.isnative
     assert header["BUNIT"] == "nanomaggy"
+
+
+def write_as(path: Path, data: np.ndarray, **how: object) -> np.ndarray:
+    """Write an image as a release does."""
+    with fitsio.FITS(str(path), "rw", clobber=True) as file:
+        file.write(None)
+        file.write(data, **how)
+    return data
+
+
+@pytest.mark.parametrize("height", [200, 230, 307], ids=["even", "short last tile", "prime"])
+def test_lossless_is_what_other_readers_can_read(tmp_path: Path, height: int) -> None:
+    write_survey_image(tmp_path / "a.fits.fz", noise(height), fits.Header(), output=LOSSLESS)
+    with fits.open(tmp_path / "a.fits.fz", disable_image_compression=True) as hdus:
+        cards = hdus[1].header
+        assert (cards["ZCMPTYPE"], cards["ZQUANTIZ"], cards["ZTILE1"]) == ("GZIP_2", "NONE", 310)
+        assert height % cards["ZTILE2"] == 0
+
+
+def weights(seed: int = 3) -> np.ndarray:
+    """Inverse variances of 230 x 310 pixels, a quarter of them 0, as a mosaic of exposures has them."""
+    generator = np.random.default_rng(seed)
+    data = generator.normal(6e4, 900, (230, 310)).astype(np.float32)
+    data[60:90] /= 50
+    data[100:130, 40:280] = generator.choice([0, 5e3], (30, 240))
+    data[:70, :100] = 0
+    return data
+
+
+@pytest.mark.parametrize("dither", ["NO_DITHER", "SUBTRACTIVE_DITHER_1", "SUBTRACTIVE_DITHER_2"])
+def test_no_data_stays_no_data_however_weights_were_rounded(tmp_path: Path, dither: str) -> None:
+    path, data = tmp_path / "a.fits.fz", weights()
+    write_as(path, data, compress="RICE", qlevel=16, qmethod=dither, tile_dims=(100, 100))
+    plain, _ = read_survey_image(path)
+    found, _ = read_survey_image(path, rounded_to_zero=True)
+    if dither == "SUBTRACTIVE_DITHER_1":
+        assert np.abs(plain[data == 0]).max() > 10
+        assert (plain < 0).any()
+    np.testing.assert_array_equal(found == 0, data == 0)
+    assert (found >= 0).all()
+    np.testing.assert_array_equal(found[data > 0], plain[data > 0])
+
+
+@pytest.mark.parametrize("card", ["ZTILE1", "ZTILE2"])
+def test_damaged_tiles_of_weights_are_an_os_error(tmp_path: Path, card: str) -> None:
+    path = tmp_path / "a.fits.fz"
+    write_as(path, weights(), compress="RICE", qlevel=16, qmethod="NO_DITHER", tile_dims=(100, 100))
+    path.write_bytes(path.read_bytes().replace(f"{card:8}=".encode(), f"{card[:-1]}9 =".ljust(9).encode()))
+    with pytest.raises(OSError, match=r"damaged|truncated"):
+        read_survey_image(path, rounded_to_zero=True)
+
+
+def test_weights_without_rounding_keep_the_smallest(tmp_path: Path) -> None:
+    path, data = tmp_path / "a.fits.fz", weights()
+    data[5, 5] = 1e-30
+    write_as(path, data, compress="GZIP", qlevel=0, tile_dims=(100, 100))  # as depth maps are
+    np.testing.assert_array_equal(read_survey_image(path, rounded_to_zero=True)[0], data)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+def test_masks_by_hcompress_with_a_tile_that_was_enlarged(tmp_path: Path, dtype: type) -> None:
+    data = np.random.default_rng(4).integers(0, 1 << 14, (203, 302)).astype(dtype)  # rests of 3 and 2 pixels
+    write_as(tmp_path / "a.fits.fz", data, compress="HCOMPRESS", tile_dims=(102, 103))
+    found, _ = read_survey_image(tmp_path / "a.fits.fz")
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, data)
+
+
+def test_an_image_is_found_by_its_name_or_is_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits.fz"
+    with fitsio.FITS(str(path), "rw") as file:
+        file.write(None)
+        file.write(np.zeros(3, [("x", "i4")]), extname="IMAGE_r")  # a table
+        for number, name in enumerate(("WISEM1", "MASKBITS", None), 1):
+            file.write(np.full((5, 6), number, np.int32), extname=name, compress="RICE")
+    assert read_survey_image(path, "maskbits")[0][0, 0] == 2
+    for name in ("", "IMAGE_r", "elsewhere"):
+        assert read_survey_image(path, name)[0][0, 0] == 1
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8, np.uint16])

@@ -37,6 +37,7 @@ ENTRIES = st.builds(
     noise=st.sampled_from(["", "0.0024 0.0055; 0.11 0.12"]),
     foreign=st.sampled_from(["", "g: correlation 0.60 not in 0.01 to 0.21"]),
     bands=st.sampled_from(["", "g z"]),
+    unmasked=st.sampled_from(["", "SATUR_I ALLMASK_I"]),
     unverified=st.integers(0, 10),
 )
 
@@ -62,6 +63,7 @@ def test_a_manifest_is_one_line_per_brick(tmp_path: Path) -> None:
         "noise",
         "foreign",
         "bands",
+        "unmasked",
         "unverified",
     ]
     assert [line.split("\t")[0] for line in lines] == [DONE.brick, BAD.brick]
@@ -119,6 +121,11 @@ def test_the_summary_counts_in_which_bands_bricks_were_observed(tmp_path: Path) 
     write_manifest(tmp_path / "b.tsv", [other])
     listed = bands_of([tmp_path / "a.tsv", tmp_path / "b.tsv"])
     assert listed == {DONE.brick: ["g", "r", "z"], KEPT.brick: ["g", "z"]}
+
+
+def test_the_summary_counts_bricks_whose_mask_lacks_a_bit(tmp_path: Path) -> None:
+    _, summary = gathered(tmp_path, [DONE], [], [replace(DONE, unmasked="SATUR_I"), KEPT])
+    assert "1 with maskbits that lack a bit of a band" in summary
 
 
 def test_a_summary_without_skipped_bricks_is_one_line(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from astropy.io import fits
 from skydenoise.config import Architecture, OutputSettings, PredictSettings, RecoverSettings
 from skydenoise.errors import SettingsError, StepError
 from skydenoise.io import Brick, flag_bit, read_denoised
+from skydenoise.io.fitsfile import write_survey_image
 from skydenoise.io.manifest import read_manifest
 from skydenoise.io.rawbrick import write_raw
 from skydenoise.network import ModelDescription, Network, save_model
@@ -119,6 +120,14 @@ def test_headers_say_how_it_was_made(survey):
     assert (header["SDTILE"], header["SDOVERL"], header["SDRECOV"]) == (32, 8, "no")
     assert (header["SDPREC"], header["SDSIGMA"]) == ("float32", "noise of the input")
     assert header["CRVAL1"] == 141.0
+
+
+def test_bits_that_a_mask_lacks_are_told(survey):
+    bits, header = np.zeros((40, 50), np.int32), fits.Header({"MBIT_2": "SATUR_G", "MBIT_5": "ALLMASK_G"})
+    write_survey_image(raw_file(survey[0], NAMES[0], "maskbits"), bits, header, output=LOSSLESS)
+    for state in ("done", "kept"):
+        entry = predict(survey, names=NAMES[:1])[NAMES[0]]
+        assert (entry.state, entry.unmasked) == (state, "SATUR_R ALLMASK_R")
 
 
 def test_a_brick_that_lacks_a_band_is_denoised_in_the_others(survey):

@@ -15,7 +15,7 @@ from photutils.aperture import CircularAperture, aperture_photometry
 
 from skydenoise.errors import SettingsError
 from skydenoise.io import read_brick
-from skydenoise.io.maskbits import mask_value
+from skydenoise.io.maskbits import band_values, named_values
 from skydenoise.paths import Survey, check_brick_name, truth_catalogue, truth_file
 from skydenoise.simulate import BANDS, SimulationSettings, brick_field, brick_names
 from skydenoise.simulate.camera import (
@@ -28,9 +28,10 @@ from skydenoise.simulate.camera import (
     saturate,
 )
 from skydenoise.simulate.plan import NOISES, nanomaggies
+from skydenoise.simulate.releases import BITS
 from skydenoise.simulate.scene import draw_scene, full_well, sky_noise, sources_of
 from skydenoise.simulate.sky import DISC, SOURCE, SPHEROID, STAR
-from skydenoise.simulate.survey import MASKBITS, maskbits, simulate_brick, truth_table, write_survey_tables
+from skydenoise.simulate.survey import maskbits, simulate_brick, truth_table, write_survey_tables
 
 ROW = SimulationSettings(seed=5, bricks=2, size=320, dec=80.0, faint_limit=24.0)
 """Two neighbours that share 81 columns."""
@@ -249,12 +250,12 @@ def test_a_saturated_star_is_clipped_bleeds_and_is_flagged():
     assert rows > 2 * columns
     assert (seen.saturated & (seen.invvar > 0)).any()  # the rim: flagged, although invvar is not 0
     assert ((scene > well) <= full).all()
-    bits = maskbits(field, [seen] * 3, star, middle(256))
+    bits = maskbits(field, dict.fromkeys(BANDS, seen), star, middle(256))
     assert (bits[seen.saturated] & 0b11100 == 0b11100).all()
     assert (bits[~seen.saturated] & 0b11100 == 0).all()
-    assert bits[127, 127] & 1 << MASKBITS["MEDIUM"][0]
-    assert not bits[127, 127] & 1 << MASKBITS["BRIGHT"][0]
-    assert list(truth_table(field, [seen] * 3, star, middle(256))["saturated"]) == [True]
+    assert bits[127, 127] & BITS["MEDIUM"]
+    assert not bits[127, 127] & BITS["BRIGHT"]
+    assert list(truth_table(field, dict.fromkeys(BANDS, seen), star, middle(256))["saturated"]) == [True]
 
 
 @settings(max_examples=30, deadline=None)
@@ -301,10 +302,10 @@ def test_images_carry_the_survey_s_cards(row):
     assert {key: header[key] for key in expected} == expected
     assert header["RAMIN"] < header["CRVAL1"] < header["RAMAX"]
     mask = fits.getheader(survey.file(name, "maskbits"), 1)
-    assert mask["SATUR_G"] == 4
-    assert mask["ALLM_Z"] == 128
+    assert mask["MB_SAT_G"] == 4
+    assert mask["MB_ALL_Z"] == 128
     assert mask["MBIT_7"] == "ALLMASK_Z"
-    assert mask_value(mask, "r") == 8 + 64
+    assert band_values(named_values(mask), "r") == (8 + 64, ())
     bits = fits.getdata(survey.file(name, "maskbits"), 1)
     assert bits.dtype.kind == "i"
     assert np.array_equal(bits & 1 == 0, brick_field(0, ROW).primary())

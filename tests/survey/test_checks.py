@@ -24,5 +24,5 @@ def test_reader_that_crashes_costs_its_file_and_nothing_else(tmp_path: Path) -> 
     fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((4, 4), np.float32))]).writeto(path)
     with Unpacker() as unpacker:
         with pytest.raises(UnfitError, match="damaged"):
-            unpacker.check(Deadly())  # type: ignore[arg-type]
-        unpacker.check(path)
+            unpacker.check(Deadly(), "")  # type: ignore[arg-type]
+        unpacker.check(path, "")

@@ -8,6 +8,7 @@ from pathlib import Path
 import fitsio
 import numpy as np
 import pytest
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 from survey_server import Status, SurveyServer
@@ -87,7 +88,7 @@ def test_left_out_bricks_are_named_with_the_reason(
 ) -> None:
     where = Names(("3598p000", "2700m100", "0001p000"))
     table = choose_bricks(survey, "grz", where, tmp_path, QUICK)
-    assert table.colnames == ["brickname", "ra", "dec", "nexp_g", "nexp_r", "nexp_z"]
+    assert table.colnames == ["brickname", "ra", "dec", "nexp_g", "nexp_r", "nexp_z", "region"]
     assert table.meta["left_out"] == {
         "2700m100": "not in the region's table of observed bricks",
         "3598p000": "no exposure in band r",
@@ -128,6 +129,25 @@ def test_nothing_left_is_an_error(survey: paths.Survey, tmp_path: Path) -> None:
         choose_bricks(survey, "grz", Names(("3598p000",)), tmp_path, QUICK)
 
 
+def test_a_brick_of_two_regions_comes_from_its_own_side(tmp_path: Path) -> None:
+    places = {"1500p322": (150.0, 32.25), "1500p325": (150.0, 32.5), "0100p325": (10.0, 32.5)}
+    columns = [("BRICKNAME", "S8"), ("RA", "f8"), ("DEC", "f8"), ("nexp_I_A_L427", "i2")]
+    rows = np.array([(name, *place, 1) for name, place in places.items()], columns)
+    for release, region, count in (("dr10", "south", 3), ("dr9", "north", 2)):
+        (tmp_path / release / region).mkdir(parents=True)
+        name = f"{release}/{region}/survey-bricks-{release}-{region}.fits.gz"
+        fitsio.write(str(tmp_path / name), rows[:count])
+    survey = paths.Survey(tmp_path.as_uri(), "dr10", "south")
+    where, regions = Names(tuple(places)), ["south", "dr9/north"]
+    table = choose_bricks(survey, ["I-A-L427"], where, tmp_path / "tables", QUICK, regions)
+    found = dict(zip(table["brickname"], table["region"], strict=True))
+    assert found == {"1500p322": "south", "1500p325": "dr9/north", "0100p325": "south"}
+    fitsio.write(str(tmp_path / name), rows[1:], clobber=True)
+    (tmp_path / "tables" / "survey-bricks-dr9-north.fits.gz").unlink()
+    table = choose_bricks(survey, ["I-A-L427"], where, tmp_path / "tables", QUICK, regions)
+    assert dict(zip(table["brickname"], table["region"], strict=True)) == found  # south of the galaxy
+
+
 def test_band_that_the_survey_does_not_know(survey: paths.Survey, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no column nexp_y"):
         choose_bricks(survey, "gy", Names(("3598p000",)), tmp_path, QUICK)
@@ -139,7 +159,7 @@ def test_tables_are_fetched_once_from_a_server(mirror: Path, tmp_path: Path) -> 
         survey = paths.Survey(server.url, "dr9", "south")
         for _ in range(2):
             assert chosen(survey, Cone(0.1, 0.0, 0.01), tmp_path) == {"0001p000"}
-        assert [request.status for request in server.requests] == [200, 503, 200]
+        assert [request.status for request in server.requests] == [503, 200, 200]
 
 
 def test_survey_without_the_table(mirror: Path, tmp_path: Path) -> None:
@@ -167,14 +187,32 @@ def test_impossible_regions(make: object) -> None:
         make()  # type: ignore[operator]
 
 
-@given(st.integers(0, 1000), st.integers(1, 30), st.randoms())
-def test_training_bricks_follow_from_the_seed_alone(seed: int, count: int, shuffle: object) -> None:
-    names = [f"{index:04d}p000" for index in range(20)]
-    first = pick_training(names, count, np.random.default_rng(seed))
-    shuffle.shuffle(names)  # type: ignore[attr-defined]
-    assert pick_training(names, count, np.random.default_rng(seed)) == first
+def conditions(depth: np.ndarray, seeing: np.ndarray) -> Table:
+    names = [f"{index:04d}p000" for index in range(len(depth))]
+    return Table({"brickname": names, "psfdepth_g": depth, "psfsize_g": seeing})
+
+
+@given(st.integers(0, 1000), st.integers(1, 30), st.booleans())
+def test_training_bricks_follow_from_the_seed_alone(seed: int, count: int, known: bool) -> None:
+    generator = np.random.default_rng(seed)
+    table = conditions(*generator.normal(0, 1, (2, 20)))
+    table = table if known else table[["brickname"]]
+    first = pick_training(table, count, np.random.default_rng(seed))
+    shuffled = table[generator.permutation(20)]
+    assert pick_training(shuffled, count, np.random.default_rng(seed)) == first
     assert len(set(first)) == min(count, 20)
-    assert set(first) <= set(names)
+    assert set(first) <= set(table["brickname"])
+
+
+@given(st.integers(0, 1000))
+def test_training_bricks_are_spread_over_depths_and_seeings(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    depth, seeing = np.meshgrid(np.linspace(23, 25, 40), np.linspace(1, 2, 40))
+    depth += generator.uniform(0, 1e-3, depth.shape)
+    table = conditions(depth.ravel(), seeing.ravel())
+    picked = table[np.isin(table["brickname"], pick_training(table, 16, generator))]
+    cells = {(int((row["psfdepth_g"] - 23) * 1.99), int((row["psfsize_g"] - 1) * 3.99)) for row in picked}
+    assert len(cells) == 16
 
 
 def test_table_comes_back_as_written(tmp_path: Path) -> None:
@@ -182,6 +220,18 @@ def test_table_comes_back_as_written(tmp_path: Path) -> None:
     write_bricks_table(path, ["1410m032", "0001p000"], train={"0001p000"}, predict=["1410m032", "0001p000"])
     assert path.read_text() == "brick\ttrain\tpredict\n1410m032\tno\tyes\n0001p000\tyes\tyes\n"
     assert read_bricks_table(path) == [BrickRow("1410m032", False, True), BrickRow("0001p000", True, True)]
+
+
+def test_table_of_two_regions_comes_back_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "bricks.tsv"
+    regions = {"1410m032": "south", "0001p340": "dr9/north"}
+    write_bricks_table(path, [*regions, "0001p000"], [], regions, regions)
+    assert path.read_text().splitlines()[-1] == "0001p000\tno\tno\t"
+    found = {row.brick: row.region for row in read_bricks_table(path)}
+    assert found == regions | {"0001p000": ""}
+    path.write_text(path.read_text().replace("dr9/north", "dr9/east"))
+    with pytest.raises(SettingsError, match="line 3: region is 'dr9/east', not of the form"):
+        read_bricks_table(path)
 
 
 def test_a_name_never_makes_a_row_of_its_own(tmp_path: Path) -> None:

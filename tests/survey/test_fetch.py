@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -481,7 +482,7 @@ def test_no_image_in_hdu_1_although_the_checksum_fits(tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:2880])
     sums.write_text(sums.read_text().replace(old, hashlib.sha256(broken.read_bytes()).hexdigest()))
     (bad,) = fetch_bricks(BRICKS[:1], "grz", survey, tmp_path / "raw", QUICK)
-    assert "no 2-D image in HDU 1" in bad.reason
+    assert "there is no image" in bad.reason
 
 
 def test_mirror_on_disk(tmp_path: Path) -> None:
@@ -555,6 +556,24 @@ def test_cache_of_another_release_is_refused(tmp_path: Path) -> None:
     fetch_bricks(BRICKS, "grz", survey, tmp_path / "raw", QUICK)
     with pytest.raises(SettingsError, match=r"survey.cache: .*dr9.*dr10.*another folder"):
         fetch_bricks(BRICKS, "grz", replace(survey, release="dr10"), tmp_path / "raw", QUICK)
+
+
+def test_bricks_come_from_their_own_places(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_survey(tmp_path / "mirror", BRICKS, at="dr9/north")
+    survey = make_survey(tmp_path / "mirror", BRICKS[:1], at="dr10/south", seed=2)
+    raw = tmp_path / "raw"
+    fetch = partial(fetch_bricks, BRICKS, "grz", survey, raw, QUICK)
+    fetch({BRICKS[1]: "dr9/north"})
+    for name, at in zip(BRICKS, ("dr10/south", "dr9/north"), strict=True):
+        for copy in paths.raw_file(raw, name, "maskbits").parent.glob("*.fz"):
+            original = next((tmp_path / "mirror" / at).rglob(copy.name))
+            assert copy.read_bytes() == original.read_bytes()
+    assert {entry.state for entry in fetch({BRICKS[1]: "dr9/north"})} == {"kept"}
+    moved = fetch(dict.fromkeys(BRICKS, "dr9/north"))
+    assert [entry.state for entry in moved] == ["done", "kept"]
+    assert "brick 1410m032 is of dr10/south in the cache, not dr9/north" in caplog.text
+    copy = paths.raw_file(raw, BRICKS[0], "image", "g")
+    assert copy.read_bytes() == next((tmp_path / "mirror/dr9/north").rglob(copy.name)).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["../../etc", "1410m03", "1410x032", "1410m032/.."])

@@ -70,6 +70,17 @@ def test_replaced_image_is_named_and_fetched_again(mirror: Mirror, caplog: pytes
     assert mirror.refresh() == set()
 
 
+def test_a_brick_of_another_region_is_asked_for_there(tmp_path: Path) -> None:
+    root, cache, elsewhere = tmp_path / "mirror", tmp_path / "raw", {BRICKS[1]: "dr9/north"}
+    survey = make_survey(root, BRICKS[:1], "gr", at="dr10/south")
+    make_survey(root, BRICKS[1:], "gr", at="dr9/north", sums="none")
+    fetch_bricks(BRICKS, "gr", survey, cache, QUICK, elsewhere)
+    assert forget_replaced(BRICKS, "gr", survey, cache, QUICK, elsewhere) == set()
+    image = next((root / "dr9/north").rglob("*image-r*"))
+    os.utime(image, (1, 1))
+    assert forget_replaced(BRICKS, "gr", survey, cache, QUICK, elsewhere) == {BRICKS[1]}
+
+
 @pytest.mark.parametrize("headers", [("ETag",), ("Last-Modified",)])
 def test_replaced_image_of_the_same_size(headers: tuple[str, ...], tmp_path: Path) -> None:
     mirror = Mirror(tmp_path, "none")

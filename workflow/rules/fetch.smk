@@ -63,6 +63,9 @@ else:
             bricks=lambda wildcards: RUN.chunks[wildcards.purpose][wildcards.chunk],
             bands=RUN.bands,
             survey=plain(RUN.survey),
+            places=lambda wildcards: RUN.places_of(
+                RUN.chunks[wildcards.purpose][wildcards.chunk]
+            ),
             cache=CACHE,
             # what depends on resources Snakemake does not compare: other tries do not fetch again
             settings=lambda wildcards, resources: plain(RUN.fetch),

@@ -118,6 +118,7 @@ if RUN.source == "survey":
             ),
             bands=RUN.bands,
             survey=plain(RUN.survey),
+            places=RUN.places,
             cache=CACHE,
             settings=plain(RUN.fetch),
             chains=manifest_chains(),

@@ -33,7 +33,7 @@ rule simulate_brick:
     output:
         # {sky} is the AAA of the survey's folders, which follows from the brick's name
         catalogue=f"{RESULTS}/truth/{{sky}}/{{brick}}/truth-{{brick}}.ecsv",
-        checksums=f"{RUN.survey.root}/coadd/{{sky}}/{{brick}}/legacysurvey_{RUN.survey.release}_{RUN.survey.region}_coadd_{{sky}}_{{brick}}.sha256sum",
+        maskbits=f"{RUN.survey.root}/coadd/{{sky}}/{{brick}}/legacysurvey-{{brick}}-maskbits.fits.fz",
     log:
         f"{RESULTS}/logs/simulate/{{sky}}/{{brick}}.log",
     benchmark:

@@ -16,7 +16,9 @@ with job_log(snakemake.log[0]):
     if region is None:
         raise SettingsError("choose: give names, box or cone")
     survey, settings = Survey(**params.survey).absolute(), rebuild(FetchSettings, params.settings)
-    chosen = choose_bricks(survey, params.bands, region, Path(params.tables), settings)
+    places = params.choose["regions"]
+    chosen = choose_bricks(survey, params.bands, region, Path(params.tables), settings, places)
     names = list(chosen["brickname"])
-    train = pick_training(names, params.choose["train"], np.random.default_rng(params.choose["seed"]))
-    write_bricks_table(Path(snakemake.output.table), names, train, names)
+    train = pick_training(chosen, params.choose["train"], np.random.default_rng(params.choose["seed"]))
+    regions = dict(zip(names, chosen["region"], strict=True)) if places else {}
+    write_bricks_table(Path(snakemake.output.table), names, train, names, regions)

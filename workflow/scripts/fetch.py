@@ -11,5 +11,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         params = snakemake.params
         survey, settings = Survey(**params.survey).absolute(), rebuild(FetchSettings, params.settings)
-        entries = fetch_bricks(params.bricks, params.bands, survey, Path(params.cache), settings)
+        entries = fetch_bricks(
+            params.bricks, params.bands, survey, Path(params.cache), settings, params.places
+        )
         write_manifest(Path(snakemake.output.manifest), entries)

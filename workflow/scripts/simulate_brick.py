@@ -8,5 +8,5 @@ with job_log(snakemake.log[0]):
     from skydenoise.simulate.survey import simulate_brick  # says in the log if GalSim is missing
 
     settings = rebuild(SimulationSettings, snakemake.params.settings)
-    mirror, root = Path(snakemake.output.checksums).parents[5], Path(snakemake.output.catalogue).parents[3]
+    mirror, root = Path(snakemake.output.maskbits).parents[5], Path(snakemake.output.catalogue).parents[3]
     simulate_brick(snakemake.wildcards.brick, settings, mirror, root)

@@ -15,7 +15,7 @@ from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError
 from skydenoise.io.fitsfile import image_pixels, read_survey_image, write_survey_image
-from skydenoise.io.maskbits import mask_value
+from skydenoise.io.maskbits import SURVEY_BITS, band_values, named_values
 from skydenoise.io.memory import too_large
 from skydenoise.io.verified import read_record, verified_digest
 from skydenoise.io.wcs import celestial_wcs, grid_distance
@@ -39,6 +39,7 @@ class Brick:
     masked : (band, y, x) bool; maskbits say saturated or bad in that band
     headers : of the image in each band: NAXIS, NAXIS1, NAXIS2, then every card but the structural ones; of a
         band that was not observed, that of one that was
+    unmasked : names of the bits, such as SATUR_I, that maskbits lack though the band was observed
     """
 
     name: str
@@ -47,6 +48,7 @@ class Brick:
     invvar: np.ndarray
     masked: np.ndarray
     headers: tuple[fits.Header, ...]
+    unmasked: tuple[str, ...] = ()
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -112,7 +114,8 @@ def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = T
 
     Pixels that are NaN or infinite, and those whose invvar is NaN, infinite or negative, count as no data;
     the log says how many. A band without files, or whose invvar is 0 everywhere, was not observed: the brick
-    lacks it (`Brick.present`). Without a maskbits file no pixel is masked. The log says so.
+    lacks it (`Brick.present`). Without a maskbits file no pixel is masked, and without a band's bit in the
+    header of maskbits none for that reason (`Brick.unmasked`). The log says so.
 
     verify : whether the bytes are first held against what was fetched; False if `raw_digests` just did so
 
@@ -137,8 +140,11 @@ def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = T
     image, invvar, header = next(iter(found.values()))
     nothing = np.zeros_like(image), np.zeros_like(invvar), header
     images, invvars, headers = zip(*(found.get(band, nothing) for band in bands), strict=True)
-    masked = _read_masked(cache, name, bands, image.shape)
-    return Brick(name, tuple(bands), np.stack(images), np.stack(invvars), masked, headers)
+    masked, bits = _read_masked(cache, name, bands, image.shape)
+    unmasked = tuple(bit for band in bands if band not in lacking for bit in bits[band])
+    if unmasked:
+        log.warning("brick %s: maskbits have no %s to mask by", name, ", ".join(unmasked))
+    return Brick(name, tuple(bands), np.stack(images), np.stack(invvars), masked, headers, unmasked)
 
 
 def _check_same_sky(
@@ -181,14 +187,12 @@ def checked(read: Callable[[Path], T], path: Path, name: str, band: str | None, 
         raise BrickError(str(error), brick=name, band=band, file=path, remedy=remedy) from error
 
 
-def _read(path: Path, name: str, band: str | None) -> tuple[np.ndarray, fits.Header]:
-    return checked(read_survey_image, path, name, band, FETCH_AGAIN)
-
-
 def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarray, fits.Header]:
     path = paths.raw_file(cache, name, "image", band)
-    image, header = checked(partial(read_survey_image, blank_as_nan=True), path, name, band, FETCH_AGAIN)
-    invvar, _ = _read(paths.raw_file(cache, name, "invvar", band), name, band)
+    read = partial(read_survey_image, name=paths.hdu_name("image", band), blank_as_nan=True)
+    image, header = checked(read, path, name, band, FETCH_AGAIN)
+    read = partial(read_survey_image, name=paths.hdu_name("invvar", band), rounded_to_zero=True)
+    invvar, _ = checked(read, paths.raw_file(cache, name, "invvar", band), name, band, FETCH_AGAIN)
     if image.shape != invvar.shape:
         cause = f"image {image.shape} and invvar {invvar.shape} have different shapes (y, x)"
         raise BrickError(cause, brick=name, band=band, file=path)
@@ -217,24 +221,30 @@ def _usable_wcs(header: fits.Header, cache: Path, name: str, band: str) -> WCS:
         raise BrickError(f"no usable WCS: {error}", brick=name, band=band, file=file) from error
 
 
-def _read_masked(cache: Path, name: str, bands: Sequence[str], shape: tuple[int, ...]) -> np.ndarray:
-    """(band, y, x) bool: saturated or bad according to maskbits."""
+def _read_masked(
+    cache: Path, name: str, bands: Sequence[str], shape: tuple[int, ...]
+) -> tuple[np.ndarray, dict[str, tuple[str, ...]]]:
+    """(band, y, x) bool: saturated or bad according to maskbits; and by band, the bits that they lack."""
     masked = np.zeros((len(bands), *shape), bool)
+    lacking: dict[str, tuple[str, ...]] = dict.fromkeys(bands, ())
     path = paths.raw_file(cache, name, "maskbits")
     if not path.exists():
         log.info("brick %s: no maskbits file, so no pixel counts as saturated or bad", name)
-        return masked
-    maskbits, header = _read(path, name, None)
+        return masked, lacking
+    read = partial(read_survey_image, name=paths.hdu_name("maskbits"))
+    maskbits, header = checked(read, path, name, None, FETCH_AGAIN)
     maskbits = maskbits.astype(f"u{maskbits.itemsize}", copy=False)  # bit 15 of int16 is its sign
     if maskbits.shape != shape:
         cause = f"maskbits {maskbits.shape} and images {shape} have different shapes (y, x)"
         raise BrickError(cause, brick=name, file=path)
+    values = named_values(header)
+    if not values:
+        log.warning("brick %s: the header of maskbits names no bit; those of DR8 to DR11 are taken", name)
+        values = {bit: 1 << number for bit, number in SURVEY_BITS.items()}
     for index, band in enumerate(bands):
-        mask = mask_value(header, band)
-        if mask == 0:
-            log.info("brick %s, band %s: maskbits know no such band, so nothing is masked", name, band)
+        mask, lacking[band] = band_values(values, band)
         np.not_equal(maskbits & (mask & np.iinfo(maskbits.dtype).max), 0, out=masked[index])
-    return masked
+    return masked, lacking
 
 
 @dataclass(frozen=True, eq=False)

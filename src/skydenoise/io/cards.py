@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from astropy.io import fits
 
 from skydenoise import __version__
+from skydenoise.paths import hdu_name
 
 CARDS = {
     "version": ("SDVERS", "skydenoise version"),
     "model": ("SDMODEL", "sha256 of the model's weights"),
     "key": ("SDKEY", "digest of model, settings and input"),
+    "unmasked": ("SDUNMASK", "bits that maskbits lack"),
     "bands": ("SDBANDS", "bands that the brick has"),
     "together": ("SDJOINT", "bands denoised jointly or separately"),
     "tile": ("SDTILE", "[pixel] edge of a tile"),
@@ -29,9 +31,10 @@ CARD = 80
 """Characters of a card; a comment that a long value leaves no room for is left out."""
 
 
-def as_product(header: fits.Header, kind: str, unit: str | None) -> fits.Header:
-    """Copy of an image's header for another kind of image; `unit` None is for bit masks."""
+def as_product(header: fits.Header, kind: str, unit: str | None, band: str | None = None) -> fits.Header:
+    """Copy of an image's header for another kind of image, with its own EXTNAME; `unit` None: a bit mask."""
     product = header.copy()
+    product["EXTNAME"] = hdu_name(kind, band)
     for keyword in ("IMTYPE", "PRODTYPE"):
         if keyword in product:
             product[keyword] = kind

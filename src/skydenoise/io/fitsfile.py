@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from skydenoise.io.memory import too_large
 
 TILE = 100
 """Edge of a compression tile in pixels; the survey's ZTILE1 and ZTILE2."""
+
+MOST_ROWS = 10
+"""Of a tile that is compressed by GZIP."""
 
 STRUCTURAL = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|END|THEAP"
@@ -78,7 +82,15 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
         raise ValueError(f"(y, x) float32, int16 or int32 pixels expected, not {data.dtype} {data.shape}")
     if np.isinf(data).any():
         raise ValueError("infinite pixels cannot be stored")
-    stream = io.BytesIO(_packed(data, output))
+    write_compressed(path, data, header, _packing(data, output))
+
+
+def write_compressed(path: Path, data: np.ndarray, header: fits.Header, how: Mapping[str, Any]) -> None:
+    """Write one image as `write_survey_image` does, compressed as `fitsio.FITS.write` takes it."""
+    with fitsio.FITS("mem://", "rw") as file:
+        file.write(None)
+        file.write(np.ascontiguousarray(data), **how)
+        stream = io.BytesIO(bytes(file.read_raw()))
     content = io.BytesIO()
     with fits.open(stream, disable_image_compression=True) as hdus:
         _append_cards(hdus[1].header, kept_cards(header))
@@ -89,22 +101,23 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
         partial.write_bytes(content.getbuffer())  # Python's own errors if the disk is full
 
 
-def _packed(data: np.ndarray, output: OutputSettings) -> bytes:
-    """A file with compressed `data` and structural cards only."""
-    how: dict[str, Any] = {"compress": "RICE"}
+def _packing(data: np.ndarray, output: OutputSettings) -> dict[str, Any]:
+    """How pixels are compressed.
+
+    Floats without loss have ZQUANTIZ = 'NONE', without which DS9 takes them for integers; and tiles of whole
+    rows that divide the height, for DS9 8.4 cannot unpack a smaller last tile of GZIP.
+    """
     if data.dtype.kind == "f" and output.compression == "lossless":
-        how = {"compress": "GZIP_2", "qlevel": 0}
-    elif data.dtype.kind == "f":
+        rows = max(rows for rows in range(1, MOST_ROWS + 1) if data.shape[0] % rows == 0)
+        return {"compress": "GZIP_2", "qlevel": 0, "tile_dims": (rows, data.shape[1])}
+    how: dict[str, Any] = {"compress": "RICE", "tile_dims": tuple(min(TILE, edge) for edge in data.shape)}
+    if data.dtype.kind == "f":
         how |= {
             "qlevel": -output.step,  # negative: absolute, in units of the pixels
             "qmethod": "SUBTRACTIVE_DITHER_2",  # keeps exact zeros
             "dither_seed": _dither_seed(data),
         }
-    tile = tuple(min(TILE, length) for length in data.shape)
-    with fitsio.FITS("mem://", "rw") as file:
-        file.write(None)
-        file.write(np.ascontiguousarray(data), tile_dims=tile, **how)
-        return bytes(file.read_raw())
+    return how
 
 
 def _dither_seed(data: np.ndarray) -> int:
@@ -127,21 +140,26 @@ def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
 
 
 def image_pixels(path: Path) -> int:
-    """Pixels that the image of `read_survey_image` has by its header: none is unpacked; see there."""
+    """Pixels of the largest image in a file, by its headers; raises OSError if it is empty or damaged."""
     if path.stat().st_size == 0:
         raise OSError("the file is empty")
     try:
         with fitsio.FITS(str(path)) as file:
-            return math.prod(file[min(1, len(file) - 1)].get_info().get("dims", [0]))
+            return max(math.prod(hdu.get_info().get("dims", [0])) for hdu in file)
     except (OSError, ValueError) as error:
         raise OSError("truncated, damaged or no FITS file") from error
 
 
-def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.ndarray, fits.Header]:
-    """Pixels (y, x) and header of the image in HDU 1, or in HDU 0 if there is no other.
+def read_survey_image(
+    path: Path, name: str = "", *, blank_as_nan: bool = False, rounded_to_zero: bool = False
+) -> tuple[np.ndarray, fits.Header]:
+    """Pixels (y, x) and header of the image whose EXTNAME is `name`, or else of the first image.
 
     The header has NAXIS, NAXIS1 and NAXIS2 of the image first, then every kept card in its order.
-    `blank_as_nan` makes integers that a BLANK card names, for pixels without data, NaN; masks want them kept.
+
+    blank_as_nan : makes integers that a BLANK card names, for pixels without data, NaN; masks want them kept
+    rounded_to_zero : makes pixels 0 that the file cannot tell from 0, as inverse variances want it; see
+        `_round_to_zero`
 
     Raises
     ------
@@ -152,14 +170,13 @@ def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.nda
         raise OSError(cause)
     try:
         with fitsio.FITS(str(path)) as file:
-            hdu = file[min(1, len(file) - 1)]
-            offsets = hdu.get_offsets()
-            has_image = hdu.get_exttype() == "IMAGE_HDU" and hdu.has_data()
-            data = hdu.read() if has_image else None
+            hdu = image_hdu(file, name)
+            offsets, number = hdu.get_offsets(), hdu.get_extnum()
+            data = hdu.read()
+    except LookupError as error:
+        raise OSError(f"{error}; the file may be truncated") from None
     except (OSError, ValueError) as error:
         raise OSError("truncated, damaged or no FITS file") from error
-    if data is None:
-        raise OSError("there is no image in HDU 1; the file may be truncated")
     if data.ndim != 2:
         raise OSError(f"the image has {data.ndim} axes, not 2")
     header = fits.Header()
@@ -170,7 +187,43 @@ def read_survey_image(path: Path, *, blank_as_nan: bool = False) -> tuple[np.nda
     for card in kept_cards(stored):
         header.append(card, bottom=True)
     data = np.asarray(data, data.dtype.newbyteorder("="))
+    if rounded_to_zero and "ZCMPTYPE" in stored:
+        try:
+            _round_to_zero(data, path, number, stored)
+        except Exception as error:  # readers meet damaged bytes with errors of every kind
+            raise OSError(f"damaged tiles ({' '.join(str(error).split())[:100]})") from error
     return _without_blanks(data, stored) if blank_as_nan else data, header
+
+
+def image_hdu(file: fitsio.FITS, name: str) -> Any:
+    """The image whose EXTNAME is `name` (in any case), or else the first; raises LookupError without one."""
+    images = [hdu for hdu in file if hdu.get_exttype() == "IMAGE_HDU" and hdu.has_data()]
+    if not images:
+        raise LookupError("there is no image")
+    named = (hdu for hdu in images if name and hdu.get_extname().upper() == name.upper())
+    return next(named, images[0])
+
+
+def _round_to_zero(data: np.ndarray, path: Path, number: int, stored: fits.Header) -> None:
+    """Make pixels of `data` 0 that lie within half a quantisation step of it.
+
+    Only SUBTRACTIVE_DITHER_2 keeps zeros. With SUBTRACTIVE_DITHER_1 they come back as anything up to half a
+    step, ZSCALE of their tile, above or below (FITS 4.0, section 10.2); without dither, off by rounding.
+    """
+    with fits.open(path, disable_image_compression=True) as hdus:
+        table = hdus[number]
+        if "ZSCALE" in stored:
+            steps = np.full(len(table.data), stored["ZSCALE"])
+        elif "ZSCALE" in table.columns.names:
+            steps = np.array(table.data["ZSCALE"])
+        else:
+            return
+    width, height = stored.get("ZTILE1", data.shape[1]), stored.get("ZTILE2", 1)
+    tiles = -(-data.shape[0] // height), -(-data.shape[1] // width)
+    for row, row_steps in enumerate(steps.reshape(tiles)):
+        part = data[row * height : (row + 1) * height]
+        largest = np.repeat(row_steps, width)[: data.shape[1]] * (0.5 + 1e-6)
+        part[np.abs(part) <= largest] = 0
 
 
 def _without_blanks(data: np.ndarray, stored: fits.Header) -> np.ndarray:

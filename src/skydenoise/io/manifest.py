@@ -28,6 +28,7 @@ class Entry:
     noise : of a denoised brick, by band: rms of a sky pixel in nanomaggies, and correlation of touching ones
     foreign : what of this noise the model was not trained for; empty if nothing
     bands : in which the brick was observed, by spaces; empty if skipped, or not known
+    unmasked : bits, such as SATUR_I, that the maskbits of a denoised brick lack; empty if none
     unverified : how many of the files no checksum vouches for, neither the survey's nor one of their own
     """
 
@@ -40,6 +41,7 @@ class Entry:
     noise: str = ""
     foreign: str = ""
     bands: str = ""
+    unmasked: str = ""
     unverified: int = 0
 
 
@@ -162,6 +164,8 @@ def summarise(
             f"{len(foreign)} with noise that the model was not trained for; see `foreign` in the manifests:\n"
         )
         text += "".join(f"  brick {entry.brick}: {entry.foreign}\n" for entry in foreign[:20])
+    if unmasked := [entry.brick for entry in steps["predict"] if entry.unmasked]:
+        text += f"{len(unmasked)} with maskbits that lack a bit of a band; see `unmasked` in the manifests.\n"
     if unverified := sum({entry.brick: entry.unverified for entry in steps["fetch"]}.values()):
         text += (
             f"No checksum vouches for {unverified} raw files (column unverified in the manifests of fetch).\n"

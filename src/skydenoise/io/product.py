@@ -107,7 +107,7 @@ def write_brick(
         sigma = denoised.sigma[index][denoised.sigma[index] > 0]
         fine = replace(output, step=min(SIGMA_STEP * coarse.step, float(sigma.min(initial=math.inf))))
         for kind, data, how in (("image", denoised.image, coarse), ("sigma", denoised.sigma, fine)):
-            product = header if kind == "image" else as_product(header, kind, header.get("BUNIT", ""))
+            product = header if kind == "image" else as_product(header, kind, header.get("BUNIT", ""), band)
             files.append(
                 BrickFile(products[kind], data[index], with_provenance(product, kind, provenance), how)
             )

@@ -9,7 +9,7 @@ from skydenoise import paths
 from skydenoise.config import OutputSettings
 from skydenoise.io.brick import Brick, BrickFile, write_files
 from skydenoise.io.cards import as_product, inverse_square
-from skydenoise.io.maskbits import named_bits
+from skydenoise.io.maskbits import bit_name, numbers_for
 
 
 def write_raw(
@@ -42,14 +42,14 @@ def write_raw(
                 earlier.unlink(missing_ok=True)
             continue
         files.append(BrickFile(path, image, header, output))
-        of_invvar = as_product(header, "invvar", inverse_square(str(header.get("BUNIT", ""))))
+        of_invvar = as_product(header, "invvar", inverse_square(str(header.get("BUNIT", ""))), band)
         fine = replace(output, step=1e-4 * float(np.median(invvar[invvar > 0])))
         files.append(BrickFile(path_of_invvar, invvar, of_invvar, fine))
-    bits = named_bits(brick.bands)
+    bits = numbers_for(brick.bands)
     if maskbits is None and brick.masked.any():
         maskbits = np.zeros(brick.shape, np.int32)
         for band, masked in zip(brick.bands, brick.masked, strict=True):
-            maskbits |= np.int32(1 << bits[f"ALLMASK_{band.upper()}"]) * masked
+            maskbits |= np.int32(1 << bits[bit_name("ALLMASK", band)]) * masked
     if maskbits is not None:
         header = as_product(brick.headers[0], "maskbits", None)
         for name, bit in bits.items():

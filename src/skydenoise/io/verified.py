@@ -16,6 +16,7 @@ RECORD = "fetched.sha256"
 """In a brick's folder, once it is complete: what `sha256sum -c` reads; comments say what else is known."""
 
 LINES = re.compile(r"# vouched for by: (\w*); version: (.*)\n([0-9a-f]{64})  (.+)\n")
+PLACE = re.compile(r"# from: (.+)\n")
 ABSENT = re.compile(r"# not at the survey: (.+)\n")
 
 
@@ -36,9 +37,10 @@ class Fetched:
 ABSENT_FILE = Fetched("", "", "")
 
 
-def write_record(folder: Path, files: Mapping[str, Fetched]) -> None:
-    """Note what was fetched into `folder`, by file name, and what the survey has not."""
-    lines = [
+def write_record(folder: Path, files: Mapping[str, Fetched], place: str = "") -> None:
+    """Note what was fetched into `folder`, by file name, what the survey has not, and where it came from."""
+    lines = [f"# from: {place}\n"] if place else []
+    lines += [
         f"# vouched for by: {file.vouched}; version: {file.version}\n{file.sha256}  {name}\n"
         if file.sha256
         else f"# not at the survey: {name}\n"
@@ -47,12 +49,22 @@ def write_record(folder: Path, files: Mapping[str, Fetched]) -> None:
     write_text(folder / RECORD, "".join(lines))
 
 
+def read_place(folder: Path) -> str:
+    """Where `write_record` says that the files came from; "" if it does not say."""
+    match = PLACE.search(_text(folder))
+    return match[1] if match else ""
+
+
+def _text(folder: Path) -> str:
+    try:
+        return (folder / RECORD).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
 def read_record(folder: Path) -> dict[str, Fetched]:
     """What `write_record` noted; nothing if it was never called, or did not write what is there."""
-    try:
-        text = (folder / RECORD).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return {}
+    text = _text(folder)
     found = {
         name: Fetched(sha256, vouched, version) for vouched, version, sha256, name in LINES.findall(text)
     }

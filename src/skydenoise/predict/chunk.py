@@ -29,6 +29,9 @@ from skydenoise.predict.denoiser import Denoiser
 
 logger = logging.getLogger(__name__)
 
+OF_THE_BRICK = ("noise", "correlation", "unmasked")
+"""Entries of the provenance that the manifest repeats."""
+
 
 def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, threads: int) -> list[Entry]:
     """Denoise bricks, as many side by side as there are threads; write `manifest`: what became of each.
@@ -119,21 +122,26 @@ class Chunk:
         if present := complete_bands(self.root, name, key):
             state, files = "kept", product_files(self.root, name, present)
             header = intact_header(files[-1]) or {}
-            noise = {entry: str(header.get(CARDS[entry][0], "")) for entry in ("noise", "correlation")}
+            noise = {entry: str(header.get(CARDS[entry][0], "")) for entry in OF_THE_BRICK}
         else:
             state = "done"
             brick = read_brick(self.cache, name, bands, verify=False)  # `key` has just done so
             found = noise_of(brick, denoiser)
             present, noise = brick.present, noise_provenance(found, brick)
+            if brick.unmasked:
+                noise["unmasked"] = " ".join(brick.unmasked)
             denoised = denoise_brick(brick, denoiser, found)
             files = write_brick(self.root, brick, denoised, self.output, provenance(denoiser, key) | noise)
         digest = joint_digest(file_digest(file) for file in sorted(files))
         sigma_sky, rho = (list(map(float, noise[entry].split())) for entry in ("noise", "correlation"))
         foreign = denoiser.description.holds_for.foreign(bands, sigma_sky, rho)
         seconds = time.perf_counter() - start
-        measured = f"{noise['noise']}; {noise['correlation']}"
         return Entry(
-            name, state, len(files), digest, seconds, noise=measured, foreign=foreign, bands=" ".join(present)
+            *(name, state, len(files), digest, seconds),
+            noise=f"{noise['noise']}; {noise['correlation']}",
+            foreign=foreign,
+            bands=" ".join(present),
+            unmasked=noise.get("unmasked", ""),
         )
 
     def key(self, name: str, denoiser: Denoiser) -> str:

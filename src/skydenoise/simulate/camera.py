@@ -244,7 +244,7 @@ def observe(
     Parameters
     ----------
     scene : (y, x) nanomaggies, from `scene.draw_scene`
-    band : index in BANDS
+    band : index in FILTERS
     """
     well, sky = full_well(band, settings), sky_noise(band, settings)
     filled, full = saturate(scene, well)

@@ -11,8 +11,12 @@ from numpy.typing import ArrayLike
 
 from skydenoise.errors import SettingsError
 from skydenoise.schema import default
+from skydenoise.simulate.releases import RELEASES, Release
 
 BANDS = ("g", "r", "z")
+"""Bands of the default release."""
+FILTERS = (*BANDS, "i")
+"""All that can be simulated; the place of a band among them seeds its noise."""
 PIXEL_SCALE = 0.262
 """Arcsec per pixel of the survey's coadds."""
 ZERO_POINT = 22.5
@@ -48,7 +52,7 @@ image resampled to smaller pixels has it."""
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """A row of bricks along right ascension, on one common sky. Triples are in the order g, r, z.
+    """A row of bricks along right ascension, on one common sky. Fours are in the order g, r, z, i.
 
     seed : of everything random
     bricks : how many
@@ -71,7 +75,7 @@ class SimulationSettings:
     missing : probability that a 1024-pixel cell of a band holds a rectangle without any exposure
     cosmics : cosmic-ray tracks per exposure and million pixels
     stripes, gradient : amplitude of row offsets and of slow sky residuals, in units of a pixel's sky noise
-    release, region : names of the mirror's folders
+    release, region : in whose layout; the bands that it has there are simulated
     """
 
     seed: int = default("simulation.seed")
@@ -80,11 +84,11 @@ class SimulationSettings:
     ra: float = 150.05
     dec: float = 60.0
     step: int = 1
-    depth: tuple[float, float, float] = (24.7, 23.9, 23.0)
-    fwhm: tuple[float, float, float] = (1.5, 1.4, 1.3)
+    depth: tuple[float, ...] = (24.7, 23.9, 23.0, 23.6)
+    fwhm: tuple[float, ...] = (1.5, 1.4, 1.3, 1.3)
     noise: str = default("simulation.noise")
-    sky_brightness: tuple[float, float, float] = (22.04, 20.91, 18.46)
-    saturation: tuple[float, float, float] = (16.0, 16.0, 15.3)
+    sky_brightness: tuple[float, ...] = (22.04, 20.91, 18.46, 19.77)
+    saturation: tuple[float, ...] = (16.0, 16.0, 15.3, 15.6)
     wings: float = 0.02
     galaxies: float = default("simulation.galaxies")
     stars: float = default("simulation.stars")
@@ -102,7 +106,8 @@ class SimulationSettings:
     def __post_init__(self) -> None:
         for key in ("depth", "fwhm", "sky_brightness", "saturation"):
             object.__setattr__(self, key, tuple(float(value) for value in getattr(self, key)))
-            _require(len(getattr(self, key)) == len(BANDS), key, f"one value for each of {BANDS} expected")
+            expected = f"one value for each of {', '.join(FILTERS)} expected"
+            _require(len(getattr(self, key)) == len(FILTERS), key, expected)
         object.__setattr__(self, "passes", tuple(self.passes))
         _require(min(self.passes, default=0) >= 1, "passes", f"{self.passes} is not one or more passes")
         for key in ("bricks", "step", "pass_cell"):
@@ -118,6 +123,19 @@ class SimulationSettings:
         _require(min(self.fwhm) > 2 * PIXEL_SCALE, "fwhm", "below two pixels is undersampled")
         _require(self.noise in NOISES, "noise", f"{self.noise!r} is not one of {', '.join(NOISES)}")
         _require(self.bright_limit < self.faint_limit, "bright_limit", "not brighter than faint_limit")
+        _require(self.release in RELEASES, "release", f"{self.release} is not one of {', '.join(RELEASES)}")
+        known = RELEASES[self.release].bands
+        _require(self.region in known, "region", f"{self.release} has {' and '.join(known)} alone")
+
+    @property
+    def layout(self) -> Release:
+        """How the release's files look."""
+        return RELEASES[self.release]
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Of the release in this region."""
+        return self.layout.bands[self.region]
 
 
 def _require(condition: bool, key: str, reason: str) -> None:

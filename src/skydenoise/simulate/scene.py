@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from skydenoise.errors import SettingsError
-from skydenoise.simulate.plan import PIXEL_SCALE, BrickField, SimulationSettings, nanomaggies
+from skydenoise.simulate.plan import BANDS, PIXEL_SCALE, BrickField, SimulationSettings, nanomaggies
 from skydenoise.simulate.sky import DISC, STAR, sources_between
 
 try:
@@ -169,7 +169,7 @@ def draw_scene(
     ----------
     sources, position : as from `sources_of`
     size : edge of the image, pixels
-    band : index in BANDS
+    band : index in FILTERS
 
     Returns
     -------
@@ -180,7 +180,8 @@ def draw_scene(
     )
     psf = galsim.Moffat(beta=BETA, fwhm=settings.fwhm[band], gsparams=_FAST)
     radii = _stamp_radii(sources, band, settings)
-    hidden = (sources["profile"] != STAR) & np.all(sources["flux"] < nanomaggies(settings.depth), axis=-1)
+    faint = np.all(sources["flux"][:, : len(BANDS)] < nanomaggies(settings.depth[: len(BANDS)]), axis=-1)
+    hidden = (sources["profile"] != STAR) & faint
     touching = np.all((position > -radii[:, None]) & (position < size + radii[:, None]), axis=-1)
     for k in np.flatnonzero(touching | (sources["flux"][:, band] > BRIGHT_FLUX)):
         (x, y), radius = position[k], int(radii[k])

@@ -19,7 +19,7 @@ SOURCE = np.dtype(
         ("ra", "f8"),
         ("dec", "f8"),
         ("profile", "i1"),
-        ("flux", "f8", (3,)),  # g, r, z; nanomaggies, total
+        ("flux", "f8", (4,)),  # g, r, z, i; nanomaggies, total
         ("radius", "f8"),  # half-light along the major axis, arcsec; 0 for stars
         ("axis_ratio", "f8"),
         ("angle", "f8"),  # of the major axis from +x to +y, radians
@@ -62,10 +62,14 @@ def _magnitudes(
     return np.interp(rng.uniform(0, cumulative[-1], number), cumulative, grid)
 
 
+R_I = math.log(784 / 642) / math.log(926 / 642)
+"""r-i in units of r-z, of a power law through DECam's r, i and z (effective wavelengths in nm)."""
+
+
 def _fluxes(
     r: NDArray[np.float64], g_r: NDArray[np.float64], r_z: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    return nanomaggies(np.stack([r + g_r, r, r - r_z], axis=-1))
+    return nanomaggies(np.stack([r + g_r, r, r - r_z, r - R_I * r_z], axis=-1))
 
 
 def _stars(r: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.void]:

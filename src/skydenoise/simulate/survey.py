@@ -3,7 +3,7 @@
 import gzip
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,11 @@ from skydenoise.errors import SettingsError
 from skydenoise.io import write_survey_image
 from skydenoise.io.atomic import atomic_path, write_text
 from skydenoise.io.digest import file_digest
-from skydenoise.paths import Survey, truth_catalogue, truth_file
+from skydenoise.io.fitsfile import write_compressed
+from skydenoise.paths import Survey, hdu_name, truth_catalogue, truth_file
 from skydenoise.simulate.camera import Observation, exposure_maps, observe
 from skydenoise.simulate.plan import (
-    BANDS,
+    FILTERS,
     NOMINAL_EXPOSURES,
     PIXEL_SCALE,
     ZERO_POINT,
@@ -28,6 +29,7 @@ from skydenoise.simulate.plan import (
     brick_field,
     brick_names,
 )
+from skydenoise.simulate.releases import BITS, packed
 from skydenoise.simulate.scene import draw_scene, full_well, sky_noise, sources_of
 from skydenoise.simulate.sky import STAR
 
@@ -35,23 +37,13 @@ logger = logging.getLogger(__name__)
 
 LOSSLESS = OutputSettings(compression="lossless")
 
-MASKBITS = {
-    "NPRIMARY": (0, "Mask value for non-primary brick area"),
-    "BRIGHT": (1, "Mask value for bright star in blob"),
-    "BAILOUT": (10, "Mask value for bailed-out processing"),
-    "MEDIUM": (11, "Mask value for medium-bright star in blob"),
-    "GALAXY": (12, "Mask value for LSLGA large galaxy"),
-    "CLUSTER": (13, "Mask value for Cluster"),
-    "SATUR_G": (2, "Mask value for saturated pixels in g band"),
-    "SATUR_R": (3, "Mask value for saturated pixels in r band"),
-    "SATUR_Z": (4, "Mask value for saturated pixels in z band"),
-    "ALLMASK_G": (5, "Mask value for ALLMASK band g"),
-    "ALLMASK_R": (6, "Mask value for ALLMASK band r"),
-    "ALLMASK_Z": (7, "Mask value for ALLMASK band z"),
-    "WISEM1": (8, "Mask value for WISE W1 (all masks)"),
-    "WISEM2": (9, "Mask value for WISE W2 (all masks)"),
-}
-"""Bits of the maskbits images: number, and comment of the header's card."""
+DEPENDENCIES = [
+    fits.Card("DEPNAM00", "unwise"),
+    fits.Card("DEPVER00", "/cfs/cosmo/work/wise/outputs/merge/neo11/fulldepth:/cfs/cosmo/work/wise/outputs"),
+    fits.Card("DEPNAM01", "LARGEGALAXIES_CAT"),
+    fits.Card.fromstring("DEPVER01= '/dvs_ro/cfs/cdirs/cosmo/work/legacysurvey/sga/2025/SGA2025-parent-re'"),
+]
+"""A card that is continued, and one that was clipped: the survey has both (legacypipe's issue 786)."""
 
 BRIGHT_STAR, MEDIUM_STAR = 13.0, 16.0
 """r magnitudes to which stars get these bits, within 1630 * 1.396**-magnitude arcsec (the survey, DR8)."""
@@ -64,7 +56,7 @@ def _field(name: str, settings: SimulationSettings) -> BrickField:
     return brick_field(names.index(name), settings)
 
 
-def brick_header(field: BrickField) -> fits.Header:
+def brick_header(field: BrickField, bands: Sequence[str]) -> fits.Header:
     """The cards that every image of a brick has, in the survey's order."""
     ra_min, ra_max, dec_min, dec_max = field.bounds
     header = fits.Header()
@@ -79,18 +71,19 @@ def brick_header(field: BrickField) -> fits.Header:
         ("DECMAX", dec_max, "Brick Dec max"),
         ("BRICKRA", field.ra, "Brick center"),
         ("BRICKDEC", field.dec, "Brick center"),
-        *((f"BRICK_{band.upper()}", True, f"Does band {band} touch this brick?") for band in BANDS),
-        ("BRICKBND", "".join(BANDS), "Bands touching this brick"),
-        ("NBANDS", len(BANDS), "Number of bands in this catalog"),
-        *((f"BAND{k}", band, "Band name in this catalog") for k, band in enumerate(BANDS)),
+        *((f"BRICK_{band.upper()}", True, f"Does band {band} touch this brick?") for band in bands),
+        ("BRICKBND", "".join(bands), "Bands touching this brick"),
+        ("NBANDS", len(bands), "Number of bands in this catalog"),
+        *((f"BAND{k}", band, "Band name in this catalog") for k, band in enumerate(bands)),
     ):
         header[key] = (value, comment)
+    header.extend(DEPENDENCIES, strip=False)
     header.update(field.wcs_header)
     return header
 
 
-def _image_header(field: BrickField, kind: str, band: str) -> fits.Header:
-    header = brick_header(field)
+def _image_header(field: BrickField, kind: str, band: str, settings: SimulationSettings) -> fits.Header:
+    header = brick_header(field, settings.bands)
     header["FILTER"] = band
     header["IMTYPE"] = (kind, "LegacySurvey image type")
     header["PRODTYPE"] = ("wtmap" if kind == "invvar" else "image", "NOAO image type")
@@ -99,39 +92,37 @@ def _image_header(field: BrickField, kind: str, band: str) -> fits.Header:
     else:
         header["MAGZERO"] = (ZERO_POINT, "Magnitude zeropoint")
         header["BUNIT"] = ("nanomaggy", "AB mag = 22.5 - 2.5*log10(nanomaggy)")
+    if settings.layout.named_hdus:
+        header["EXTNAME"] = hdu_name(kind, band)
     return header
 
 
 def maskbits(
     field: BrickField,
-    observations: Sequence[Observation],
+    observations: Mapping[str, Observation],
     sources: NDArray[np.void],
     position: NDArray[np.float64],
 ) -> NDArray[np.int32]:
-    """(y, x) int32 of the bits in MASKBITS."""
-
-    def bit(name: str) -> int:
-        return 1 << MASKBITS[name][0]
-
-    bits = np.where(field.primary(), 0, bit("NPRIMARY")).astype(np.int32)
-    for band, seen in zip(BANDS, observations, strict=True):
-        bits[seen.saturated] |= bit(f"SATUR_{band.upper()}")
-        bits[seen.allmask] |= bit(f"ALLMASK_{band.upper()}")
-    magnitude = ZERO_POINT - 2.5 * np.log10(sources["flux"][:, BANDS.index("r")])
+    """(y, x) int32 of the bits of `releases.MASKBITS`; observations : by band."""
+    bits = np.where(field.primary(), 0, BITS["NPRIMARY"]).astype(np.int32)
+    for band, seen in observations.items():
+        bits[seen.saturated] |= BITS[f"SATUR_{band.upper()}"]
+        bits[seen.allmask] |= BITS[f"ALLMASK_{band.upper()}"]
+    magnitude = ZERO_POINT - 2.5 * np.log10(sources["flux"][:, FILTERS.index("r")])
     y, x = np.ogrid[: field.size, : field.size]
     for k in np.flatnonzero((sources["profile"] == STAR) & (magnitude < MEDIUM_STAR)):
         radius = 1630 * 1.396 ** -magnitude[k] / PIXEL_SCALE
         near = (x - position[k, 0]) ** 2 + (y - position[k, 1]) ** 2 < radius**2
-        bits[near] |= bit("MEDIUM") | (bit("BRIGHT") if magnitude[k] < BRIGHT_STAR else 0)
+        bits[near] |= BITS["MEDIUM"] | (BITS["BRIGHT"] if magnitude[k] < BRIGHT_STAR else 0)
     return bits
 
 
 def _write_truth(
-    field: BrickField, scenes: Sequence[NDArray[np.float64]], settings: SimulationSettings, root: Path
+    field: BrickField, scenes: Mapping[str, NDArray[np.float64]], settings: SimulationSettings, root: Path
 ) -> list[Path]:
     paths = []
-    for index, (band, scene) in enumerate(zip(BANDS, scenes, strict=True)):
-        header = _image_header(field, "truth", band)
+    for band, scene in scenes.items():
+        header, index = _image_header(field, "truth", band, settings), FILTERS.index(band)
         header["PSFFWHM"] = (settings.fwhm[index], "[arcsec] FWHM of the point spread function")
         header["SKYNOISE"] = (sky_noise(index, settings), "[nanomaggy] 1/sqrt(invvar), two exposures")
         header["FULLWELL"] = (full_well(index, settings), "[nanomaggy] saturated pixel")
@@ -142,7 +133,7 @@ def _write_truth(
 
 def truth_table(
     field: BrickField,
-    observations: Sequence[Observation],
+    observations: Mapping[str, Observation],
     sources: NDArray[np.void],
     position: NDArray[np.float64],
 ) -> Table:
@@ -150,7 +141,7 @@ def truth_table(
     pixel = np.rint(position).astype(int)
     inside = np.all((pixel >= 0) & (pixel < field.size), axis=-1)
     sources, position, pixel = sources[inside], position[inside], pixel[inside]
-    saturated = np.any([seen.saturated[pixel[:, 1], pixel[:, 0]] for seen in observations], axis=0)
+    saturated = np.any([seen.saturated[pixel[:, 1], pixel[:, 0]] for seen in observations.values()], axis=0)
     table = Table(
         {
             "id": sources["id"],
@@ -159,7 +150,7 @@ def truth_table(
             "ra": sources["ra"],
             "dec": sources["dec"],
             "kind": np.where(sources["profile"] == STAR, "star", "galaxy"),
-            **{f"flux_{band}": sources["flux"][:, k] for k, band in enumerate(BANDS)},
+            **{f"flux_{band}": sources["flux"][:, FILTERS.index(band)] for band in observations},
             "radius": sources["radius"],
             "saturated": saturated,
         },
@@ -167,7 +158,7 @@ def truth_table(
     )
     for name, unit in (("ra", "deg"), ("dec", "deg"), ("radius", "arcsec"), ("x", "pix"), ("y", "pix")):
         table[name].unit = unit
-    for band in BANDS:
+    for band in observations:
         table[f"flux_{band}"].unit = "nmgy"
     return table
 
@@ -196,40 +187,44 @@ def simulate_brick(name: str, settings: SimulationSettings, mirror: Path, truth_
     """
     field = _field(name, settings)
     sources, position = sources_of(field, settings)
-    scenes = [draw_scene(sources, position, field.size, band, settings) for band in range(len(BANDS))]
-    observations = [observe(scene, field, band, settings) for band, scene in enumerate(scenes)]
+    numbers = {band: FILTERS.index(band) for band in settings.bands}
+    scenes = {b: draw_scene(sources, position, field.size, k, settings) for b, k in numbers.items()}
+    observations = {band: observe(scenes[band], field, k, settings) for band, k in numbers.items()}
     truth = _write_truth(field, scenes, settings, truth_root)
     truth.append(truth_catalogue(truth_root, name))
     with atomic_path(truth[-1]) as partial:
         truth_table(field, observations, sources, position).write(
             partial, format="ascii.ecsv", overwrite=True
         )
-    survey = Survey(str(mirror), settings.release, settings.region)
+    survey, layout = Survey(str(mirror), settings.release, settings.region), settings.layout
     files = []
-    for band, seen in zip(BANDS, observations, strict=True):
-        for kind, pixels, output in (
-            ("image", seen.image, OutputSettings()),
-            ("invvar", seen.invvar, LOSSLESS),
-        ):
+    for band, seen in observations.items():
+        for kind, pixels in (("image", seen.image), ("invvar", seen.invvar)):
             files.append(Path(survey.file(name, kind, band)))
-            header = _image_header(field, kind, band)
-            write_survey_image(files[-1], pixels.astype(np.float32), header, output=output)
-    header = brick_header(field)
+            data, header = pixels.astype(np.float32), _image_header(field, kind, band, settings)
+            write_compressed(files[-1], data, header, packed(data, kind, layout))
+    header = brick_header(field, settings.bands)
     header["IMTYPE"] = ("maskbits", "LegacySurveys image type")
-    for key, (
-        bit,
-        comment,
-    ) in MASKBITS.items():  # as legacypipe: the value of each name, then the name of each bit
-        header[key.replace("ALLMASK", "ALLM")] = (1 << bit, comment)
-    for key, (bit, _) in sorted(MASKBITS.items(), key=lambda item: item[1]):
-        header[f"MBIT_{bit}"] = (key, f"maskbits bit {bit}: 2**{bit}")
+    layout.name_bits(header)
+    if layout.named_hdus:
+        header["EXTNAME"] = hdu_name("maskbits")
+    bits = maskbits(field, observations, sources, position).astype(layout.mask_type)
     files.append(Path(survey.file(name, "maskbits")))
-    write_survey_image(files[-1], maskbits(field, observations, sources, position), header, output=LOSSLESS)
-    sums = Path(survey.checksums(name))
-    lines = [f"{file_digest(file)}  {file.name}\n" for file in sorted(files)]
-    write_text(sums, "".join(lines))
+    write_compressed(files[-1], bits, header, packed(bits, "maskbits", layout))
+    sums = _write_sums(name, files, survey, layout.pipeline_sums)
     logger.info("brick %s simulated: %d sources", name, len(sources))
     return [*files, sums, *truth]
+
+
+def _write_sums(name: str, files: Sequence[Path], survey: Survey, pipeline: bool) -> Path:
+    """Write the sha256sum file of a brick: of names, or, as legacypipe does, of paths from the region on."""
+    path = Path(survey.pipeline_checksums(name) if pipeline else survey.checksums(name))
+    lines = [
+        f"{file_digest(file)} {f'*{file.relative_to(survey.root)}' if pipeline else f' {file.name}'}\n"
+        for file in sorted(files)
+    ]
+    write_text(path, "".join(lines))
+    return path
 
 
 def _write_table(path: Path, table: Table) -> None:
@@ -268,7 +263,8 @@ def write_survey_tables(mirror: Path, settings: SimulationSettings) -> list[Path
     )
     primary = [field.primary() for field in fields]
     region = Table({"brickname": sky["BRICKNAME"], "ra": sky["RA"], "dec": sky["DEC"]})
-    for index, band in enumerate(BANDS):
+    for band in settings.bands:
+        index = FILTERS.index(band)
         counts = [
             exposure_maps(field, index, settings)[1][inside]
             for field, inside in zip(fields, primary, strict=True)

@@ -3,15 +3,18 @@
 import csv
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from skydenoise.errors import SettingsError
 from skydenoise.io.atomic import write_text
-from skydenoise.paths import check_brick_name
+from skydenoise.paths import REGION, check_brick_name
 
 COLUMNS = ["brick", "train", "predict"]
+PLACED = [*COLUMNS, "region"]
+"""With the column that a table of several regions has."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,13 @@ class BrickRow:
     brick : name
     train : whether patches are cut from it
     predict : whether it is denoised
+    region : of the survey that it comes from, as `paths.Survey.at` takes it; "" for `survey.region`
     """
 
     brick: str
     train: bool
     predict: bool
+    region: str = ""
 
 
 def read_cells(path: Path) -> list[tuple[int, list[str]]]:
@@ -59,6 +64,8 @@ def read_cells(path: Path) -> list[tuple[int, list[str]]]:
 def read_bricks_table(path: Path, survey_names: bool = True) -> list[BrickRow]:
     """Read a tab-separated table with the columns brick, train and predict (yes or no); see `read_cells`.
 
+    A fourth column, region, may say where each brick comes from: north, dr9/south, or nothing.
+
     path : the table
     survey_names : whether names must be the survey's (RRRr[pm]DDd), or only harmless as file names
 
@@ -68,12 +75,17 @@ def read_bricks_table(path: Path, survey_names: bool = True) -> list[BrickRow]:
         form, a brick listed twice, a word that is not yes or no, no brick at all
     """
     cells = read_cells(path)
-    if not cells or cells[0][1] != COLUMNS:
-        found = cells[0][1] if cells else "nothing"
-        raise SettingsError(f"{path}: the header must be {COLUMNS}, separated by tabs, not {found}")
+    columns = cells[0][1] if cells else []
+    if columns not in (COLUMNS, PLACED):
+        found = columns or "nothing"
+        raise SettingsError(
+            f"{path}: the header must be {COLUMNS}, with or without 'region', separated by tabs, not {found}"
+        )
     rows: dict[str, BrickRow] = {}
     for number, row in cells[1:]:
         try:
+            if len(row) != len(columns):
+                raise SettingsError(f"{len(row)} columns instead of {len(columns)}")
             parsed = _row(row, survey_names)
             if parsed.brick in rows:
                 raise SettingsError(f"brick {parsed.brick} is listed twice")
@@ -86,30 +98,38 @@ def read_bricks_table(path: Path, survey_names: bool = True) -> list[BrickRow]:
 
 
 def _row(cells: Sequence[str], survey_names: bool) -> BrickRow:
-    if len(cells) != len(COLUMNS):
-        raise SettingsError(f"{len(cells)} columns instead of {len(COLUMNS)}")
-    for column, cell in zip(COLUMNS[1:], cells[1:], strict=True):
+    for column, cell in zip(COLUMNS[1:], cells[1:3], strict=True):
         if cell not in ("yes", "no"):
             raise SettingsError(f"{column} is {cell!r}, not 'yes' or 'no'")
-    return BrickRow(check_brick_name(cells[0], survey=survey_names), cells[1] == "yes", cells[2] == "yes")
+    region = "".join(cells[3:])
+    if region and not REGION.fullmatch(region):
+        raise SettingsError(f"region is {region!r}, not of the form north, south or dr9/north")
+    name = check_brick_name(cells[0], survey=survey_names)
+    return BrickRow(name, cells[1] == "yes", cells[2] == "yes", region)
 
 
 def write_bricks_table(
-    path: Path, bricks: Iterable[str], train: Iterable[str], predict: Iterable[str]
+    path: Path,
+    bricks: Iterable[str],
+    train: Iterable[str],
+    predict: Iterable[str],
+    regions: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the table of `bricks`, in their order, in one step.
 
     train, predict : which of them are for training, which are denoised
+    regions : of bricks, by name; without any the table has no such column
 
     Raises
     ------
     SettingsError : a name is not harmless; a tab or a newline in it would make a row of its own
     """
     purposes = set(train), set(predict)  # of lists, a whole survey's table would take minutes
-    lines = ["\t".join(COLUMNS)]
+    lines = ["\t".join(PLACED if regions else COLUMNS)]
     for brick in bricks:
         check_brick_name(brick, survey=False)
-        lines.append("\t".join((brick, *("yes" if brick in chosen else "no" for chosen in purposes))))
+        cells = [brick, *("yes" if brick in chosen else "no" for chosen in purposes)]
+        lines.append("\t".join([*cells, regions.get(brick, "")] if regions else cells))
     write_text(path, "\n".join(lines) + "\n")
 
 

@@ -14,7 +14,7 @@ import fitsio
 
 from skydenoise import paths
 from skydenoise.io.digest import file_digest
-from skydenoise.io.fitsfile import read_survey_image
+from skydenoise.io.fitsfile import image_hdu, read_survey_image
 from skydenoise.io.verified import verify_fits
 from skydenoise.survey.download import Downloader, RefusedError, TransferError, UnfitError
 
@@ -87,8 +87,8 @@ class Unpacker:
     def __exit__(self, *_: object) -> None:
         self._process.shutdown()
 
-    def check(self, path: Path) -> None:
-        """Read every pixel of a file.
+    def check(self, path: Path, name: str) -> None:
+        """Read every pixel of the image of that name in a file.
 
         Raises
         ------
@@ -97,19 +97,20 @@ class Unpacker:
         """
         with self._lock:
             try:
-                self._process.submit(_read, path).result()
+                self._process.submit(_read, path, name).result()
             except BrokenProcessPool:
                 self._process = self._new()
                 raise UnfitError("its packed pixels are damaged") from None
 
 
-def _read(path: Path) -> None:
-    read_survey_image(path)
+def _read(path: Path, name: str) -> None:
+    read_survey_image(path, name)
 
 
-def check_fits(path: Path, expected: str | None, largest_mb: float, unpacker: Unpacker) -> str:
-    """Check that a file is the survey's, and a whole FITS file with a 2-D image in HDU 1.
+def check_fits(path: Path, name: str, expected: str | None, largest_mb: float, unpacker: Unpacker) -> str:
+    """Check that a file is the survey's, and a whole FITS file with a 2-D image in it.
 
+    name : EXTNAME of the image, which is the first if none has it
     expected : the survey's sha256 of it; None where there is none: then checksums in the file must hold,
         and if it has none, its pixels must be readable
     largest_mb : that its pixels may take
@@ -127,15 +128,15 @@ def check_fits(path: Path, expected: str | None, largest_mb: float, unpacker: Un
     vouched = _intact(path, published=expected is not None)
     try:
         with fitsio.FITS(str(path)) as file:
-            axes = file[1].get_info().get("dims", []) if len(file) > 1 else []
+            axes = image_hdu(file, name).get_info().get("dims", [])
         if len(axes) != 2:
-            raise UnfitError("no 2-D image in HDU 1")
+            raise UnfitError(f"the image has {len(axes)} axes, not 2")
         if (megabytes := 4e-6 * math.prod(axes)) > largest_mb:
             raise UnfitError(
                 f"{megabytes:.0f} MB of pixels are more than survey.largest_file: {largest_mb:g}"
             )
         if not expected and not vouched:
-            unpacker.check(path)
+            unpacker.check(path, name)
     except UnfitError:
         raise
     except Exception as error:  # readers meet damaged bytes with errors of every kind

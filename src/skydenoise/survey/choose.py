@@ -6,7 +6,8 @@ from pathlib import Path
 
 import fitsio
 import numpy as np
-from astropy.table import Table
+from astropy.coordinates import SkyCoord
+from astropy.table import Table, vstack
 
 from skydenoise import paths
 from skydenoise.config import FetchSettings
@@ -18,6 +19,12 @@ from skydenoise.survey.region import Box, Cone, Names, Region
 
 log = logging.getLogger(__name__)
 
+BORDER = 32.375
+"""Declination, degrees, above which the northern galactic cap is the north's (legacysurvey.org/dr9)."""
+
+SPREAD = ("psfdepth", "psfsize")
+"""Columns of the survey's tables over which training bricks are spread."""
+
 
 def choose_bricks(
     survey: paths.Survey,
@@ -25,16 +32,20 @@ def choose_bricks(
     where: Region,
     tables: Path,
     settings: FetchSettings | None = None,
+    places: Sequence[str] = (),
 ) -> Table:
-    """Choose the bricks of a region of the sky that were observed in every band.
+    """Choose the bricks of a part of the sky that were observed in every band.
 
     survey : where the tables are; fetched once, by https or from a mirror on disk
     bands : a brick needs nexp_<band> > 0 in each: the median number of exposures over its unique area
     where : Names, Box or Cone; box and cone choose bricks whose unique area they touch
     tables : folder that keeps the tables
+    places : regions of the survey, as `Survey.at` takes them; none for its own. A brick that two have is
+        taken from its own side of BORDER
 
-    Returns a table with the columns brickname, ra, dec (degrees, of the centre) and nexp_<band>, sorted by
-    name. Its meta["left_out"] holds {name: reason} of the bricks in the region that were not chosen; bricks
+    Returns a table with the columns brickname, region, ra, dec (degrees, of the centre), nexp_<band>, and as
+    far as the survey's have them, psfdepth_<band> (5-sigma AB magnitude) and psfsize_<band> (arcsec), sorted
+    by name. Its meta["left_out"] holds {name: reason} of the bricks there that were not chosen; bricks
     that were asked for by name are logged one by one. Rows of the tables that name no brick are passed over.
 
     Raises
@@ -43,44 +54,75 @@ def choose_bricks(
         release
     FetchError : a table could not be fetched for a reason that may pass
     """
-    columns = [f"nexp_{paths.check_band_name(band)}" for band in bands]
+    for band in bands:
+        paths.check_band_name(band)
     mark_source(tables, survey)
+    places = places or (survey.region,)
+    left_out: dict[str, str] = {}
+    found = []
     with Downloader(settings or FetchSettings()) as downloader:
-        observed = _read(
-            _table(downloader, survey.region_bricks, tables), ["brickname", "ra", "dec", *columns]
-        )
-        if isinstance(where, Names):
-            wanted = np.unique(np.array(where.names))
-        else:
-            cells = _read(
-                _table(downloader, survey.all_bricks, tables),
-                ["brickname", "ra1", "ra2", "dec1", "dec2"],
-            )
-            wanted = np.unique(cells["brickname"][_touches(cells, where)])
-    chosen, left_out = _observed(observed, wanted, columns)
+        wanted = _wanted(downloader, survey, where, tables)
+        for place in places:
+            observed = _read_observed(_table(downloader, survey.at(place).region_bricks, tables), bands)
+            rows, reasons = _observed(observed, wanted, bands)
+            rows["region"] = place
+            found.append(rows)
+            left_out |= reasons
+    chosen = _one_of_each(vstack(found, metadata_conflicts="silent"))
+    left_out = {name: reason for name, reason in left_out.items() if name not in set(chosen["brickname"])}
     if isinstance(where, Names):
         for name, reason in left_out.items():
             log.warning("brick %s is left out: %s", name, reason)
     log.info("%d bricks chosen, %d left out", len(chosen), len(left_out))
     if not len(chosen):
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:3])
-        raise SettingsError(
-            f"choose: no brick of {survey.release} {survey.region} is left ({reasons or 'none is there'})"
-        )
+        why = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:3])
+        where_from = f"{survey.release} {' or '.join(places)}"
+        raise SettingsError(f"choose: no brick of {where_from} is left ({why or 'none is there'})")
     chosen.meta["left_out"] = left_out
     return chosen
 
 
-def pick_training(names: Sequence[str], count: int, generator: np.random.Generator) -> list[str]:
-    """Pick `count` bricks for training (all, if there are no more), sorted.
+def _wanted(downloader: Downloader, survey: paths.Survey, where: Region, tables: Path) -> np.ndarray:
+    """Names of the bricks there, sorted."""
+    if isinstance(where, Names):
+        return np.unique(np.array(where.names))
+    cells = _read(_table(downloader, survey.all_bricks, tables), ["brickname", "ra1", "ra2", "dec1", "dec2"])
+    return np.unique(cells["brickname"][_touches(cells, where)])
 
-    The same names, in whatever order, and the same seed give the same bricks.
+
+def _one_of_each(rows: Table) -> Table:
+    """Rows sorted by name; of a brick in two regions, that of its own side of BORDER."""
+    place = SkyCoord(rows["ra"], rows["dec"], unit="deg")
+    north = (place.dec.deg > BORDER) & (place.galactic.b.deg > 0)
+    other_side = north != np.char.endswith(rows["region"].astype(str), "north")
+    rows = rows[np.lexsort((other_side, rows["brickname"]))]
+    return rows[np.unique(rows["brickname"], return_index=True)[1]]
+
+
+def pick_training(chosen: Table, count: int, generator: np.random.Generator) -> list[str]:
+    """Pick `count` bricks for training (all, if there are no more), sorted, over all depths and seeings.
+
+    Every brick is as likely as any other, but the sample is spread: bricks are ordered in strips of depth,
+    and in each by seeing, to and fro; one is drawn from each of `count` equal parts of that order.
+
+    chosen : as from `choose_bricks`, in whatever order; the same bricks and seed give the same sample
     """
     if count < 1:
         raise SettingsError(f"choose.train: {count} is below 1")
-    ordered = sorted(set(names))
-    picked = generator.choice(len(ordered), size=min(count, len(ordered)), replace=False)
-    return sorted(ordered[index] for index in picked)
+    rows = chosen[np.argsort(chosen["brickname"])]
+    rows = rows[generator.permutation(len(rows))]  # where depth or seeing is equal, or not known
+    count = min(count, len(rows))
+    depth, seeing = (_mean(rows, quantity) for quantity in SPREAD)
+    strips = round(count**0.5)
+    strip = np.argsort(np.argsort(depth, kind="stable")) * strips // len(rows)
+    order = np.lexsort((seeing * (-1) ** strip, strip))
+    return sorted(str(rows["brickname"][generator.choice(part)]) for part in np.array_split(order, count))
+
+
+def _mean(rows: Table, quantity: str) -> np.ndarray:
+    """Mean over the bands; 0 if the table has no such column."""
+    columns = [rows[name] for name in rows.colnames if name.startswith(f"{quantity}_")]
+    return np.mean(columns, axis=0) if columns else np.zeros(len(rows))
 
 
 def _table(downloader: Downloader, url: str, folder: Path) -> Path:
@@ -115,14 +157,23 @@ def _check_table(path: Path) -> str:
     return "gzip"  # has a checksum of its own
 
 
-def _read(path: Path, columns: Sequence[str]) -> Table:
-    """Read columns of HDU 1 by their lower-case names, of the rows that name a brick."""
+def _read_observed(path: Path, bands: Sequence[str]) -> Table:
+    """Table of a region's observed bricks: columns that are needed, and those that are there of SPREAD."""
+    needed = [paths.column_name("nexp", band) for band in bands]
+    more = [paths.column_name(quantity, band) for quantity in SPREAD for band in bands]
+    return _read(path, ["brickname", "ra", "dec", *needed], more)
+
+
+def _read(path: Path, columns: Sequence[str], more: Sequence[str] = ()) -> Table:
+    """Columns of HDU 1, in any case, of the rows that name a brick; of `more` those that are there."""
     try:
         with fitsio.FITS(str(path)) as file:
-            there = {name.lower() for name in file[1].get_colnames()}
-            if missing := [name for name in columns if name not in there]:
+            there = {name.lower(): name for name in file[1].get_colnames()}
+            if missing := [name for name in columns if name.lower() not in there]:
                 raise SettingsError(f"{path}: no column {', '.join(missing)}")
-            table = Table(file[1].read(columns=list(columns), lower=True))
+            names = [*columns, *(name for name in more if name.lower() in there)]
+            rows = file[1].read(columns=[there[name.lower()] for name in names])
+            table = Table({name: rows[there[name.lower()]] for name in names})
     except SettingsError:
         raise
     except Exception as error:  # readers meet damaged bytes with errors of every kind
@@ -136,7 +187,7 @@ def _read(path: Path, columns: Sequence[str]) -> Table:
     return table[named]
 
 
-def _observed(observed: Table, wanted: np.ndarray, columns: Sequence[str]) -> tuple[Table, dict[str, str]]:
+def _observed(observed: Table, wanted: np.ndarray, bands: Sequence[str]) -> tuple[Table, dict[str, str]]:
     """Rows of the `wanted` bricks that have exposures in every band, and why the others have to stay out."""
     rows = observed[np.isin(observed["brickname"], wanted)]
     rows.sort("brickname")
@@ -144,11 +195,11 @@ def _observed(observed: Table, wanted: np.ndarray, columns: Sequence[str]) -> tu
         str(name): "not in the region's table of observed bricks"
         for name in np.setdiff1d(wanted, rows["brickname"])
     }
-    lacking = {column: ~(rows[column] > 0) for column in columns}
+    lacking = {band: ~(rows[paths.column_name("nexp", band)] > 0) for band in bands}
     complete = ~np.any(list(lacking.values()), axis=0)
     for index in np.flatnonzero(~complete):
-        bands = ", ".join(column.removeprefix("nexp_") for column in columns if lacking[column][index])
-        left_out[str(rows["brickname"][index])] = f"no exposure in band {bands}"
+        absent = ", ".join(band for band in bands if lacking[band][index])
+        left_out[str(rows["brickname"][index])] = f"no exposure in band {absent}"
     return rows[complete], left_out
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool  # its threads do not hold up the end of the program
 from pathlib import Path
+from types import MappingProxyType
 
 from tqdm import tqdm
 
@@ -20,7 +21,14 @@ from skydenoise.io.atomic import write_json
 from skydenoise.io.digest import file_digest, joint_digest
 from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
-from skydenoise.io.verified import ABSENT_FILE, Fetched, read_record, write_record
+from skydenoise.io.verified import (
+    ABSENT_FILE,
+    RECORD,
+    Fetched,
+    read_place,
+    read_record,
+    write_record,
+)
 from skydenoise.survey.checks import Unpacker, check_fits, survey_checksums
 from skydenoise.survey.download import (
     Downloader,
@@ -43,7 +51,12 @@ class FetchError(StepError):
 
 
 def fetch_bricks(
-    bricks: Sequence[str], bands: Sequence[str], survey: paths.Survey, cache: Path, settings: FetchSettings
+    bricks: Sequence[str],
+    bands: Sequence[str],
+    survey: paths.Survey,
+    cache: Path,
+    settings: FetchSettings,
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Entry]:
     """Fetch image and invvar of each band, and maskbits, of every brick into `cache`, in the survey's paths.
 
@@ -51,6 +64,9 @@ def fetch_bricks(
     hold; and where it has none, once every pixel could be read. A brick that is complete is verified
     against its record without any request. A band of which the survey has neither image nor invvar was not
     observed: the brick is complete without it.
+
+    places : of bricks that come from elsewhere than `survey`, by name, as `Survey.at` takes them. A brick in
+        the cache that came from another place is fetched again
 
     Returns one Entry per brick, in the order given: "done", "kept" if no byte had to be fetched, or "skipped"
     if the survey has no such file, or none that fits.
@@ -72,7 +88,7 @@ def fetch_bricks(
         Downloader(settings) as downloader,
         Unpacker() as unpacker,
     ):
-        job = _Job(bands, survey, cache, downloader, transfers, unpacker)
+        job = _Job(bands, survey, places, cache, downloader, transfers, unpacker)
         outcomes = folders.imap(job.fetch, names)
         results = list(tqdm(outcomes, total=len(names), desc="fetch", unit="brick", disable=None))
     if failures := [result for result in results if isinstance(result, Exception)]:
@@ -86,13 +102,15 @@ def fetch_bricks(
 def mark_source(folder: Path, survey: paths.Survey) -> None:
     """Write down in `folder` which release it holds; refuse one that holds another.
 
+    The record of each brick says which region it comes from.
+
     Raises
     ------
-    SettingsError : `folder` belongs to another address, release or region
+    SettingsError : `folder` belongs to another address or release
     FetchError : it cannot be written
     """
     path = folder / SOURCE
-    wanted = {"url": survey.url.rstrip("/"), "release": survey.release, "region": survey.region}
+    wanted = {"url": survey.url.rstrip("/"), "release": survey.release}
     try:
         if not path.exists():
             with alone(folder):
@@ -123,6 +141,7 @@ class _File:
     kind: str
     band: str | None
     target: Path
+    url: str
 
     def fault(self, cause: Exception) -> BrickError:
         return BrickError(str(cause), brick=self.brick, band=self.band, file=self.target.name)
@@ -137,6 +156,7 @@ class _Job:
 
     bands: Sequence[str]
     survey: paths.Survey
+    places: Mapping[str, str]
     cache: Path
     downloader: Downloader
     transfers: ThreadPool
@@ -167,27 +187,36 @@ class _Job:
 
     def _complete(self, name: str) -> tuple[dict[str, Fetched], str]:
         """Files that there are of a brick, by name, once in their places, and "done" or "kept"."""
+        survey = self.survey.at(self.places.get(name, self.survey.place))
         files = [
-            _File(name, kind, band, paths.raw_file(self.cache, name, kind, band))
-            for kind, band in paths.raw_kinds(self.bands)
+            _File(name, *kind, paths.raw_file(self.cache, name, *kind), survey.file(name, *kind))
+            for kind in paths.raw_kinds(self.bands)
         ]
         folder = files[0].target.parent
         recorded, missing = _recorded(folder, files)
-        if not missing:
+        if self._came_from(folder) == survey.place and not missing:
             return _there(recorded), "kept"
         with alone(folder):
+            if self._came_from(folder) != survey.place:
+                log.warning("brick %s is of %s in the cache, not %s", name, read_place(folder), survey.place)
+                for known in (*read_record(folder), RECORD):
+                    (folder / known).unlink(missing_ok=True)
             recorded, missing = _recorded(folder, files)  # another job may have been here until now
             record = read_record(folder)
             for file in missing:
                 if record.get(file.target.name, ABSENT_FILE).sha256:
                     file.target.unlink(missing_ok=True)  # its bytes are not those that were fetched
             wanted = {file.target.name for file in missing}
-            sums = self.transfers.apply(survey_checksums, (self.downloader, self.survey, name, wanted))
+            sums = self.transfers.apply(survey_checksums, (self.downloader, survey, name, wanted))
             brought = self._bring_all(missing, sums)
             self._check_bands(files, recorded | brought)
-            write_record(folder, record | brought)
+            write_record(folder, record | brought, survey.place)
         state = "done" if any(file.version for file in brought.values()) else "kept"
         return _there(recorded | brought), state
+
+    def _came_from(self, folder: Path) -> str:
+        """Release and region that a brick's files are of, as far as it was noted."""
+        return read_place(folder) or self.survey.place
 
     def _check_bands(self, files: Sequence[_File], found: Mapping[str, Fetched]) -> None:
         """Raise BrickError if half of a band is absent, or every band; the log names the absent."""
@@ -221,14 +250,14 @@ class _Job:
     def _bring(self, file: _File, expected: str | None) -> Fetched:
         """Put a file in its place, unless it is there or the survey has none."""
         largest = self.downloader.settings.largest_file
-        check = partial(check_fits, expected=expected, largest_mb=largest, unpacker=self.unpacker)
+        name = paths.hdu_name(file.kind, file.band)
+        check = partial(check_fits, name=name, expected=expected, largest_mb=largest, unpacker=self.unpacker)
         target, version = file.target, ""
         try:
             try:
                 vouched = check(target)
             except (FileNotFoundError, UnfitError):
-                url = self.survey.file(file.brick, file.kind, file.band)
-                vouched, version = self.downloader.fetch(url, target, check)
+                vouched, version = self.downloader.fetch(file.url, target, check)
         except (RefusedError, UnfitError) as error:
             if not isinstance(error, MissingError) or (file.band and expected):
                 raise file.fault(error) from error

@@ -1,10 +1,11 @@
 """What was fetched and is to be fetched again: files that the survey has replaced, or that were at fault."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from types import MappingProxyType
 
 from tqdm import tqdm
 
@@ -19,13 +20,20 @@ log = logging.getLogger(__name__)
 
 
 def forget_replaced(
-    bricks: Sequence[str], bands: Sequence[str], survey: paths.Survey, cache: Path, settings: FetchSettings
+    bricks: Sequence[str],
+    bands: Sequence[str],
+    survey: paths.Survey,
+    cache: Path,
+    settings: FetchSettings,
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> set[str]:
     """Ask the survey which bricks it has replaced since they were fetched, and remove their old files.
 
     A file was replaced if its sha256 is not the survey's; where the survey has none of it, if size and date
     (or ETag) are not those of the file that was fetched, or if there was none. Bricks that were not fetched
     are passed over.
+
+    places : of bricks that come from elsewhere than `survey`, as in `fetch_bricks`
 
     Returns the bricks; the log names them and their files.
 
@@ -35,8 +43,10 @@ def forget_replaced(
     """
     count = settings.connections
     with ThreadPool(count) as pool, Downloader(settings) as downloader:
-        ask = partial(_replaced, bands=bands, survey=survey, cache=cache, downloader=downloader)
-        answers = tqdm(pool.imap(ask, bricks), total=len(bricks), desc="refresh", unit="brick", disable=None)
+        ask = partial(_replaced, bands=bands, cache=cache, downloader=downloader)
+        surveys = [survey.at(places.get(brick, survey.place)) for brick in bricks]
+        asked = pool.imap(lambda pair: ask(*pair), zip(bricks, surveys, strict=True))
+        answers = tqdm(asked, total=len(bricks), desc="refresh", unit="brick", disable=None)
         try:
             replaced = {brick: files for brick, files in zip(bricks, answers, strict=True) if files}
         except TransferError as error:
@@ -66,7 +76,7 @@ def _forget(files: Sequence[Path]) -> None:
 
 
 def _replaced(
-    brick: str, *, bands: Sequence[str], survey: paths.Survey, cache: Path, downloader: Downloader
+    brick: str, survey: paths.Survey, *, bands: Sequence[str], cache: Path, downloader: Downloader
 ) -> list[Path]:
     """Files of a brick that are not what the survey has now; raises TransferError."""
     kinds = paths.raw_kinds(bands)
