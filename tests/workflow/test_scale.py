@@ -43,5 +43,5 @@ def test_a_finished_survey_starts_no_job(survey: Path, snakemake: Snakemake) -> 
 def test_one_brick_more_starts_the_jobs_of_its_chunk_alone(survey: Path, snakemake: Snakemake) -> None:
     write_bricks_table(survey / "bricks.tsv", [*BRICKS, "2003m001"], BRICKS[:20], [*BRICKS, "2003m001"])
     jobs = planned(snakemake, survey)
-    assert set(jobs) == {"fetch", "predict", "summary", "all", "total"}
+    assert set(jobs) == {"fetch", "predict", "overview", "summary", "all", "total"}
     assert jobs["fetch"] == jobs["predict"] <= 2  # two, if the chunk was full and splits
