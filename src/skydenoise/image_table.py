@@ -103,6 +103,11 @@ def files_of(images: Iterable[ListedImage], bricks: Collection[str]) -> list[Pat
     return [path for path in dict.fromkeys(files) if path is not None and path.is_file()]
 
 
+def versions_of(files: Iterable[Path]) -> list[str]:
+    """Size in bytes and time of writing in ns of each: a file may be exchanged for an older one."""
+    return [f"{found.st_size} {found.st_mtime_ns}" for found in (path.stat() for path in files)]
+
+
 def _cells(path: Path) -> tuple[set[str], list[dict[str, str]]]:
     """Columns and rows of a tab-separated table."""
     try:

@@ -55,6 +55,14 @@ def test_a_rewritten_image_is_imported_again(run: Path, snakemake: Snakemake) ->
     assert "rule adopt:" not in said
 
 
+def test_an_image_that_is_exchanged_for_an_older_one_is_imported_again(
+    run: Path, snakemake: Snakemake
+) -> None:
+    snakemake(run, *MADE, *CONFIGURED)
+    os.utime(run / "g.fits", (1e9, 1e9))
+    assert "rule fetch:" in rules(run, snakemake)
+
+
 def test_an_exchanged_model_is_adopted_again(run: Path, snakemake: Snakemake) -> None:
     description = run / "shipped/model.json"
     times = description.stat()

@@ -7,7 +7,7 @@ try:
     from skydenoise import __version__ as VERSION
     from skydenoise.config import plain
     from skydenoise.errors import SettingsError, StepError
-    from skydenoise.image_table import files_of
+    from skydenoise.image_table import files_of, versions_of
     from skydenoise.paths import truth_catalogue
     from skydenoise.run import read_run
 except ModuleNotFoundError as error:

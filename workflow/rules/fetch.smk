@@ -35,6 +35,9 @@ if RUN.source == "files":
             runtime=growing(240),
         params:
             bricks=lambda wildcards: RUN.chunks[wildcards.purpose][wildcards.chunk],
+            listed=lambda wildcards: versions_of(
+                files_of(RUN.images, RUN.chunks[wildcards.purpose][wildcards.chunk])
+            ),
             bands=RUN.bands,
             cache=CACHE,
             version=VERSION,
