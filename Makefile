@@ -1,7 +1,8 @@
 # Two commands: `make demo` and `make test`. Both build .venv from the pinned versions in constraints.txt.
 PYTHON ?= python3
 VENV := .venv
-RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+# Threads that spin while they wait would take the cores from other processes.
+RUN := OMP_WAIT_POLICY=passive PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 CORES ?= all
 
 # what `make sky` shows: a run's configuration and its folder
@@ -27,9 +28,9 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 demo: install  ## simulate a small survey and run the whole workflow on it (6 to 9 minutes on 2 cores)
 	$(RUN) snakemake --cores $(CORES) --configfile config/demo.yaml
-	$(RUN) snakemake --cores $(CORES) --configfile config/demo.yaml -- sky
 	$(RUN) snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo "report                results/demo/report.html"
+	$(RUN) snakemake --cores $(CORES) --configfile config/demo.yaml -- sky
 	@echo "sky, before and after make sky"
 
 sky: install  ## the sky of a run as one picture, served on this machine alone until Ctrl-C
@@ -38,9 +39,8 @@ sky: install  ## the sky of a run as one picture, served on this machine alone u
 	@$(RUN) python -m http.server --bind 127.0.0.1 --directory $(RESULTS)/sky $(PORT) 2>/dev/null || \
 		echo "no server: is port $(PORT) taken? Then make sky PORT=8001"
 
-# Threads that spin while they wait would take the cores from the other processes.
 test: install-test  ## the whole test suite
-	$(RUN) OMP_WAIT_POLICY=passive pytest --numprocesses auto --maxprocesses 4 --dist loadscope
+	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 # Three at a time: each waits for Slurm and Snakemake more than it works.
 test-cluster: install-test  ## the workflow on a real Slurm of this host alone (Debian, as root)

@@ -20,15 +20,18 @@ def write_overview(summary: Path, tables: Iterable[Path], path: Path) -> None:
     tables : .ecsv files by the names in TABLES, in any order; others are passed over
     """
     found = {file.stem: Table.read(file, format="ascii.ecsv") for file in tables if file.stem in TABLES}
-    bricks, *warnings = summary.read_text(encoding="utf-8").splitlines()
+    bricks, *others = summary.read_text(encoding="utf-8").splitlines()
+    warnings = [line for line in others if not line.startswith("Observed: ")]
     lines = [
         f"**Bricks**: {_plain(bricks)}",
         *_measured({name: table for name, table in found.items() if len(table)}),
     ]
     shown = " ".join(_plain(line.strip()) for line in warnings[:4])
+    if len(warnings) > 4:
+        shown += f" And {len(warnings) - 4} lines more in {_plain(str(summary))}."
     lines += [
         f"**Warnings**: {shown or 'none'}",
-        "**To look at it**: ``snakemake sky`` makes one picture of it.",
+        "**To look at it**: the target ``sky``, added to the command of this run, makes one picture of it.",
     ]
     write_text(path, "".join(f"* {line}\n" for line in lines))
 

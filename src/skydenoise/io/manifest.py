@@ -171,5 +171,5 @@ def summarise(
             f"No checksum vouches for {unverified} raw files (column unverified in the manifests of fetch).\n"
         )
     if reasons:
-        text += "When the cause is mended: snakemake retry_skipped, then the same command again.\n"
+        text += "When the cause is mended: the same command with target retry_skipped, then without it.\n"
     write_text(summary, text)
