@@ -44,3 +44,13 @@ def test_warnings_are_told_and_any_name_is_harmless(overview) -> None:
 def test_a_run_in_which_nothing_could_be_measured_says_so(overview) -> None:
     lines = overview("0 bricks denoised, 2 skipped", risk=RISK[:0], quality=QUALITY[:0]).splitlines()
     assert [line.split("**")[1] for line in lines] == ["Bricks", "Warnings", "To look at it"]
+
+
+def test_what_was_observed_is_no_warning_and_none_is_left_out_unsaid(overview) -> None:
+    assert "**Warnings**: none" in overview(
+        "2 bricks denoised, 0 skipped\nObserved: 2 in g r z.\n", risk=RISK
+    )
+    text = overview(
+        "9 bricks denoised, 6 skipped:\n" + "".join(f"  fetch: {n}\n" for n in range(6)), risk=RISK
+    )
+    assert "And 2 lines more" in text
