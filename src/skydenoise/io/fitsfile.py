@@ -239,24 +239,3 @@ def _bytes(path: Path, start: int, end: int) -> bytes:
     with path.open("rb") as stream:
         stream.seek(start)
         return stream.read(end - start)
-
-
-def intact_header(path: Path) -> fits.Header | None:
-    """Header of HDU 1 as it stands in the file, or None if a byte of that HDU is missing or wrong.
-
-    A HDU with a CHECKSUM card is intact if the ones' complement sum of its 32-bit words is all ones
-    (FITS 4.0, section 4.4.2.7 and appendix J). About 10 ms for a brick's image.
-    """
-    try:
-        with fitsio.FITS(str(path)) as file:
-            offsets = file[1].get_offsets()
-    except (OSError, IndexError):
-        return None
-    content = _bytes(path, offsets["header_start"], offsets["data_end"])
-    if len(content) < offsets["data_end"] - offsets["header_start"]:
-        return None
-    total = int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    header = fits.Header.fromstring(content[: offsets["data_start"] - offsets["header_start"]])
-    return header if total == 0xFFFFFFFF and "CHECKSUM" in header else None

@@ -13,8 +13,8 @@ from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, SettingsError
 from skydenoise.io.brick import Brick, BrickFile, checked, write_files
 from skydenoise.io.cards import CARDS, as_product, with_provenance
-from skydenoise.io.fitsfile import intact_header, read_survey_image
-from skydenoise.io.verified import verify_fits
+from skydenoise.io.fitsfile import read_survey_image
+from skydenoise.io.verified import intact_header, verify_fits
 
 DENOISE_AGAIN = "snakemake --forcerun predict makes it again and keeps the others"
 

@@ -120,6 +120,17 @@ def verify_fits(path: Path) -> bool:
     return all(vouched)
 
 
+def intact_header(path: Path) -> fits.Header | None:
+    """Header of HDU 1 as it stands in the file, or None unless checksums vouch for every byte of the file."""
+    try:
+        if not verify_fits(path):
+            return None
+        with fits.open(path, disable_image_compression=True) as hdus:
+            return hdus[1].header.copy()
+    except (OSError, IndexError):
+        return None
+
+
 def _holds(content: bytes, place: Mapping[str, int]) -> bool:
     """Whether a HDU's checksums hold, False if it has data but no checksum; ValueError if they do not."""
     start, end = (place[key] - place["header_start"] for key in ("data_start", "data_end"))

@@ -19,8 +19,8 @@ from skydenoise.errors import BrickError, StepError, disk_full
 from skydenoise.io import Brick, complete_bands, product_files, raw_digests, read_brick, write_brick
 from skydenoise.io.cards import CARDS
 from skydenoise.io.digest import file_digest, joint_digest
-from skydenoise.io.fitsfile import intact_header
 from skydenoise.io.manifest import Entry, write_manifest
+from skydenoise.io.verified import intact_header
 from skydenoise.noise import NoiseModel, neighbour_correlation
 from skydenoise.paths import raw_file, raw_kinds
 from skydenoise.pool import each

@@ -39,9 +39,9 @@ LOSSLESS = OutputSettings(compression="lossless")
 
 DEPENDENCIES = [
     fits.Card("DEPNAM00", "unwise"),
-    fits.Card("DEPVER00", "/cfs/cosmo/work/wise/outputs/merge/neo11/fulldepth:/cfs/cosmo/work/wise/outputs"),
+    fits.Card("DEPVER00", "unwise/maps/of/all/outputs/x/merge/neo11/fulldepth:unwise/maps/of/all/outputs/x"),
     fits.Card("DEPNAM01", "LARGEGALAXIES_CAT"),
-    fits.Card.fromstring("DEPVER01= '/dvs_ro/cfs/cdirs/cosmo/work/legacysurvey/sga/2025/SGA2025-parent-re'"),
+    fits.Card.fromstring("DEPVER01= 'large/galaxies/masked/by/the/legacysurvey/sga/2025/SGA2025-parent-re'"),
 ]
 """A card that is continued, and one that was clipped: the survey has both (legacypipe's issue 786)."""
 

@@ -15,10 +15,10 @@ from skydenoise.errors import BrickError, StepError, disk_full
 from skydenoise.image_table import ListedImage
 from skydenoise.io import Brick
 from skydenoise.io.digest import file_digest, joint_digest
-from skydenoise.io.fitsfile import intact_header
 from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
 from skydenoise.io.rawbrick import write_raw
+from skydenoise.io.verified import intact_header
 from skydenoise.survey.external.align import aligned
 from skydenoise.survey.external.band import read_band
 
