@@ -18,6 +18,13 @@ import numpy as np
 
 from skydenoise import paths
 
+BRICKS = ("1410m032", "1412m032")
+IMAGE = "legacysurvey-1410m032-image-r.fits.fz"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*.fz")}
+
 
 @dataclass(frozen=True)
 class Status:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import fitsio
 import pytest
-from survey_server import Status, SurveyServer, make_survey
+from survey_server import BRICKS, IMAGE, Status, SurveyServer, make_survey
 
 from skydenoise import paths
 from skydenoise.config import FetchSettings
@@ -14,8 +14,6 @@ from skydenoise.io.digest import file_digest
 from skydenoise.survey.fetch import FetchError, fetch_bricks
 from skydenoise.survey.refresh import forget_fetched, forget_replaced
 
-BRICKS = ("1410m032", "1412m032")
-IMAGE = "legacysurvey-1410m032-image-r.fits.fz"
 QUICK = FetchSettings(connections=4, retries=1, timeout=5, backoff=0.01)
 
 
