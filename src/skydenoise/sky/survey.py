@@ -25,7 +25,7 @@ from skydenoise.sky.tiles import WIDTH, tile_path
 
 PAGE = ("index.html", "sky.js")
 
-QUALITY = ("seconds", "noise", "foreign", "unverified")
+QUALITY = ("noise", "foreign", "unverified")
 """Columns of the manifests that the page lists."""
 
 CUTS = {"input": (-2, 20), "denoised": (-2, 20), "sigma": (0, 2)}

@@ -225,7 +225,6 @@ for (const side of SIDES) {
 const COLUMNS = {
   brick: (brick) => brick.brick, "found in input": (brick) => brick.input, denoised: (brick) => brick.denoised,
   "noise, nMgy": (brick) => (brick.noise ?? "").split(";")[0].split(" ").map((each) => +(+each).toPrecision(2)).join(" "),
-  s: (brick) => Math.round(brick.seconds ?? 0),
 };
 at("columns").append(line(Object.keys(COLUMNS).map((name) => cell(name, "th"))));
 function list() {
