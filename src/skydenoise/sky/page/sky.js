@@ -38,7 +38,7 @@ const bare = Object.fromEntries(
 const views = {};
 for (const side of SIDES) {
   views[side] = A.aladin(`#${side}`, {
-    ...bare, survey: survey(side, "png"), target: `${first.ra} ${first.dec}`, fov: 2.5 * first.size, projection: "TAN",
+    ...bare, survey: survey(side, "png"), target: `${first.ra} ${first.dec}`, fov: 4 * first.size, projection: "TAN",
     cooFrame: "ICRSd", hipsList: [], log: false, showReticle: false, backgroundColor: "rgb(22, 24, 29)",
   });
 }
@@ -245,5 +245,5 @@ list();
 
 at("run").textContent = document.title = sky.run;
 at("note").textContent = `Circles are point sources in all bands together, where all have data, from a score of ${SIDES.map((side) =>
-  `${sky.least[side].toFixed(1)} (${side})`).join(" and ")}: flux over its error in the input. Values are those of the brick's pixel. ${sky.credit}`;
+  `${sky.least[side].toFixed(1)} (${side})`).join(" and ")}: flux over its error in the input. Many on the light of bright galaxies are false. Values are those of the brick's pixel. ${sky.credit}`;
 window.sky = { views, share: () => share, valuesAt, go };
