@@ -81,7 +81,7 @@ def _side_by_side(
     Returns the items that were in work then, and whether something killed the process.
     """
     working: dict[Future[Any], Item] = {}
-    crew: set[Any] = set()
+    children: set[Any] = set()
     # new Pythons: a fork of this process would lack its threads, and could not use a GPU that this one uses
     with ProcessPoolExecutor(processes, get_context("spawn"), _start, start) as pool:
         try:
@@ -89,7 +89,7 @@ def _side_by_side(
                 while waiting and len(working) < processes:
                     working[pool.submit(_work, waiting[0])] = waiting[0]
                     waiting.popleft()
-                    crew.update(active_children())
+                    children.update(active_children())
                 for future in wait(working, return_when=FIRST_COMPLETED).done:
                     result, messages = future.result()
                     for message in messages:
@@ -97,7 +97,7 @@ def _side_by_side(
                     yield working.pop(future), result
         except BrokenProcessPool:
             pool.shutdown(cancel_futures=True)
-            codes = {process.exitcode for process in crew} - {None, 0, -signal.SIGTERM}  # of the others
+            codes = {process.exitcode for process in children} - {None, 0, -signal.SIGTERM}  # of the others
             return list(working.values()), codes <= {-signal.SIGKILL}
         except KeyboardInterrupt:
             for process in active_children():
