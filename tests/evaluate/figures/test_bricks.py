@@ -7,7 +7,7 @@ from matplotlib.image import imread
 from skydenoise.evaluate.figures.bricks import before_after, galaxy_gallery, make_views, sky_noise
 from skydenoise.evaluate.figures.colour import composite
 from skydenoise.evaluate.figures.zones import choose_zones, galaxy_zones
-from tests.builders import SIGMA, make_denoised, make_showcase
+from tests.builders import SIGMA, gaussians, make_denoised, make_showcase
 
 SIZE, GALAXY = 200, (50, 140)
 
@@ -29,6 +29,13 @@ def test_zones_follow_their_rules(pair):
     assert denoised.image[1][field].max() < 30 * SIGMA
     assert brick.usable[(slice(None), *field)].all()
     assert brick.masked[1][zones["largest saturated or bad area"].window].sum() == brick.masked[1].sum()
+
+
+def test_a_star_with_wings_is_no_galaxy(pair):
+    brick, denoised, truth = pair
+    wings = gaussians((SIZE, SIZE), [40], [100], [1500]) + gaussians((SIZE, SIZE), [40], [100], [1500], 9)
+    galaxy = galaxy_zones(brick, truth + wings.astype(np.float32), sky_noise(brick), count=1)[0]
+    assert (galaxy.y + 32, galaxy.x + 32) == GALAXY
 
 
 def test_an_empty_brick_has_no_zones_but_a_field():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 import sep
@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
 from skydenoise.evaluate.images import Image, Mask
+from skydenoise.evaluate.psf import STAMP, moffat, star_shape, star_widths, whole_stamps
 from skydenoise.io import Brick
+
+EXTENDED = 1.25
+"""Width over that of stars from which a source is a galaxy."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +58,25 @@ def galaxy_zones(
 ) -> list[Zone]:
     """Squares around the brightest extended sources of the middle band, brightest first.
 
-    Extended: the radius with half the flux is more than 1.25 times that of stars, the 10th percentile among
-    the half of the sources with the higher flux. No unusable pixel, in any band, and no border lies within
-    twice the length along the major axis. Fewer if there are fewer.
+    Extended: 1.25 times as wide as a star of the brick, by the adaptive moments of its core (evaluate.psf),
+    which the wings of a bright star leave alone; in a brick without an isolated star all count. No unusable
+    pixel, in any band, and no border lies within the stamp of the core, nor within twice the length along the
+    major axis. Fewer if there are fewer.
     """
-    band = len(brick.bands) // 2
-    found = detect(image[band], brick.usable[band], sigma_sky[band])
-    if found.size == 0:
-        return []
-    x, y, length = found["x"], found["y"], found["a"]
+    band, usable = len(brick.bands) // 2, brick.usable.all(axis=0)
     pixels = np.ascontiguousarray(image[band], dtype=np.float32)
-    radius, _ = sep.flux_radius(pixels, x, y, 6 * length, 0.5, normflux=found["flux"], subpix=5)
-    stars = np.quantile(radius[: (found.size + 1) // 2], 0.1)
-    masked = np.ascontiguousarray(~brick.usable.all(axis=0), dtype=np.float32)
+    found = detect(pixels, brick.usable[band], sigma_sky[band])
+    found = found[whole_stamps(found["x"], found["y"], usable)]
+    widths = star_widths(pixels, brick.usable[band], np.full_like(pixels, sigma_sky[band]))
+    star = moffat(float(np.median(widths)), STAMP) if widths.size else None
+    least = 0.0 if star is None else EXTENDED * star_shape(star, STAMP, STAMP)[0]
+    x, y, length = found["x"], found["y"], found["a"]
+    masked = np.ascontiguousarray(~usable, dtype=np.float32)
     touched, _, _ = sep.sum_circle(masked, x, y, 2 * length)
     border = np.minimum.reduce([x, y, brick.shape[1] - 1 - x, brick.shape[0] - 1 - y])
-    chosen = found[(radius > 1.25 * stars) & (touched == 0) & (border > 2 * length)][:count]
+    candidates = found[(touched == 0) & (border > 2 * length)]
+    extended = (each for each in candidates if star_shape(pixels, each["x"], each["y"])[0] > least)
+    chosen = islice(extended, count)
     return [
         _centred(f"galaxy {rank}", (galaxy["y"], galaxy["x"]), size, brick.shape)
         for rank, galaxy in enumerate(chosen, start=1)
