@@ -14,6 +14,7 @@ from skydenoise.io.manifest import Entry, write_manifest
 from skydenoise.sky.chunk import Search, add_bricks
 from skydenoise.sky.pyramid import Pyramid, pyramid_of
 from skydenoise.sky.survey import About, write_sky
+from skydenoise.sky.tiles import read_tile
 
 ORDER, EDGE = 5, 64 * PIXEL
 """Of pixels that are 64 times as wide as the survey's, so that there are six orders below."""
@@ -69,3 +70,10 @@ class Sky:
         """When each tile of a survey was written, by name."""
         files = (self.root / survey).glob("Norder*/Dir*/*")
         return {str(path.relative_to(self.root / survey)): path.stat().st_mtime_ns for path in files}
+
+
+def finest(sky: Sky, survey: str) -> dict[int, np.ndarray]:
+    """Pixels of the tiles made of bricks, by number."""
+    return {
+        int(path.stem[4:]): read_tile(path) for path in (sky.root / survey).glob(f"Norder{ORDER}/*/Npix*")
+    }

@@ -1,6 +1,7 @@
 """The page in a browser without a network: tiles show, the divider moves, values are those of the FITS."""
 
 import io
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from astropy.wcs import WCS
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
-from small_sky import SIZE, Sky
+from small_sky import EDGE, SIZE, Sky
 
 from skydenoise.errors import StepError
 from skydenoise.io import read_brick
@@ -91,9 +92,15 @@ def roughness(page: Page, left: float, right: float) -> float:
     return float(np.abs(np.diff(pixels, axis=1)).mean())
 
 
+def at(found: list[list[float]], place: tuple[float, float]) -> int:
+    """How many of these sources are at a place."""
+    offsets = np.array(found)[:, :2] - place
+    return int((np.hypot(0.5 * offsets[:, 0], offsets[:, 1]) < 3 * EDGE).sum())
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path (Debian: apt install chromium)")
 def test_before_and_after_can_be_compared_without_a_network(sky: Sky, viewer: Path) -> None:
-    sky.add(sky.brick("0001p600"))
+    sky.add(sky.brick("0001p600"), sky.brick("0002p600", 80))
     sky.finish()
     shutil.copy(viewer / "aladin.js", sky.root)
     brick = read_brick(sky.folder / "raw", "0001p600", ("r",))
@@ -126,6 +133,11 @@ def test_before_and_after_can_be_compared_without_a_network(sky: Sky, viewer: Pa
             near = brick.image[0, y - 1 : y + 2, x - 1 : x + 2]
             assert np.abs(near - values["input-r"]).min() < 1e-6
         assert page.evaluate("async () => Number.isNaN((await sky.valuesAt(90, 0))['input-r'])")
+
+        shared = wcs.pixel_to_world_values(120, 120)  # a source that both bricks list
+        listed = [json.loads(path.read_text())["input"] for path in (sky.root / "found/000").iterdir()]
+        assert [at(found, shared) for found in listed] == [1, 1]
+        assert at(page.evaluate("sky.sourcesOf('input')"), shared) == 1
 
         page.locator("#layer").select_option("r")
         page.locator("#flags").check()

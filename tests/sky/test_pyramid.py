@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 from astropy.wcs import WCS
-from small_sky import ORDER, SIZE, Sky
+from small_sky import ORDER, SIZE, Sky, finest
 
 from skydenoise.io import read_brick
 from skydenoise.sky.tiles import pixels_of_tile, read_tile, tile_path, tiles_of_image
-
-
-def finest(sky: Sky, survey: str) -> dict[int, np.ndarray]:
-    return {
-        int(path.stem[4:]): read_tile(path) for path in (sky.root / survey).glob(f"Norder{ORDER}/*/Npix*")
-    }
 
 
 def test_a_value_is_that_of_the_brick_and_overlaps_take_the_deeper_one(sky: Sky) -> None:

@@ -1,6 +1,7 @@
 """What a viewer and a validator find beside the tiles."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,25 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from mocpy import MOC
 from reproject.hips import hips_as_dask_array
-from small_sky import LEAST, Sky
+from small_sky import LEAST, ORDER, Sky, finest
 
 from skydenoise.errors import StepError
 from skydenoise.sky import viewer
 from skydenoise.sky.found import least_scores
 
-REQUIRED = {"creator_did", "obs_title", "dataproduct_type", "hips_version", "hips_release_date"}
-REQUIRED |= {"hips_status", "hips_tile_format", "hips_order", "hips_frame", "hips_tile_width"}
-"""By IVOA HiPS 1.0, table 2."""
+FORMS = {
+    "creator_did": r"ivo://[\w.-]+(/[\w.-]+)+",
+    "obs_title": r".+",
+    "dataproduct_type": "image",
+    "hips_version": r"1\.\d",
+    "hips_release_date": r"\d{4}-\d\d-\d\dT\d\d:\d\dZ",
+    "hips_status": "(private|public) (master|mirror|partial) (clonable|unclonable|clonableOnce)",
+    "hips_tile_format": "png|fits",
+    "hips_tile_width": "512",
+    "hips_order": str(ORDER),
+    "hips_frame": "equatorial",
+}
+"""What must be there, and how it looks: IVOA HiPS 1.0, 4.4.1."""
 
 
 def properties(sky: Sky, survey: str) -> dict[str, str]:
@@ -30,9 +41,13 @@ def test_each_survey_says_what_it_is_and_where(sky: Sky) -> None:
     sky.finish()
     for survey in ("input", "denoised", "flags", "input-r", "denoised-r", "sigma-r"):
         found = properties(sky, survey)
-        assert found.keys() >= REQUIRED
-        assert found["hips_tile_format"] == ("fits" if "-" in survey else "png")
-        moc = MOC.load(sky.root / survey / "Moc.fits", format="fits")
+        assert [key for key, form in FORMS.items() if not re.fullmatch(form, found.get(key, ""))] == []
+        values = "-" in survey
+        assert found["hips_tile_format"] == ("fits" if values else "png")
+        assert found.get("dataproduct_subtype") == (None if values else "color")
+        moc, tiles = MOC.load(sky.root / survey / "Moc.fits", format="fits"), finest(sky, survey)
+        assert moc.sky_fraction == pytest.approx(len(tiles) / (12 * 4**ORDER))
+        assert float(found["moc_sky_fraction"]) == pytest.approx(moc.sky_fraction, rel=0.01)
         assert moc.contains_skycoords(SkyCoord([0.15, 10], 60, unit="deg")).tolist() == [True, False]
     assert (sky.root / "input/Norder3/Allsky.png").exists()
 

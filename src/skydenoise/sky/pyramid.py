@@ -61,10 +61,8 @@ class Pyramid:
         Returns how many tiles were made of bricks.
         """
         above, made = set(tiles), 0
-        wanted = sorted(
-            above, key=lambda tile: list(bricks_of(self.root, tile))
-        )  # those of one brick together
-        for tile in tqdm(wanted, desc="tiles", unit="tile", disable=None):
+        by_brick = sorted(above, key=lambda tile: list(bricks_of(self.root, tile)))  # each is read once
+        for tile in tqdm(by_brick, desc="tiles", unit="tile", disable=None):
             with self._alone(self.order, tile):
                 made += self._make(tile, read)
         for order in reversed(range(self.order)):

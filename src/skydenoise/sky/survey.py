@@ -128,6 +128,8 @@ def _describe(pyramid: Pyramid, tiles: np.ndarray, first: Mapping[str, Any], abo
             low, high = CUTS[kind]
             own["hips_pixel_cut"] = f"{low * sigma[band]:.4g} {high * sigma[band]:.4g}"
             own["hips_pixel_bitpix"] = "-32"
+        else:
+            own["dataproduct_subtype"] = "color"
         lines = [f"{key:20} = {value}\n" for key, value in (own | common).items()]
         write_text(pyramid.root / name / "properties", "".join(lines))
         with atomic_path(pyramid.root / name / "Moc.fits") as partial:

@@ -7,7 +7,6 @@ nine orders below. Its columns run north-west and its rows south-west, as HiPS h
 from pathlib import Path
 
 import numpy as np
-from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
@@ -50,11 +49,6 @@ def tiles_of_image(order: int, wcs: WCS, shape: tuple[int, int]) -> NDArray[np.i
     y = np.concatenate([y, 0 * every_x, 0 * every_x + shape[0] - 1, every_y, every_y])
     places = wcs.pixel_to_world(x, y).icrs
     return np.unique(lonlat_to_healpix(places.ra, places.dec, 2**order, order="nested"))
-
-
-def tile_scale(order: int) -> float:
-    """Edge of a pixel of a tile, arcsec."""
-    return float((np.sqrt(np.pi / 3) * units.rad).to_value(units.arcsec)) / 2**order / WIDTH
 
 
 def read_tile(path: Path) -> NDArray[np.float32]:

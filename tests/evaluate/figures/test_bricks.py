@@ -32,7 +32,7 @@ def test_zones_follow_their_rules(pair):
 
 
 def test_a_star_with_wings_is_no_galaxy(pair):
-    brick, denoised, truth = pair
+    brick, _, truth = pair
     wings = gaussians((SIZE, SIZE), [40], [100], [1500]) + gaussians((SIZE, SIZE), [40], [100], [1500], 9)
     galaxy = galaxy_zones(brick, truth + wings.astype(np.float32), sky_noise(brick), count=1)[0]
     assert (galaxy.y + 32, galaxy.x + 32) == GALAXY

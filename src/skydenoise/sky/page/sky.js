@@ -130,8 +130,35 @@ at("marks").hidden = true;
 
 // ---- sources and outlines of the bricks in sight
 
+const RADIAN = Math.PI / 180;
+const turn = (degrees) => ((degrees + 540) % 360) - 180;
+// How far a place lies inside a brick, radians; negative outside. Edges are straight in the tangent plane of the place.
+function depth(brick, ra, dec) {
+  const [sin, cos] = [Math.sin(dec * RADIAN), Math.cos(dec * RADIAN)];
+  const flat = brick.corners.map(([lon, lat]) => {
+    const [s, c, east] = [Math.sin(lat * RADIAN), Math.cos(lat * RADIAN), turn(lon - ra) * RADIAN];
+    const scale = 1 / (sin * s + cos * c * Math.cos(east));
+    return [scale * c * Math.sin(east), scale * (cos * s - sin * c * Math.cos(east))];
+  });
+  const edges = flat.map(([x, y], side) => {
+    const [nextX, nextY] = flat[(side + 1) % 4];
+    return (x * nextY - y * nextX) / Math.hypot(nextX - x, nextY - y);
+  });
+  return Math.max(Math.min(...edges), -Math.max(...edges));
+}
+// The brick whose pixels are shown at a place: of several, the one whose border is farther away.
+function brickAt(ra, dec, bricks = sky.bricks) {
+  const near = bricks.filter((brick) => apart(brick, ra, dec) < brick.size).map((brick) => [depth(brick, ra, dec), brick]);
+  return near.reduce((best, each) => (each[0] > best[0] ? each : best), [0])[1];
+}
+function apart(brick, ra, dec) { // degrees from its middle
+  const [east, north] = [brick.ra - ra, brick.dec - dec].map((angle) => Math.sin(angle * RADIAN / 2) ** 2);
+  return 2 * Math.asin(Math.sqrt(north + east * Math.cos(dec * RADIAN) * Math.cos(brick.dec * RADIAN))) / RADIAN;
+}
+
+const CIRCLE = 12; // pixels
 const found = Object.fromEntries(SIDES.map((side) => {
-  const catalogue = A.catalog({ name: side, shape: "circle", sourceSize: 12, color: COLOURS[side] });
+  const catalogue = A.catalog({ name: side, shape: "circle", sourceSize: CIRCLE, color: COLOURS[side] });
   views[side].addCatalog(catalogue);
   return [side, catalogue];
 }));
@@ -142,29 +169,37 @@ const outlines = SIDES.map((side) => {
   return overlay;
 });
 const listed = new Set();
+const SHARE = 0.4; // of the mean distance between sources, up to which a circle may be wide
+function mark() { // where circles would not hide the sky
+  const distance = first.size / Math.sqrt(Math.max(1, ...SIDES.map((side) => first[side])));
+  const far = views.input.getFov()[0] / at("views").clientWidth * CIRCLE > SHARE * distance;
+  at("far").hidden = !far || !at("found").checked;
+  for (const side of SIDES) found[side][at("found").checked && !far ? "show" : "hide"]();
+}
 async function showFound() {
   const [ra, dec] = views.input.getRaDec(), reach = views.input.getFov()[0];
+  mark();
   if (reach > 12 * first.size) return; // too many bricks in sight
-  const near = (brick) => Math.hypot(turn(brick.ra - ra) * Math.cos(dec * Math.PI / 180), brick.dec - dec) < reach + brick.size;
-  for (const brick of sky.bricks.filter((brick) => !listed.has(brick.brick) && near(brick))) {
+  for (const brick of sky.bricks.filter((brick) => !listed.has(brick.brick) && apart(brick, ra, dec) < reach + brick.size)) {
     listed.add(brick.brick);
+    const beside = sky.bricks.filter((other) => apart(other, brick.ra, brick.dec) < brick.size + other.size);
     for (const outline of outlines) outline.add(A.polygon(brick.corners));
     const lists = await (await fetch(`found/${brick.brick.slice(0, 3)}/${brick.brick}.json`)).json();
     for (const side of SIDES) {
-      found[side].addSources(lists[side].map(([ra, dec, score]) => A.source(ra, dec, { score, brick: brick.brick })));
+      const own = lists[side].filter(([ra, dec]) => brickAt(ra, dec, beside) === brick);
+      found[side].addSources(own.map(([ra, dec, score]) => A.source(ra, dec, { score, brick: brick.brick })));
     }
   }
 }
-const turn = (degrees) => ((degrees + 540) % 360) - 180;
-at("found").addEventListener("change", (event) => SIDES.forEach((side) => found[side][event.target.checked ? "show" : "hide"]()));
+at("found").addEventListener("change", mark);
 at("outlines").addEventListener("change", (event) => outlines.forEach((each) => each[event.target.checked ? "show" : "hide"]()));
 showFound();
 
 // ---- values at the pointer
 
 // Pixel of the finest tiles at a place: number of the tile (HEALPix, nested; Gorski et al. 2005), column, row.
-export function pixelAt(ra, dec) {
-  const n = 2 ** sky.order * WIDTH, z = Math.sin(dec * Math.PI / 180), t = (((ra % 360) + 360) % 360) / 90;
+function pixelAt(ra, dec) {
+  const n = 2 ** sky.order * WIDTH, z = Math.sin(dec * RADIAN), t = (((ra % 360) + 360) % 360) / 90;
   let face, x, y;
   if (Math.abs(z) <= 2 / 3) {
     const down = Math.floor(n * (0.5 + t - 0.75 * z)), up = Math.floor(n * (0.5 + t + 0.75 * z));
@@ -190,7 +225,7 @@ function tileOf(name, tile) {
   return tiles.get(address);
 }
 // Values at a place by kind and band, in nanomaggies; NaN where there are no data.
-export async function valuesAt(ra, dec) {
+async function valuesAt(ra, dec) {
   const { tile, column, row } = pixelAt(ra, dec), inside = isThere(sky.order, tile), values = {};
   for (const kind of [...SIDES, "sigma"]) {
     for (const band of sky.values) {
@@ -210,6 +245,7 @@ for (const side of SIDES) {
     busy = true;
     const { ra, dec } = event, values = await valuesAt(ra, dec);
     at("place").textContent = `${ra.toFixed(5)} ${dec.toFixed(5)}`;
+    at("brick").textContent = told(brickAt(ra, dec));
     at("values").replaceChildren(
       line(["nanomaggies", ...sky.values].map((text) => cell(text, "th"))),
       ...[...SIDES, "sigma"].map((kind) => line([cell(kind, "th"), ...sky.values.map((band) => {
@@ -226,16 +262,18 @@ const COLUMNS = {
   brick: (brick) => brick.brick, "found in input": (brick) => brick.input, denoised: (brick) => brick.denoised,
   "noise, nMgy": (brick) => (brick.noise ?? "").split(";")[0].split(" ").map((each) => +(+each).toPrecision(2)).join(" "),
 };
+const warning = (brick) => [
+  brick.foreign && `foreign noise: ${brick.foreign}`, brick.unverified && `${brick.unverified} files without a checksum`,
+].filter(Boolean).join("; ");
+const told = (brick) => (brick ? `${brick.brick} ${warning(brick)}` : "\u00a0");
 at("columns").append(line(Object.keys(COLUMNS).map((name) => cell(name, "th"))));
 function list() {
   const chosen = sky.bricks.filter((brick) => brick.brick.includes(at("filter").value.trim()));
   at("bricks").replaceChildren(...chosen.slice(0, MOST_ROWS).map((brick) => {
-    const row = line(Object.values(COLUMNS).map((column) => cell(column(brick)))), warning = [
-      brick.foreign && `foreign noise: ${brick.foreign}`, brick.unverified && `${brick.unverified} files without a checksum`,
-    ].filter(Boolean).join("; ");
-    row.classList.toggle("warns", Boolean(warning));
-    row.title = warning;
-    row.addEventListener("click", () => { go(brick.ra, brick.dec, brick.size); at("brick").textContent = `${brick.brick} ${warning}`; });
+    const row = line(Object.values(COLUMNS).map((column) => cell(column(brick))));
+    row.title = warning(brick);
+    row.classList.toggle("warns", Boolean(row.title));
+    row.addEventListener("click", () => { go(brick.ra, brick.dec, brick.size); at("brick").textContent = told(brick); });
     return row;
   }));
   at("filter").placeholder = `${chosen.length} bricks`;
@@ -246,4 +284,4 @@ list();
 at("run").textContent = document.title = sky.run;
 at("note").textContent = `Circles are point sources in all bands together, where all have data, from a score of ${SIDES.map((side) =>
   `${sky.least[side].toFixed(1)} (${side})`).join(" and ")}: flux over its error in the input. Many on the light of bright galaxies are false. Values are those of the brick's pixel. ${sky.credit}`;
-window.sky = { views, share: () => share, valuesAt, go };
+window.sky = { go, valuesAt, sourcesOf: (side) => found[side].getSources().map(({ ra, dec }) => [ra, dec]) };
