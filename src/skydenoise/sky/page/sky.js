@@ -132,7 +132,7 @@ at("marks").hidden = true;
 
 const RADIAN = Math.PI / 180;
 const turn = (degrees) => ((degrees + 540) % 360) - 180;
-// How far a place lies inside a brick, radians; negative outside. Edges are straight in the tangent plane of the place.
+// How far a place lies inside a brick, degrees; negative outside. Edges are straight in the tangent plane of the place.
 function depth(brick, ra, dec) {
   const [sin, cos] = [Math.sin(dec * RADIAN), Math.cos(dec * RADIAN)];
   const flat = brick.corners.map(([lon, lat]) => {
@@ -144,12 +144,17 @@ function depth(brick, ra, dec) {
     const [nextX, nextY] = flat[(side + 1) % 4];
     return (x * nextY - y * nextX) / Math.hypot(nextX - x, nextY - y);
   });
-  return Math.max(Math.min(...edges), -Math.max(...edges));
+  return Math.max(Math.min(...edges), -Math.max(...edges)) / RADIAN;
 }
-// The brick whose pixels are shown at a place: of several, the one whose border is farther away.
+// The brick that answers for a place: of several, the one whose middle is nearest, unless it ends right there.
 function brickAt(ra, dec, bricks = sky.bricks) {
-  const near = bricks.filter((brick) => apart(brick, ra, dec) < brick.size).map((brick) => [depth(brick, ra, dec), brick]);
-  return near.reduce((best, each) => (each[0] > best[0] ? each : best), [0])[1];
+  let [best, least] = [undefined, Infinity];
+  for (const brick of bricks) {
+    const away = apart(brick, ra, dec), inside = away < brick.size ? depth(brick, ra, dec) : -1;
+    const rank = away + (inside < 0.01 * brick.size ? 360 : 0);
+    if (inside >= 0 && rank < least) [best, least] = [brick, rank];
+  }
+  return best;
 }
 function apart(brick, ra, dec) { // degrees from its middle
   const [east, north] = [brick.ra - ra, brick.dec - dec].map((angle) => Math.sin(angle * RADIAN / 2) ** 2);
