@@ -6,6 +6,7 @@ from astropy.wcs import WCS
 from small_sky import ORDER, SIZE, Sky, finest
 
 from skydenoise.io import read_brick
+from skydenoise.sky.bricks import all_tiles, bricks_of
 from skydenoise.sky.tiles import pixels_of_tile, read_tile, tile_path, tiles_of_image
 
 
@@ -21,6 +22,14 @@ def test_a_value_is_that_of_the_brick_and_overlaps_take_the_deeper_one(sky: Sky)
             values[chosen] = brick.image[0, np.rint(y[chosen]).astype(int), np.rint(x[chosen]).astype(int)]
             depth[chosen] = inside[chosen]
         np.testing.assert_array_equal(pixels[0], values.astype(np.float32))
+
+
+def test_a_list_that_another_job_is_writing_is_not_read(sky: Sky) -> None:
+    sky.add(sky.brick("0001p600"))
+    for cell in (sky.root / "bricks").iterdir():
+        (cell / ".host-1-a.partial.0002p600.json").touch()
+    assert len(all_tiles(sky.root)) == len(finest(sky, "input"))
+    assert bricks_of(sky.root, all_tiles(sky.root)[0]).keys() == {"0001p600"}
 
 
 def test_what_is_unchanged_is_not_made_again(sky: Sky) -> None:

@@ -14,6 +14,8 @@ import numpy as np
 from skydenoise.io.atomic import write_text
 
 CELL_TILES = 4**5
+LISTED = "[!.]*.json"
+"""Files of bricks, and none that another job has half written."""
 
 
 def _folder(root: Path, cell: int) -> Path:
@@ -35,7 +37,7 @@ def enlist(root: Path, brick: str, digest: str, tiles: np.ndarray) -> set[int]:
 def bricks_of(root: Path, tile: int) -> dict[str, str]:
     """Digests of the bricks in a tile, by name, sorted."""
     found = {}
-    for path in sorted(_folder(root, tile // CELL_TILES).glob("*.json")):
+    for path in sorted(_folder(root, tile // CELL_TILES).glob(LISTED)):
         listed = json.loads(path.read_text())
         if tile in listed["tiles"]:
             found[path.stem] = listed["digest"]
@@ -61,5 +63,5 @@ def all_tiles(root: Path) -> list[int]:
 
 
 def _all(root: Path) -> Iterator[tuple[Path, dict]]:
-    for path in (root / "bricks").glob("*/*.json"):
+    for path in (root / "bricks").glob(f"*/{LISTED}"):
         yield path, json.loads(path.read_text())

@@ -67,6 +67,7 @@ def write_sky(
     bricks = [brick for path in records for brick in json.loads(path.read_text())]
     if not bricks:
         raise StepError("sky: there is no brick to show; the logs of sky_chunk say why")
+    bricks.sort(key=lambda brick: brick["brick"])
     gone = strike(pyramid.root, {brick["brick"]: brick["digest"] for brick in bricks})
     pyramid.bring_up_to_date(gone, sheets(cache, pyramid))
     tiles = np.array(all_tiles(pyramid.root))
