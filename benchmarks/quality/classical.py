@@ -7,7 +7,7 @@ all of them, as for our network.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,17 +16,21 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from benchmarks.quality.measure import pixels
 from benchmarks.quality.sky import Sky
 from skydenoise import starlet
-from skydenoise.evaluate.images import Image, Method
-from skydenoise.evaluate.truth.pixels import SOFTENING, best_widths, smooth_bands
+from skydenoise.evaluate.images import Image, Mask, Method
+from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.evaluate.truth.pixels import SOFTENING, stretched_error
 from skydenoise.fill import fill
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.correlation import power_spectrum
 
+WIDTHS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""Standard deviations that are tried for the Gaussian, pixels."""
 STARLET_THRESHOLDS = (4.0, 3.5, 3.0, 3.0, 3.0)
 """Sigma per scale, fine to coarse."""
 NLM_STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6)
@@ -43,6 +47,36 @@ def installed(package: str) -> bool:
 def noisy(brick: Brick) -> Image:
     """The brick as it is."""
     return brick.image
+
+
+def smooth(image: Image, usable: Mask, width: float) -> Image:
+    """Smooth one band (y, x) by a Gaussian of standard deviation `width` pixels over its usable pixels.
+
+    Normalised convolution (Knutsson & Westin 1993): unusable pixels neither give nor dilute flux. Borders
+    are mirrored. Where no usable pixel is in reach (4 widths) the result is 0.
+    """
+    weight = gaussian_filter(usable.astype(np.float32), width)
+    flux = gaussian_filter(np.where(usable, image, np.float32(0)), width)
+    return np.divide(flux, weight, out=np.zeros_like(flux), where=weight > 1e-3)
+
+
+def smooth_bands(brick: Brick, widths: Sequence[float]) -> Image:
+    """The noisy brick with each band smoothed by its own width: (band, y, x), nanomaggies."""
+    planes = zip(brick.image, brick.usable, widths, strict=True)
+    return np.stack([smooth(*plane) for plane in planes])
+
+
+def best_widths(bricks: Iterable[KnownBrick], noise: NoiseModel) -> tuple[float, ...]:
+    """Width out of `WIDTHS` with the least stretched error over all bricks, for each band; pixels."""
+    squares = np.zeros((len(noise.bands), len(WIDTHS)))
+    for known in bricks:
+        for band, sigma in enumerate(noise.sigma_sky):
+            measured, truth = known.measured[band], known.truth[band]
+            for trial, width in enumerate(WIDTHS):
+                smoothed = smooth(known.brick.image[band], known.brick.usable[band], width)
+                error = stretched_error(smoothed[measured], truth[measured], sigma)
+                squares[band, trial] += np.sum(error**2, dtype=np.float64)
+    return tuple(WIDTHS[best] for best in squares.argmin(axis=1))
 
 
 def starlet_threshold(

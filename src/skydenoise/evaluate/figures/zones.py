@@ -22,10 +22,6 @@ class Zone:
     x: int
     size: int
 
-    def touches(self, other: "Zone") -> bool:
-        """Whether the two squares share a pixel."""
-        return max(abs(self.y - other.y), abs(self.x - other.x)) < max(self.size, other.size)
-
     @property
     def window(self) -> tuple[slice, slice]:
         """Slices of (y, x)."""
@@ -76,20 +72,17 @@ def galaxy_zones(
     ]
 
 
-def _faint_field(
-    brick: Brick, image: Image, sigma_sky: Sequence[float], size: int, avoid: Sequence[Zone]
-) -> list[Zone]:
+def _faint_field(brick: Brick, image: Image, sigma_sky: Sequence[float], size: int) -> list[Zone]:
     """The square with most sources and none bright: no pixel above 30 sigma in the middle band, fully usable.
 
     Squares are tried on a grid of half their edge; if all have a bright pixel, the one whose brightest pixel
-    is the least; none if none is fully usable. Squares that touch those to `avoid` are left out.
+    is the least; none if none is fully usable.
     """
     band, size = len(brick.bands) // 2, min(size, *brick.shape)
     found = detect(image[band], brick.usable[band], sigma_sky[band])
-    usable: Mask = np.logical_and.reduce(brick.usable)
     corners = product(*(range(0, edge - size + 1, max(1, size // 2)) for edge in brick.shape))
     zones = [Zone("faint field", y, x, size) for y, x in corners]
-    zones = [each for each in zones if usable[each.window].all() and not any(map(each.touches, avoid))]
+    zones = [zone for zone in zones if brick.usable[:, *zone.window].all()]
 
     def score(zone: Zone) -> tuple[int, float]:
         peak = float(image[band][zone.window].max()) / sigma_sky[band]
@@ -116,6 +109,8 @@ def choose_zones(brick: Brick, image: Image, sigma_sky: Sequence[float], size: i
     sigma_sky : noise of a sky pixel per band, nanomaggies
     size : edge of a zone, pixels
     """
-    galaxies, stars = galaxy_zones(brick, image, sigma_sky, 1, size), _saturated_star(brick, size)
-    galaxies = [Zone("brightest unmasked galaxy", zone.y, zone.x, zone.size) for zone in galaxies]
-    return galaxies + _faint_field(brick, image, sigma_sky, size, galaxies + stars) + stars
+    return [
+        *galaxy_zones(brick, image, sigma_sky, 1, size),
+        *_faint_field(brick, image, sigma_sky, size),
+        *_saturated_star(brick, size),
+    ]

@@ -17,9 +17,9 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from skydenoise.evaluate.images import Image, Mask
-from skydenoise.evaluate.residual.whiteness import FAINT_BELOW, faint_pixels
+from skydenoise.evaluate.residual.whiteness import faint_pixels
 from skydenoise.evaluate.statistics import Array, jackknife, joined
-from skydenoise.evaluate.tables import BAND, Field, make_table, with_errors
+from skydenoise.evaluate.tables import declared_table
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.predict.tiles import TileGrid
@@ -32,24 +32,6 @@ Sums = Mapping[tuple[str, str], Array]
 """By band and kind: (5, stretches), as `seam_sums` gives them."""
 Pairs = NDArray[np.intp]
 """(n, 2), pixels before and after a border along an axis."""
-
-_JACKKNIFE = "delete-one jackknife over rows and columns of tiles"
-FIELDS = (
-    BAND,
-    Field("kind", "step: adjacent pixels; offset: across the strip that tiles share", dtype=str),
-    Field("borders", "borders between two tiles that were measured", "", int),
-    *with_errors(
-        _JACKKNIFE,
-        Field("amplitude", "rms step over the noise of the input; minus if less than inside of tiles"),
-        Field("excess", "square of the amplitude with its sign: scatters about 0 if there is no seam"),
-    ),
-)
-DEFINITIONS = {
-    "excess": "mean square of the differences at borders minus that of places inside of tiles",
-    "sky": f"pixels that are measured and denoised to below {FAINT_BELOW:g} sigma of the sky noise; others "
-    f"do not count, nor do borders with less than {100 * LEAST_SHARE:g} per cent of them",
-    "errors": _JACKKNIFE,
-}
 
 
 def border_pairs(origins: Sequence[int], tile: int, kind: str) -> tuple[Pairs, Pairs]:
@@ -129,4 +111,4 @@ def seam_table(parts: Sequence[Sums]) -> Table:
         # of an excess that is larger by one error: of use where there is no step, too
         row["amplitude_err"] = np.sqrt(abs(square) + error) - np.sqrt(abs(square))
         rows.append(row)
-    return make_table(FIELDS, rows, DEFINITIONS)
+    return declared_table("seams", rows)
