@@ -45,7 +45,6 @@ MEASURES = {
     "leak": ("flux that leaks into the other bands", "%"),
     "diffuse_light": ("what is added to diffuse light", "sigma"),
     "noise_regions": ("regions put back in pure noise", "per Mpixel"),
-    "seam": ("step at borders of tiles", "sigma"),
     "coverage_1": ("truth within 1 sigma", "%"),
     "coverage_2": ("truth within 2 sigma", "%"),
     "seconds": ("time", "s per Mpixel of three bands"),
