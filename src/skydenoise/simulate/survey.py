@@ -60,7 +60,6 @@ def brick_header(field: BrickField, bands: Sequence[str]) -> fits.Header:
     """The cards that every image of a brick has, in the survey's order."""
     ra_min, ra_max, dec_min, dec_max = field.bounds
     cards = [
-        ("COMMENT", "Simulated by skydenoise in the layout of the DESI Legacy Imaging Surveys"),
         ("SURVEY", "simulated", "not a real sky"),
         ("BRICKNAM", field.name, "LegacySurvey brick RRRr[pm]DDd"),
         ("BRICKID", field.row + 1, "Place in the simulated row"),
@@ -74,6 +73,7 @@ def brick_header(field: BrickField, bands: Sequence[str]) -> fits.Header:
         ("BRICKBND", "".join(bands), "Bands touching this brick"),
         ("NBANDS", len(bands), "Number of bands in this catalog"),
         *((f"BAND{k}", band, "Band name in this catalog") for k, band in enumerate(bands)),
+        ("COMMENT", "Simulated by skydenoise in the layout of the DESI Legacy Imaging Surveys"),
     ]
     header = fits.Header(cards)
     header.extend(DEPENDENCIES, strip=False)
