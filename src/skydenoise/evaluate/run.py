@@ -24,7 +24,7 @@ from skydenoise.evaluate.injection.tables import injection_table, leak_table
 from skydenoise.evaluate.residual import sure, whiteness
 from skydenoise.evaluate.tables import declared_table, write_table
 from skydenoise.evaluate.truth import photometry, pixels, stars
-from skydenoise.evaluate.truth.known import KnownBrick, has_truth, read_known
+from skydenoise.evaluate.truth.known import KnownBrick, read_known
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
 from skydenoise.noise import NoiseModel, measure_brick_noise
 from skydenoise.predict.calibrate import random_cutouts
@@ -62,12 +62,8 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
     noise : as measured on the training bricks; each brick is measured against its own (`measure_brick_noise`)
     """
     bands = noise.bands
-    known_names = [name for name in names if has_truth(root, name, bands)]
-    for name in sorted(set(names) - set(known_names)):
-        _log.warning("brick %s has no truth: not compared", name)
-    bricks = readable(
-        known_names, partial(read_known, cache, root, bands=bands), step="comparison with the truth"
-    )
+    read = partial(read_known, cache, root, bands=bands)
+    bricks = readable(names, read, step="comparison with the truth")
     parts = [_compare(known, measure_brick_noise(known.brick, noise)) for known in bricks]
     if not parts:
         _write(folder, **{name: declared_table(name, []) for name in AGAINST_TRUTH})

@@ -16,7 +16,7 @@ from skydenoise.evaluate.detection.matched import (
     point_flux,
     smoothing_filter,
 )
-from skydenoise.evaluate.images import Image, Mask, pixel_scale
+from skydenoise.evaluate.images import Image, Mask, pixel_scale, values_at
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.truth.known import KnownBrick
 from skydenoise.noise import NoiseModel
@@ -143,7 +143,7 @@ def search_field(known: KnownBrick, noise: NoiseModel, matched: PointFilter) -> 
 
     matched : the matched filter
     """
-    shape, scale = known.brick.shape, pixel_scale(known.brick.headers[0])
+    scale = pixel_scale(known.brick.headers[0])
     errors = flux_errors(noise.sigma(known.brick.invvar), known.measured, matched)
     x, y = known.places
     with np.errstate(divide="ignore"):
@@ -153,8 +153,7 @@ def search_field(known: KnownBrick, noise: NoiseModel, matched: PointFilter) -> 
     planes = zip(errors, finite, strict=True)
     usual = [np.median(error[good]) if good.any() else np.inf for error, good in planes]
     everywhere = np.where(finite, errors, np.reshape(usual, (-1, 1, 1)))
-    rows, columns = (np.clip(pixel(at), 0, edge - 1) for at, edge in zip((y, x), shape, strict=True))
-    significance = known.fluxes / everywhere[:, rows, columns]
+    significance = known.fluxes / values_at(everywhere, x, y)
     shown = combined(point_flux(known.truth, np.ones_like(known.measured), matched) / everywhere)
     bright = np.flatnonzero(np.maximum(combined(significance), significance.max(axis=0)) >= BRIGHT)
     body = np.zeros(x.size)
@@ -169,11 +168,6 @@ def searched_pixels(errors: Array, matched: PointFilter) -> Mask:
     searched = np.isfinite(errors).all(axis=0)
     columns, rows = np.meshgrid(*(np.arange(edge) for edge in searched.shape[::-1]))
     return np.asarray(searched & inside_by(border, columns, rows, searched.shape))
-
-
-def pixel(position: Array) -> NDArray[np.intp]:
-    """Number of the pixel that holds a 0-based position."""
-    return np.rint(position).astype(np.intp)
 
 
 def _halos(known: KnownBrick, magnitude: Array, scale: float) -> Mask:

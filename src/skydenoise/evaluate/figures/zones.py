@@ -72,24 +72,20 @@ def galaxy_zones(
     ]
 
 
-def _faint_field(brick: Brick, image: Image, sigma_sky: Sequence[float], size: int) -> list[Zone]:
-    """The square with most sources and none bright: no pixel above 30 sigma in the middle band, fully usable.
+def _faint_field(brick: Brick, image: Image, sigma_sky: Sequence[float], size: int) -> Zone:
+    """The square with most pixels above 5 sigma, of those with fewest that are unusable or above 30 sigma.
 
-    Squares are tried on a grid of half their edge; if all have a bright pixel, the one whose brightest pixel
-    is the least; none if none is fully usable.
+    Squares are tried on a grid of half their edge, in the middle band.
     """
     band, size = len(brick.bands) // 2, min(size, *brick.shape)
-    found = detect(image[band], brick.usable[band], sigma_sky[band])
+    seen = image[band] > 5 * sigma_sky[band]
+    spoiled = (image[band] > 30 * sigma_sky[band]) | ~brick.usable.all(axis=0)
     corners = product(*(range(0, edge - size + 1, max(1, size // 2)) for edge in brick.shape))
-    zones = [Zone("faint field", y, x, size) for y, x in corners]
-    zones = [zone for zone in zones if brick.usable[:, *zone.window].all()]
 
-    def score(zone: Zone) -> tuple[int, float]:
-        peak = float(image[band][zone.window].max()) / sigma_sky[band]
-        near = [np.abs(found[key] - at - size / 2) < size / 2 for key, at in (("y", zone.y), ("x", zone.x))]
-        return int(np.count_nonzero(near[0] & near[1])) if peak < 30 else -1, -peak
+    def score(zone: Zone) -> tuple[int, int]:
+        return -np.count_nonzero(spoiled[zone.window]), np.count_nonzero(seen[zone.window])
 
-    return [max(zones, key=score)] if zones else []
+    return max((Zone("faint field", y, x, size) for y, x in corners), key=score)
 
 
 def _saturated_star(brick: Brick, size: int) -> list[Zone]:
@@ -111,6 +107,6 @@ def choose_zones(brick: Brick, image: Image, sigma_sky: Sequence[float], size: i
     """
     return [
         *galaxy_zones(brick, image, sigma_sky, 1, size),
-        *_faint_field(brick, image, sigma_sky, size),
+        _faint_field(brick, image, sigma_sky, size),
         *_saturated_star(brick, size),
     ]
