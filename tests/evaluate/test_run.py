@@ -96,15 +96,12 @@ def test_without_any_truth_the_tables_are_empty(tmp_path):
     assert not any(len(table) for table in tables.values())
 
 
-def test_a_brick_of_unknown_seeing_is_not_searched(tmp_path, caplog, known):
+def test_a_brick_of_unknown_seeing_is_left_out(tmp_path, caplog, known):
     write_products(tmp_path, known.brick, known.denoised)
     write_truth(tmp_path, known)
     with caplog.at_level(logging.WARNING):
         evaluate_truth(NAMES[:1], tmp_path / "raw", tmp_path / "run", NOISE, tmp_path / "evaluation")
     assert "no card PSFFWHM" in caplog.text
-    tables = tables_in(tmp_path / "evaluation", AGAINST_TRUTH)
-    assert len(tables["detection"]) == 0
-    assert "dual" not in tables["photometry"]["method"]
 
 
 def test_pictures_are_drawn_with_the_truth_where_it_is_known(simulated, tmp_path):

@@ -69,7 +69,7 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
         _write(folder, **{name: declared_table(name, []) for name in AGAINST_TRUTH})
         return
     generator = np.random.default_rng(0)  # the same bricks give the same tables again
-    matches = pool([part.compared for part in parts if part.compared])
+    matches = pool([part.compared for part in parts])
     _write(
         folder,
         quality=pixels.quality_table([part.errors for part in parts]),
@@ -79,12 +79,11 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
         completeness=tables.completeness_table(matches, bands),
         purity=tables.purity_table(matches),
     )
-    pure = tables.threshold_at_purity(matches[DENOISED, "+".join(bands)]) if matches else np.nan
+    pure = tables.threshold_at_purity(matches[DENOISED, "+".join(bands)])
     sources = dual.above(photometry.combine([part.apertures for part in parts]), {dual.DUAL: pure})
-    searched = [part.detected for part in parts if part.detected]
     detected = {
-        method: photometry.combine([each[method] for each in searched], dual.SAME_DETECTION)
-        for method in (searched[0] if searched else ())
+        method: photometry.combine([part.detected[method] for part in parts], dual.SAME_DETECTION)
+        for method in (NOISY, DENOISED)
     }
     generator = np.random.default_rng(0)
     _write(
@@ -96,7 +95,7 @@ def evaluate_truth(names: Sequence[str], cache: Path, root: Path, noise: NoiseMo
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """What the tables need of one brick; without a search, `compared` and `detected` are empty."""
+    """What the tables need of one brick."""
 
     errors: Mapping[str, pixels.Sums]
     coverage: pixels.ZoneSums
@@ -109,9 +108,7 @@ class _Comparison:
 def _compare(known: KnownBrick, noise: NoiseModel) -> _Comparison:
     """Measure a brick against its truth. noise : its own."""
     methods = {NOISY: known.brick.image, DENOISED: known.denoised.image}
-    found = detect(known, methods, noise, moffats(known.psf_fwhm)) if known.psf_fwhm else None
-    if found is None:
-        _log.warning("brick %s: its truth has no card PSFFWHM, so it is not searched", known.brick.name)
+    found = detect(known, methods, noise, moffats(known.psf_fwhm))
     apertures = photometry.measure(known, methods, noise)
     _log.info("brick %s compared with its truth", known.brick.name)
     return _Comparison(
@@ -119,8 +116,8 @@ def _compare(known: KnownBrick, noise: NoiseModel) -> _Comparison:
         coverage=pixels.coverage_sums(known, noise),
         shapes=stars.star_shapes(known, methods, noise),
         apertures=dual.with_dual(apertures, known, found, DENOISED),
-        compared=compare(found) if found else {},
-        detected=dual.measure_detected(known, methods, noise, found) if found else {},
+        compared=compare(found),
+        detected=dual.measure_detected(known, methods, noise, found),
     )
 
 

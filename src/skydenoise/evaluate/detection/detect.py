@@ -139,8 +139,6 @@ def _vertex(before: Array, middle: Array, after: Array) -> Array:
 def search_field(known: KnownBrick, noise: NoiseModel, matched: PointFilter) -> SearchField:
     """The part of a brick in which every band can be searched: away from borders, gaps, masks and halos.
 
-    Uses the catalogue's columns x, y, flux_<band> and, if it is there, saturated.
-
     matched : the matched filter
     """
     scale = pixel_scale(known.brick.headers[0])
@@ -173,9 +171,7 @@ def searched_pixels(errors: Array, matched: PointFilter) -> Mask:
 def _halos(known: KnownBrick, magnitude: Array, scale: float) -> Mask:
     """Surroundings of saturated and very bright stars: (y, x) bool; scale : arcsec per pixel."""
     brightest = magnitude.min(axis=0, initial=np.inf)
-    chosen = brightest < HALO_MAGNITUDE
-    if "saturated" in known.sources.colnames:
-        chosen |= np.asarray(known.sources["saturated"], dtype=bool)
+    chosen = (brightest < HALO_MAGNITUDE) | np.asarray(known.sources["saturated"], dtype=bool)
     halo = np.zeros(known.brick.shape, dtype=bool)
     rows, columns = np.ogrid[: halo.shape[0], : halo.shape[1]]
     for x, y, mag in zip(*(at[chosen] for at in (*known.places, brightest)), strict=True):

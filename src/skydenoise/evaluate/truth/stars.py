@@ -36,7 +36,7 @@ where a star does not count in the band, inf where its moments did not converge.
 
 
 def star_shapes(known: KnownBrick, methods: Mapping[str, Image], noise: NoiseModel) -> dict[str, Array]:
-    """Shapes of the stars of a brick in all images; see `Shapes`. Without a column `kind` there are none."""
+    """Shapes of the stars of a brick in all images; see `Shapes`."""
     x, y, counts = _stars(known, noise)
     images = {TRUTH: known.truth, **methods}
     shapes = {method: np.full((3, *counts.shape), np.nan) for method in images}
@@ -50,8 +50,7 @@ def _stars(known: KnownBrick, noise: NoiseModel) -> tuple[Array, Array, NDArray[
     """Positions of n stars, and in which bands they count, (band, n) bool."""
     x, y = known.places
     inside = inside_by(RADIUS, x, y, known.brick.shape)
-    kinds = known.sources["kind"] if "kind" in known.sources.colnames else np.full(x.size, "")
-    x, y, star = x[inside], y[inside], np.asarray(kinds)[inside] == "star"
+    x, y, star = x[inside], y[inside], np.asarray(known.sources["kind"])[inside] == "star"
     sources = measure(known, {}, noise)
     counts = sources.good & (sources.truth > LEAST_SNR * sources.noise) & star
     counts &= [whole_stamps(x, y, measured) for measured in known.measured]
