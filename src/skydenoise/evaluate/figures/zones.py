@@ -83,7 +83,7 @@ def _faint_field(brick: Brick, image: Image, sigma_sky: Sequence[float], size: i
     corners = product(*(range(0, edge - size + 1, max(1, size // 2)) for edge in brick.shape))
 
     def score(zone: Zone) -> tuple[int, int]:
-        return -np.count_nonzero(spoiled[zone.window]), np.count_nonzero(seen[zone.window])
+        return -int(spoiled[zone.window].sum()), int(seen[zone.window].sum())
 
     return max((Zone("faint field", y, x, size) for y, x in corners), key=score)
 
