@@ -35,7 +35,7 @@ PARTS = ("Snakefile", "workflow", "config", "src", "profiles", "envs")
 TRAINING = 30
 SURVEY, FEW = 350_000, 10_000
 EDGE, CORES = 3600, 32
-NODES, SEEDS, CHUNKS = (10, 100, 1000), range(3), (16, 32, 64, 128, 256, 512)
+NODES, SEEDS, CHUNKS = (10, 100, 1000), range(3), (32, 64, 128, 256, 512)
 
 Row = dict[str, Any]
 
