@@ -1,8 +1,8 @@
 """Training patches: random cuts through all bands, spread over the training bricks, repeatable by a seed.
 
 A folder of patches holds `image-000.npy`, ... and `invvar-000.npy`, ... (n, band, y, x) float32, and
-`positions.ecsv`, which says where each patch comes from, and holds the sha256 of each file; it is written last,
-so a folder with it is complete.
+`positions.ecsv`, which says where each patch comes from, and has the sha256 of each file; it is written
+last, so a folder with it is complete.
 """
 
 import logging

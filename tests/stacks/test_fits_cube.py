@@ -13,9 +13,7 @@ from skydenoise.stacks.stack import open_stack
 from tests.stacks.builders import copy, make_stack
 
 
-def save_as(
-    folder: Path, suffix: str, hdu: fits.PrimaryHDU | fits.ImageHDU, checksum: bool = False
-) -> Path:
+def save_as(folder: Path, suffix: str, hdu: fits.PrimaryHDU | fits.ImageHDU, checksum: bool = False) -> Path:
     """Write an image plain, in gzip or compressed."""
     path = folder / f"in{suffix}"
     if suffix == ".fits.fz":
