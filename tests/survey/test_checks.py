@@ -1,5 +1,6 @@
 """What vouches for a file."""
 
+import gzip
 import hashlib
 import os
 import re
@@ -71,6 +72,18 @@ def test_pixels_are_read_apart_where_checksums_leave_doubt(
     unpacker = Mock()
     check_fits(path, "", file_digest(path) if published else None, 1, unpacker)
     assert unpacker.check.call_count == apart
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_file_in_gzip_is_refused_before_it_is_unpacked(
+    published: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "image.fits.fz"
+    path.write_bytes(gzip.compress(b"SIMPLE" + bytes(10**6)))
+    monkeypatch.setattr(fitsio, "FITS", reader := Mock())
+    with pytest.raises(UnfitError, match="no FITS file"):
+        check_fits(path, "", file_digest(path) if published else None, 1, Mock())
+    assert not reader.called
 
 
 def spoilt(path: Path) -> bytes:

@@ -111,6 +111,8 @@ def verify_fits(path: Path) -> bool:
     if size == 0:
         raise OSError("the file is empty")
     try:
+        if not begins_as_fits(path):
+            raise ValueError("it does not begin with SIMPLE")
         with fitsio.FITS(str(path)) as file:
             places = [hdu.get_offsets() for hdu in file]
         vouched = sums_hold(path, [(place["data_start"], place["data_end"]) for place in places])
@@ -121,6 +123,12 @@ def verify_fits(path: Path) -> bool:
             raise
         raise OSError(f"truncated, damaged or no FITS file ({' '.join(str(error).split())[:100]})") from error
     return all(vouched)
+
+
+def begins_as_fits(path: Path) -> bool:
+    """Whether a file is FITS itself: cfitsio would unpack one in gzip, of whatever name, into memory."""
+    with path.open("rb") as stream:
+        return stream.read(6) == b"SIMPLE"
 
 
 def intact_header(path: Path) -> fits.Header | None:

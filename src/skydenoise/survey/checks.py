@@ -15,7 +15,7 @@ import fitsio
 from skydenoise import paths
 from skydenoise.io.digest import file_digest
 from skydenoise.io.fitsfile import image_hdu, read_survey_image
-from skydenoise.io.verified import verify_fits
+from skydenoise.io.verified import begins_as_fits, verify_fits
 from skydenoise.survey.download import Downloader, RefusedError, TransferError, UnfitError
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def _intact(path: Path, published: bool) -> bool | None:
     except OSError as error:
         if error.errno:
             raise
-        if not published:
+        if not published or not begins_as_fits(path):
             raise UnfitError(str(error)) from error
         log.warning("%s is as the survey has it, but %s", path.name, error)
         return None
