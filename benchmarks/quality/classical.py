@@ -7,8 +7,7 @@ all of them, as for our network.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -122,28 +121,16 @@ def noise_power(noise: NoiseModel, height: int, width: int) -> NDArray[np.float6
     return power / power.mean(axis=(1, 2), keepdims=True) * (height * width)
 
 
-@contextmanager
-def old_numpy_names() -> Iterator[None]:
-    """Give numpy back `trapz`, which BM3D's estimate of a spectrum calls and numpy 2.4 no longer has."""
-    if hasattr(np, "trapz"):
-        yield
-        return
-    np.trapz = np.trapezoid
-    try:
-        yield
-    finally:
-        del np.trapz
-
-
 def bm3d(brick: Brick, noise: NoiseModel) -> Image:
     """BM3D (Makinen, Azzari & Foi 2020) band by band, told how the noise is correlated."""
     from bm3d import bm3d as filter_band
 
+    if not hasattr(np, "trapz"):  # which BM3D's estimate of a spectrum calls and numpy 2.4 no longer has
+        np.trapz = np.trapezoid
     power = noise_power(noise, *brick.shape)
 
     def denoise(stretched: NDArray[np.float32]) -> NDArray[np.float32]:
-        with old_numpy_names():
-            planes = [filter_band(*each) for each in zip(stretched.astype(np.float64), power, strict=True)]
+        planes = [filter_band(*each) for each in zip(stretched.astype(np.float64), power, strict=True)]
         return np.stack(planes).astype(np.float32)
 
     return in_sigmas(brick, noise, denoise)

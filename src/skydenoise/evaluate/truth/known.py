@@ -12,6 +12,7 @@ from skydenoise.errors import BrickError
 from skydenoise.evaluate.images import Image, Mask, measured_pixels, pixel_scale
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised
 from skydenoise.io.fitsfile import read_survey_image
+from skydenoise.io.verified import verify_fits
 from skydenoise.paths import truth_catalogue, truth_file
 
 
@@ -63,6 +64,7 @@ def read_truth(root: Path, name: str, bands: Sequence[str]) -> tuple[Image, Tabl
     planes = []
     try:
         for file in (truth_file(root, name, band) for band in bands):
+            verify_fits(file)
             planes.append(read_survey_image(file)[0])
         file = truth_catalogue(root, name)
         sources = Table.read(file, format="ascii.ecsv")
