@@ -107,7 +107,7 @@ def make_known(truth, noise, x, y, flux, *, seed=0, fwhm=(), drawn=None, **brick
     columns = {f"flux_{band}": row for band, row in zip(noise.bands, flux, strict=True)}
     sources = Table({"x": np.asarray(x, float), "y": np.asarray(y, float), **columns})
     sources["ra"], sources["dec"] = WCS(observed.headers[0]).pixel_to_world_values(sources["x"], sources["y"])
-    sources["saturated"] = False
+    sources["kind"], sources["saturated"] = "galaxy", False
     product = make_denoised(truth)
     return KnownBrick(observed, observed.usable, product, truth, sources, fwhm)
 

@@ -32,6 +32,7 @@ class Status:
 
     code: int
     retry_after: int | None = None
+    location: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         fault = self.server.next_fault(path.name) if self.command == "GET" else None
         if isinstance(fault, Status):
-            self._state(fault.code, fault.retry_after)
+            self._state(fault.code, fault.retry_after, fault.location)
             return
         if not path.is_file():
             self._state(404, None)
@@ -189,12 +190,14 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(path, body, fault)
 
-    def _state(self, code: int, retry_after: int | None) -> None:
+    def _state(self, code: int, retry_after: int | None, location: str = "") -> None:
         self._note(code, 0)
         self.send_response(code)
         self.send_header("Content-Length", "0")
         if retry_after is not None:
             self.send_header("Retry-After", str(retry_after))
+        if location:
+            self.send_header("Location", location)
         self.end_headers()
 
     def _send(self, path: Path, body: bytes, fault: Fault | None) -> None:

@@ -196,10 +196,11 @@ def test_patch_set_gives_the_patches_by_number(tmp_path: Path) -> None:
         patches.get([50])
 
 
-def test_patch_set_refuses_shards_that_do_not_belong(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(10, 3, 16, 16), (9, 3, 16, 16)])
+def test_patch_set_refuses_shards_that_do_not_belong(shape: tuple[int, ...], tmp_path: Path) -> None:
     cut_patches(NAMES, brick, SETTINGS, tmp_path)
-    np.save(tmp_path / "image-002.npy", np.zeros((9, 3, 16, 16), dtype=np.float32))
-    with pytest.raises(SettingsError, match="do not agree"):
+    np.save(tmp_path / "image-002.npy", np.zeros(shape, dtype=np.float32))
+    with pytest.raises(SettingsError, match=r"image-002\.npy is damaged .*has changed since it was cut"):
         PatchSet.open(tmp_path)
 
 

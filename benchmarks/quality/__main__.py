@@ -4,23 +4,18 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.machine import REPOSITORY, write_results
 from benchmarks.quality import injection_tests, measure, report
-from benchmarks.quality.acceptance import Verdict, judge
-from benchmarks.quality.curves import draw_curves
+from benchmarks.quality.acceptance import judge
 from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import (
-    BFLOAT16,
-    IDENTITY,
-    IDENTITY_BARE,
     PRODUCT,
     BaselineRun,
     Comparison,
@@ -29,7 +24,6 @@ from benchmarks.quality.methods import (
     add_model,
     make_images,
 )
-from benchmarks.quality.product import load_product
 from benchmarks.quality.sky import SEEDS, Sky, make_sky, sky_settings
 from skydenoise.network.device import cuda_usable
 from skydenoise.network.folder import ModelDescription
@@ -69,16 +63,13 @@ def arguments() -> argparse.Namespace:
     add("--results", type=Path, help="folder of the run whose patches the learned baselines see, and where "
         "they are kept; default: results/quality_<noise>")  # fmt: skip
     add("--train-seconds", type=float, help="of each learned baseline; default: what the model took")
-    add("--train-only", action="store_true", help="train the learned baselines, and stop")
-    add("--bfloat16", action="store_true", help="a row of the model with convolutions in bfloat16 on the CPU")
     add("--bricks", type=int, help=f"of the test sky; default {FULL.bricks}, quick: {QUICK.bricks}")
     add("--size", type=int, help=f"edge of a brick, pixels; default {FULL.size}, quick: {QUICK.size}")
     add("--cutouts", type=int, help="of the injection tests; default "
         f"{FULL.workload.cutouts}, quick: {QUICK.workload.cutouts}")  # fmt: skip
     add("--device", default="cuda" if cuda_usable() else "cpu", help="of networks: cpu, cuda")
     add("--name", help="of the file in benchmarks/results; default: quality-<noise>, quick: -quick after it")
-    add("--markdown", type=Path, help="print the tables of this JSON file as markdown")
-    add("--curves", type=Path, help="draw the curves of this JSON file, as a PNG beside it")
+    add("--plot", type=Path, help="PNG of the flux bias by true magnitude")
     options = parser.parse_args()
     options.model = options.model or REPOSITORY / "models/reference"
     options.results = options.results or REPOSITORY / f"results/quality_{options.noise}"
@@ -97,11 +88,6 @@ def scale_of(options: argparse.Namespace) -> Scale:
     )
 
 
-def baseline_run(options: argparse.Namespace) -> BaselineRun:
-    """How the learned baselines are trained."""
-    return BaselineRun(options.noise, options.results, options.model, options.train_seconds, options.device)
-
-
 def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
     """Everything that is compared; the learned baselines unless it has to be quick."""
     comparison = Comparison()
@@ -109,18 +95,16 @@ def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
     if options.quick:
         comparison.notes.append("Noise2Void, Noise2Self left out: --quick trains nothing")
     else:
-        add_baselines(comparison, baseline_run(options))
-    add_model(
-        comparison, REPOSITORY / "results/quality_identity/model", (IDENTITY_BARE, IDENTITY), options.device
-    )
-    add_model(comparison, options.model, device=options.device)
-    if options.bfloat16:
-        comparison.add(BFLOAT16, load_product(options.model, precision=torch.bfloat16))
+        run = BaselineRun(
+            options.noise, options.results, options.model, options.train_seconds, options.device
+        )
+        add_baselines(comparison, run)
+    add_model(comparison, options.model, options.device)
     return comparison
 
 
-def measure_all(sky: Sky, comparison: Comparison, scale: Scale) -> Measurements:
-    """Every measurement of every method."""
+def measure_all(sky: Sky, comparison: Comparison, scale: Scale, plot: Path | None = None) -> Measurements:
+    """Every measurement of every method; plot : PNG of the flux bias."""
     bands = sky.noise.bands
 
     def fresh() -> np.random.Generator:
@@ -135,12 +119,10 @@ def measure_all(sky: Sky, comparison: Comparison, scale: Scale) -> Measurements:
     found = Measurements()
     take("pixels", measure.pixels(sky, images))
     catalogues = measure.make_catalogues(sky, images)
-    take("fluxes", measure.fluxes(bands, catalogues.apertures, fresh(), catalogues.detected))
+    take("fluxes", measure.fluxes(bands, catalogues.apertures, fresh(), catalogues.detected, plot))
     take("scatter", measure.scatter(bands, catalogues, fresh()))
     take("depth", measure.depth(bands, catalogues, fresh()))
     take("stars", measure.stars(sky, images, fresh()))
-    for name, product in comparison.products.items():
-        take(f"seams, {name}", measure.seams(sky, name, images[name], product.denoiser.settings))
     if PRODUCT in comparison.products:
         denoised = comparison.products[PRODUCT].with_uncertainty([scene.brick for scene in sky.scenes])
         take("coverage", measure.coverage(sky, PRODUCT, denoised))
@@ -160,35 +142,17 @@ def measure_all(sky: Sky, comparison: Comparison, scale: Scale) -> Measurements:
     return found
 
 
-def judged(comparison: Comparison, found: Measurements) -> dict[str, list[Verdict]]:
-    """The verdicts on each model of ours, the product last."""
-    return {name: judge(found, name) for name in comparison.products}
-
-
-def main(say: Callable[[str], None] = print) -> None:
+def main() -> None:
     """Measure, print, write."""
     options = arguments()
-    if options.markdown:
-        say(report.markdown(options.markdown))
-        return
-    if options.curves:
-        draw_curves(options.curves, options.curves.with_suffix(".png"))
-        return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    if options.train_only:
-        baselines = Comparison()
-        add_baselines(baselines, baseline_run(options))
-        say("\n".join(baselines.notes))
-        return
     scale = scale_of(options)
     sky = make_sky(sky_settings(options.noise, scale.bricks, scale.size))
     comparison = compared(options, sky)
-    found = measure_all(sky, comparison, scale)
-    verdicts = judged(comparison, found)
-    say("\n".join(comparison.notes) + "\n")
-    say(report.text(found, verdicts))
-    if PRODUCT not in comparison.products:
-        say("Nothing is accepted or not: there is no reference model")
+    found = measure_all(sky, comparison, scale, options.plot)
+    verdicts = {name: judge(found, name) for name in comparison.products}
+    print("\n".join(comparison.notes) + "\n")
+    print(report.text(found, verdicts))
     content = {
         "noise": options.noise,
         "sky": {"bricks": len(sky.scenes), "size": sky.settings.size, "seed": sky.settings.seed},
@@ -197,7 +161,7 @@ def main(say: Callable[[str], None] = print) -> None:
         "measurements": found.to_json(),
         "verdicts": {name: [verdict.to_json() for verdict in each] for name, each in verdicts.items()},
     }
-    say(f"written to {write_results(options.name, 'benchmarks.quality', content)}")
+    print(f"written to {write_results(options.name, 'benchmarks.quality', content)}")
 
 
 def provenance(description: ModelDescription) -> dict[str, Any]:

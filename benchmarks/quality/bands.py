@@ -11,7 +11,7 @@ sky, with their true colours, and injected ones that are in one band alone, look
 import argparse
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -117,7 +117,7 @@ def ways_compared(sky: Sky, joint: Product, trials: Sequence[Trial]) -> Iterator
         yield Measurement(name, "seconds", "", "", (time.process_time() - start) / len(sky.scenes), np.nan)
 
 
-def main(say: Callable[[str], None] = print) -> None:
+def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.bands", description=__doc__)
     add = parser.add_argument
@@ -133,12 +133,12 @@ def main(say: Callable[[str], None] = print) -> None:
     found = Measurements([*ways_compared(sky, product, trials), *flag_shares(sky, product.denoiser, trials)])
     for each in found:
         what = f"{each.method:15} {each.measure:15} {each.band:8} {each.bin:18}"
-        say(f"{what} {each.value:.4g} ± {each.error:.2g}")
+        print(f"{what} {each.value:.4g} ± {each.error:.2g}")
     content = {
         "sky": {"noise": options.noise, "bricks": options.bricks, "size": options.size},
         "measurements": found.to_json(),
     }
-    say(f"written to {write_results('bands', 'benchmarks.quality.bands', content)}")
+    print(f"written to {write_results('bands', 'benchmarks.quality.bands', content)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""Learned baselines beside a model of ours: trained once on its patches, kept in a folder, taken from there.
-
-Who has a GPU trains them there, `python -m benchmarks.quality --train-only`, and measures elsewhere.
-"""
+"""Learned baselines beside a model of ours: trained once on its patches, and kept in a folder."""
 
 from __future__ import annotations
 

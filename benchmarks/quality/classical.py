@@ -7,8 +7,7 @@ all of them, as for our network.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -16,17 +15,21 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from benchmarks.quality.measure import pixels
 from benchmarks.quality.sky import Sky
 from skydenoise import starlet
-from skydenoise.evaluate.images import Image, Method
-from skydenoise.evaluate.truth.pixels import SOFTENING, best_widths, smooth_bands
+from skydenoise.evaluate.images import Image, Mask, Method
+from skydenoise.evaluate.truth.known import KnownBrick
+from skydenoise.evaluate.truth.pixels import SOFTENING, stretched_error
 from skydenoise.fill import fill
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.correlation import power_spectrum
 
+WIDTHS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""Standard deviations that are tried for the Gaussian, pixels."""
 STARLET_THRESHOLDS = (4.0, 3.5, 3.0, 3.0, 3.0)
 """Sigma per scale, fine to coarse."""
 NLM_STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6)
@@ -43,6 +46,36 @@ def installed(package: str) -> bool:
 def noisy(brick: Brick) -> Image:
     """The brick as it is."""
     return brick.image
+
+
+def smooth(image: Image, usable: Mask, width: float) -> Image:
+    """Smooth one band (y, x) by a Gaussian of standard deviation `width` pixels over its usable pixels.
+
+    Normalised convolution (Knutsson & Westin 1993): unusable pixels neither give nor dilute flux. Borders
+    are mirrored. Where no usable pixel is in reach (4 widths) the result is 0.
+    """
+    weight = gaussian_filter(usable.astype(np.float32), width)
+    flux = gaussian_filter(np.where(usable, image, np.float32(0)), width)
+    return np.divide(flux, weight, out=np.zeros_like(flux), where=weight > 1e-3)
+
+
+def smooth_bands(brick: Brick, widths: Sequence[float]) -> Image:
+    """The noisy brick with each band smoothed by its own width: (band, y, x), nanomaggies."""
+    planes = zip(brick.image, brick.usable, widths, strict=True)
+    return np.stack([smooth(*plane) for plane in planes])
+
+
+def best_widths(bricks: Iterable[KnownBrick], noise: NoiseModel) -> tuple[float, ...]:
+    """Width out of `WIDTHS` with the least stretched error over all bricks, for each band; pixels."""
+    squares = np.zeros((len(noise.bands), len(WIDTHS)))
+    for known in bricks:
+        for band, sigma in enumerate(noise.sigma_sky):
+            measured, truth = known.measured[band], known.truth[band]
+            for trial, width in enumerate(WIDTHS):
+                smoothed = smooth(known.brick.image[band], known.brick.usable[band], width)
+                error = stretched_error(smoothed[measured], truth[measured], sigma)
+                squares[band, trial] += np.sum(error**2, dtype=np.float64)
+    return tuple(WIDTHS[best] for best in squares.argmin(axis=1))
 
 
 def starlet_threshold(
@@ -88,28 +121,16 @@ def noise_power(noise: NoiseModel, height: int, width: int) -> NDArray[np.float6
     return power / power.mean(axis=(1, 2), keepdims=True) * (height * width)
 
 
-@contextmanager
-def old_numpy_names() -> Iterator[None]:
-    """Give numpy back `trapz`, which BM3D's estimate of a spectrum calls and numpy 2.4 no longer has."""
-    if hasattr(np, "trapz"):
-        yield
-        return
-    np.trapz = np.trapezoid
-    try:
-        yield
-    finally:
-        del np.trapz
-
-
 def bm3d(brick: Brick, noise: NoiseModel) -> Image:
     """BM3D (Makinen, Azzari & Foi 2020) band by band, told how the noise is correlated."""
     from bm3d import bm3d as filter_band
 
+    if not hasattr(np, "trapz"):  # which BM3D's estimate of a spectrum calls and numpy 2.4 no longer has
+        np.trapz = np.trapezoid
     power = noise_power(noise, *brick.shape)
 
     def denoise(stretched: NDArray[np.float32]) -> NDArray[np.float32]:
-        with old_numpy_names():
-            planes = [filter_band(*each) for each in zip(stretched.astype(np.float64), power, strict=True)]
+        planes = [filter_band(*each) for each in zip(stretched.astype(np.float64), power, strict=True)]
         return np.stack(planes).astype(np.float32)
 
     return in_sigmas(brick, noise, denoise)

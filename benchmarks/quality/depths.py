@@ -2,17 +2,15 @@
 
     python -m benchmarks.quality.depths                                  # models/reference
     python -m benchmarks.quality.depths --quick --noise bass --model results/mine/model
-    python -m benchmarks.quality.depths --markdown benchmarks/results/depths.json
 
 Each region of one depth is measured alone: errors are in units of 3 asinh(x / 3 sigma) of the region's own
-sigma, and sources count where their aperture lies in the region. Prints a short table for each kind of noise
+sigma, and sources count where their aperture lies in the region. Prints tables for each kind of noise
 and writes everything to benchmarks/results/depths.json.
 """
 
 import argparse
-import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +19,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from benchmarks.machine import REPOSITORY, write_results
-from benchmarks.quality import measure
-from benchmarks.quality.acceptance import DEPTH_CRITERIA, Verdict, judge
+from benchmarks.quality import measure, report
+from benchmarks.quality.acceptance import DEPTH_CRITERIA, judge
 from benchmarks.quality.classical import noisy
-from benchmarks.quality.measure import FLUX_BINS, Images
+from benchmarks.quality.measure import Images
 from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import Comparison, add_classical, make_images, shown
 from benchmarks.quality.product import load_product
-from benchmarks.quality.report import Rows, as_markdown, verdict_rows
 from benchmarks.quality.sky import Sky, make_sky
 from skydenoise.evaluate.truth.photometry import combine
 from skydenoise.evaluate.truth.photometry import measure as measure_apertures
@@ -101,48 +98,6 @@ def measure_depths(sky: Sky, comparison: Comparison, images: Images) -> Iterator
                 yield replace(each, bin=f"{each.bin}, {name}")
 
 
-def table(found: Measurements) -> Rows:
-    """Header, and a row per method: errors in g, r, z by depth; what is worst of the fluxes at any depth."""
-    header = ["error, g r z", *PASSES.values(), "at steps, over elsewhere"]
-    header += [f"worst bias at S/N {bin}, mag" for bin in FLUX_BINS.values()]
-    rows = [header]
-    for method in found.methods:
-        errors = [
-            " ".join(f"{each.value:.3f}" for each in found.pick(method, "error", bin=name))
-            for name in PASSES.values()
-        ]
-        steps = [each.value for each in found.pick(method, "step_ratio")]
-        row = [method, *errors, f"{np.mean(steps):.2f}" if steps else "-"]
-        for bin in FLUX_BINS.values():
-            biases = [each for each in found.pick(method, "flux_bias") if each.bin.startswith(bin)]
-            worst = max(biases, key=lambda each: abs(each.value), default=None)
-            row.append(f"{worst.value:.3f}±{worst.error:.3f}" if worst else "-")
-        rows.append(row)
-    return rows
-
-
-def page(noise: str, found: Measurements, verdicts: dict[str, list[Verdict]]) -> str:
-    """Tables of one kind of noise, as markdown."""
-    parts = [f"**{noise}**\n", as_markdown(table(found))]
-    for model, lines in verdicts.items():
-        parts += [f"Accepted: {model}\n", as_markdown(verdict_rows(lines))]
-    return "\n".join(parts)
-
-
-def pages(path: Path) -> str:
-    """The tables of a file that this program wrote."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    parts = []
-    for noise in dict.fromkeys(row["noise"] for row in content["measurements"]):
-        rows = [row for row in content["measurements"] if row["noise"] == noise]
-        verdicts: dict[str, list[Verdict]] = {}
-        for line in content["verdicts"]:
-            if line.pop("noise", "") == noise:
-                verdicts.setdefault(line.pop("model"), []).append(Verdict(**line))
-        parts.append(page(noise, Measurements.from_json(rows), verdicts))
-    return "\n".join(parts)
-
-
 def arguments() -> argparse.Namespace:
     """Of the command line."""
     parser = argparse.ArgumentParser(
@@ -152,38 +107,32 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--noise", nargs="+", choices=NOISES, default=NOISES)
     add("--model", type=Path, nargs="+", default=[REPOSITORY / "models/reference"])
-    add("--no-peers", action="store_true", help="measure the models alone")
     add("--quick", action="store_true", help="one brick of 512 pixels")
     add("--bricks", type=int, help="of each sky; default 4, quick: 1")
     add("--size", type=int, help="edge of a brick, pixels; default 1000, quick: 512")
     add("--device", default="cuda" if cuda_usable() else "cpu", help="of networks: cpu, cuda")
     add("--name", default="depths", help="of the file in benchmarks/results")
-    add("--markdown", type=Path, help="print the tables of this JSON file")
     options = parser.parse_args()
     options.bricks = options.bricks or (1 if options.quick else 4)
     options.size = options.size or (512 if options.quick else 1000)
     return options
 
 
-def main(say: Callable[[str], None] = print) -> None:
+def main() -> None:
     """Measure, print, write."""
     options = arguments()
-    if options.markdown:
-        say(pages(options.markdown))
-        return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     rows, lines, notes = [], [], {}
     for noise in options.noise:
         sky = make_sky(depth_settings(noise, options.bricks, options.size))
         comparison = Comparison({"noisy": noisy})
-        if not options.no_peers:
-            add_classical(comparison, sky)
+        add_classical(comparison, sky)
         for folder in options.model:
             comparison.add(shown(folder), load_product(folder, device=options.device))
         images, times = make_images(sky, comparison.methods)
         found = Measurements([*measure_depths(sky, comparison, images), *times])
         verdicts = {name: judge(found, name, DEPTH_CRITERIA) for name in comparison.products}
-        say(page(noise, found, verdicts))
+        print(f"**{noise}**\n\n{report.text(found, verdicts)}")
         rows += [{"noise": noise} | row for row in found.to_json()]
         lines += [
             {"noise": noise, "model": name} | verdict.to_json()
@@ -197,7 +146,7 @@ def main(say: Callable[[str], None] = print) -> None:
         "measurements": rows,
         "verdicts": lines,
     }
-    say(f"written to {write_results(options.name, 'benchmarks.quality.depths', content, options.device)}")
+    print(f"written to {write_results(options.name, 'benchmarks.quality.depths', content, options.device)}")
 
 
 if __name__ == "__main__":

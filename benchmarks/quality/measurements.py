@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,7 @@ class Measurement:
     """A measured number.
 
     method : row of the table
-    measure : key in `MEASURES`
+    measure : what was measured, such as "flux_bias"
     band : filter, pair of filters, or "" for all together
     bin : part of the sources or pixels, or ""
     value, error : in the measure's unit; NaN where nothing could be measured
@@ -23,34 +23,6 @@ class Measurement:
     bin: str
     value: float
     error: float
-
-
-MEASURES = {
-    "error": ("rms error, stretched", "sigma"),
-    "step_ratio": ("rms error at steps of depth over that of the whole region", ""),
-    "sky_rms": ("rms error in empty sky", "sigma"),
-    "background": ("background", "nMgy"),
-    "flux_bias": ("flux bias by true S/N", "mag"),
-    "measured_bias": ("flux bias by measured S/N", "mag"),
-    "dual_bias": ("measured on the input where detected on the image: bias", "mag"),
-    "dual_shift": ("the same against the input's flux at the true places", "%"),
-    "dual_scatter": ("the same: scatter over that at the true places", ""),
-    "colour_bias": ("colour bias", "mag"),
-    "fwhm_change": ("FWHM of stars, change", "%"),
-    "ellipticity_change": ("ellipticity of stars, change", ""),
-    "depth_gain_single": ("depth gained over the matched filter in that band", "mag"),
-    "depth_gain_combined": ("depth gained over the matched filter in all bands", "mag"),
-    "false_detections": ("false detections in pure noise", "per arcmin2"),
-    "linearity": ("recovered over injected flux", ""),
-    "leak": ("flux that leaks into the other bands", "%"),
-    "diffuse_light": ("what is added to diffuse light", "sigma"),
-    "noise_regions": ("regions put back in pure noise", "per Mpixel"),
-    "seam": ("step at borders of tiles", "sigma"),
-    "coverage_1": ("truth within 1 sigma", "%"),
-    "coverage_2": ("truth within 2 sigma", "%"),
-    "seconds": ("time", "s per Mpixel of three bands"),
-}
-"""Title and unit of each measure."""
 
 
 class Measurements:
@@ -109,20 +81,6 @@ class Measurements:
             row["values"].setdefault(each.band, {})[each.bin] = pair
         return list(rows.values())
 
-    @classmethod
-    def from_json(cls, rows: Iterable[dict[str, Any]]) -> Self:
-        """Inverse of `to_json`."""
-        return cls(
-            Measurement(row["method"], row["measure"], band, bin, *map(_value, pair))
-            for row in rows
-            for band, bins in row["values"].items()
-            for bin, pair in bins.items()
-        )
-
 
 def _number(value: float) -> float | None:
     return float(f"{value:.4g}") if math.isfinite(value) else None
-
-
-def _value(number: float | None) -> float:
-    return math.nan if number is None else number

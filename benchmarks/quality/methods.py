@@ -18,8 +18,7 @@ from skydenoise.evaluate.images import Image, Method
 
 _log = logging.getLogger(__name__)
 
-BARE, PRODUCT, BFLOAT16 = "bare network", "denoised", "denoised, bfloat16"
-IDENTITY_BARE, IDENTITY = "identity, bare", "identity + recover"
+BARE, PRODUCT = "bare network", "denoised"
 
 
 @dataclass
@@ -73,16 +72,14 @@ def add_baselines(comparison: Comparison, run: BaselineRun) -> None:
             )
 
 
-def add_model(
-    comparison: Comparison, folder: Path, names: tuple[str, str] = (BARE, PRODUCT), device: str = "cpu"
-) -> None:
+def add_model(comparison: Comparison, folder: Path, device: str = "cpu") -> None:
     """Add a model of ours, the bare network and the whole product, or say that it is not there."""
     if not has_model(folder):
-        comparison.notes.append(f"{names[1]} left out: no model in {shown(folder)}")
+        comparison.notes.append(f"{PRODUCT} left out: no model in {shown(folder)}")
         return
     own = load_product(folder, device)
-    comparison.add(names[0], own.with_settings(**product.BARE))
-    comparison.add(names[1], own)
+    comparison.add(BARE, own.with_settings(**product.BARE))
+    comparison.add(PRODUCT, own)
 
 
 def make_images(sky: Sky, methods: dict[str, Method]) -> tuple[dict[str, list[Image]], list[Measurement]]:

@@ -51,10 +51,9 @@ def has_model(folder: Path) -> bool:
     return (folder / WEIGHTS).exists() and (folder / DESCRIPTION).exists()
 
 
-def load_product(folder: Path, device: str = "cpu", precision: torch.dtype = torch.float32) -> Product:
-    """The model of a folder with the default settings of the workflow.
-
-    precision : of the factors in its convolutions
-    """
+def load_product(folder: Path, device: str = "cpu") -> Product:
+    """The model of a folder with the default settings of the workflow."""
     network, description = load_model(folder, device)
-    return Product(Denoiser(for_inference(network, precision), description, PredictSettings(), None, device))
+    return Product(
+        Denoiser(for_inference(network, torch.float32), description, PredictSettings(), None, device)
+    )

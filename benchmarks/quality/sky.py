@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 CACHE = REPOSITORY / "results/quality_cache"
 """Simulated bricks are kept here."""
 SEEDS = {"decam": 90001, "bass": 90002}
-"""Of the test skies. Training skies have the seeds in decam.yaml, bass.yaml and identity.yaml."""
+"""Of the test skies. Training skies have the seeds in decam.yaml and bass.yaml."""
 
 
 @dataclass(frozen=True, eq=False)

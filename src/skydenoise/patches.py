@@ -1,7 +1,8 @@
 """Training patches: random cuts through all bands, spread over the training bricks, repeatable by a seed.
 
 A folder of patches holds `image-000.npy`, ... and `invvar-000.npy`, ... (n, band, y, x) float32, and
-`positions.ecsv`, which says where each patch comes from; it is written last, so a folder with it is complete.
+`positions.ecsv`, which says where each patch comes from, and has the sha256 of each file; it is written
+last, so a folder with it is complete.
 """
 
 import logging
@@ -10,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import accumulate, product
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ from skydenoise.errors import SettingsError
 from skydenoise.fill import fill
 from skydenoise.io import Brick, readable
 from skydenoise.io.atomic import atomic_path
+from skydenoise.io.digest import file_digest
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ def cut_patches(
             _copy(brick, corners, places, shards, settings.size)
             origins += [(*place, name, y, x) for place, (y, x) in zip(places, corners, strict=False)]
             del brick
-    _write_positions(folder / POSITIONS, origins, settings)
+    _write_positions(folder, origins, settings, len(shards))
     used = np.count_nonzero(list(patches.values()))
     _log.info("%d patches from %d bricks in %d shards", len(origins), used, len(shards))
     return PatchSummary(patches, len(shards), skipped)
@@ -218,12 +220,18 @@ def _copy(
         shards[shard][1][row] = invvar[cut]
 
 
+def _shard_files(folder: Path, shards: int) -> list[Path]:
+    """Of the images, then of the invvars."""
+    return [_shard_file(folder, kind, shard) for kind in ("image", "invvar") for shard in range(shards)]
+
+
 def _write_positions(
-    path: Path, origins: Sequence[tuple[int, int, str, int, int]], settings: PatchSettings
+    folder: Path, origins: Sequence[tuple[int, int, str, int, int]], settings: PatchSettings, shards: int
 ) -> None:
     table = Table(rows=sorted(origins), names=("shard", "row", "brick", "y", "x"))
     table.meta = {"size": settings.size, "min_coverage": settings.min_coverage, "seed": settings.seed}
-    with atomic_path(path) as partial:
+    table.meta["sha256"] = {file.name: file_digest(file) for file in _shard_files(folder, shards)}
+    with atomic_path(folder / POSITIONS) as partial:
         table.write(partial, format="ascii.ecsv")
 
 
@@ -250,8 +258,9 @@ class PatchSet:
         shards: list[Array] = []
         try:
             table = Table.read(file, format="ascii.ecsv")
-            for kind, shard in product(("image", "invvar"), range(int(table["shard"].max()) + 1)):
-                file = _shard_file(folder, kind, shard)
+            for file in _shard_files(folder, int(table["shard"].max()) + 1):
+                if file_digest(file) != table.meta["sha256"][file.name]:
+                    raise ValueError("its content has changed since it was cut")
                 shards.append(np.load(file, mmap_mode="r"))
         except (OSError, KeyError, ValueError, EOFError) as error:
             cause = " ".join(str(error).split())
@@ -259,10 +268,6 @@ class PatchSet:
                 f"patches: {file} is damaged ({cause}): remove it, and the next run cuts the patches again"
             ) from error
         images, invvars = tuple(shards[: len(shards) // 2]), tuple(shards[len(shards) // 2 :])
-        if sum(map(len, images)) != len(table) or [a.shape for a in images] != [b.shape for b in invvars]:
-            raise SettingsError(
-                f"patches: the shards in {folder} do not agree with {POSITIONS}: cut them again"
-            )
         return cls(images, invvars, np.asarray(table["brick"]))
 
     def __len__(self) -> int:

@@ -1,7 +1,6 @@
-"""Learned baselines: trained for their time, kept; and our network told the truth."""
+"""Learned baselines: trained for their time, and kept."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,18 +8,15 @@ import pytest
 from quality_inputs import SIGMA, SMALL, brick_of, noise_model
 
 from benchmarks.quality.baselines import BaselineRun, trained
-from benchmarks.quality.oracle import OracleTraining, job_like, with_truth
 from experiments.wang2021.baseline_training import BaselineTraining
-from skydenoise.config import PatchSettings, TrainSettings
+from skydenoise.config import PatchSettings
 from skydenoise.io import read_brick
-from skydenoise.io.atomic import write_json
 from skydenoise.network import Network
-from skydenoise.network.folder import ModelDescription, read_description, save_model
+from skydenoise.network.folder import ModelDescription, save_model
 from skydenoise.patches import PatchSet, cut_patches
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.survey import simulate_brick
 from skydenoise.stretch import Stretch
-from skydenoise.train.loop import train
 
 ELSEWHERE = "NVIDIA H100 80GB HBM3"
 
@@ -73,23 +69,3 @@ def cut(survey, root, count):
     raw = root / "survey" / survey.release / survey.region / "coadd"
     read = partial(read_brick, raw, bands=BANDS)
     cut_patches(brick_names(survey), read, PatchSettings(size=16, count=count), root / "patches")
-
-
-def test_the_oracle_is_told_the_truth_of_its_patches(tmp_path):
-    survey = SimulationSettings(size=128, bricks=1, missing=0, seed=3)
-    simulate_brick(*brick_names(survey), survey, tmp_path / "survey", tmp_path)
-    cut(survey, tmp_path, count=8)
-    noisy = PatchSet.open(tmp_path / "patches")
-    image, invvar = noisy.get(range(8))
-    truth, _ = with_truth(noisy, tmp_path, tmp_path / "patches").get(range(8))
-    assert np.median(np.abs((image - truth) * np.sqrt(invvar))[invvar > 0]) == pytest.approx(0.674, abs=0.05)
-    settings = TrainSettings(epochs=1, batch_size=4, validation=0)
-    noise = noise_model()
-    description = ModelDescription(
-        SMALL, BANDS, Stretch(10.0), noise, {"settings": json.dumps(asdict(settings))}
-    )
-    save_model(tmp_path / "model", Network(SMALL), description)
-    write_json(tmp_path / "patches/noise.json", noise.to_json())
-    train(job_like(tmp_path, tmp_path / "oracle"), partial(OracleTraining, run=tmp_path))
-    oracle = read_description(tmp_path / "oracle/model.json")
-    assert (oracle.provenance["target"], oracle.provenance["steps"]) == ("the truth", 2)

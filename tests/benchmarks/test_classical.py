@@ -70,8 +70,9 @@ def test_the_power_spectrum_given_to_bm3d_is_that_of_the_noise():
     assert lags[0, -1, 0] == pytest.approx(0.2, abs=1e-6)
 
 
-def test_old_numpy_names_go_again():
-    before = hasattr(np, "trapz")
-    with classical.old_numpy_names():
-        assert np.trapz([1, 1]) == 1
-    assert hasattr(np, "trapz") == before
+def test_smoothing_neither_gains_nor_loses_flux_at_a_hole():
+    usable = np.ones((60, 60), bool)
+    usable[20:30, :] = False
+    image = np.where(usable, np.float32(3), np.float32(1e6))
+    np.testing.assert_allclose(classical.smooth(image, usable, 1.5)[usable], 3, rtol=1e-5)
+    assert classical.smooth(image, np.zeros_like(usable), 1.5).max() == 0

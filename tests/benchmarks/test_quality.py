@@ -10,7 +10,8 @@ import yaml
 from quality_inputs import SIGMA, SMALL, brick_of, noise_model, star
 
 from benchmarks.quality import bands, classical, depths
-from benchmarks.quality.__main__ import Scale, judged, measure_all
+from benchmarks.quality.__main__ import Scale, measure_all
+from benchmarks.quality.acceptance import judge
 from benchmarks.quality.injection_tests import (
     Workload,
     diffuse_light,
@@ -104,7 +105,7 @@ def test_what_is_put_back_into_noise_is_counted_by_its_sign(tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["decam", "bass", "identity", "reference"])
+@pytest.mark.parametrize("name", ["decam", "bass", "reference"])
 def test_training_sees_other_skies_than_the_test(name):
     config = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
     rows = read_bricks_table(FOLDER / Path(config["bricks"]).name)
@@ -123,7 +124,8 @@ def test_every_measurement_of_a_small_sky_is_taken(tmp_path, model):
     sky = make_sky(sky_settings("decam", 1, 256), tmp_path)
     comparison = comparison_of(sky.noise, model)
     workload = Workload(cutouts=1, size=256, rounds=3)
-    found = measure_all(sky, comparison, Scale(1, 256, workload, slow_cutouts=0))
+    found = measure_all(sky, comparison, Scale(1, 256, workload, slow_cutouts=0), tmp_path / "bias.png")
+    assert (tmp_path / "bias.png").stat().st_size > 1000
     for measure in ("error", "background", "flux_bias", "false_detections", "linearity", "seconds"):
         assert found.pick("noisy", measure), measure
     assert found.pick("noisy", "error", "g")[0].value == pytest.approx(0.95, abs=0.05)
@@ -132,12 +134,11 @@ def test_every_measurement_of_a_small_sky_is_taken(tmp_path, model):
     assert {each.measure for each in found} >= {
         "dual_scatter",
         "depth_gain_single",
-        "seam",
         "leak",
         "diffuse_light",
     }
     assert found.pick(PRODUCT, "coverage_1")
-    verdicts = judged(comparison, found)[PRODUCT]
+    verdicts = judge(found, PRODUCT)
     assert verdicts[0].measure == "rms error over the best classical peer"
     assert verdicts[0].cases == 3
 
@@ -151,9 +152,8 @@ def test_each_depth_is_measured_in_units_of_its_own_noise(tmp_path, model):
     assert errors == pytest.approx([1, 1, 1, 1], abs=0.06)
     assert [each.bin for each in found.pick("noisy", "error", "g")] == list(depths.PASSES.values())
     assert {each.bin for each in found.pick(PRODUCT, "coverage_1")} >= {"faint sky, 7 passes"}
-    rows = depths.table(found)
-    assert [row[0] for row in rows[1:]] == ["noisy", "starlet", BARE, PRODUCT]
-    assert all(len(row) == len(rows[0]) for row in rows)
+    assert found.methods == ["noisy", "starlet", BARE, PRODUCT]
+    assert {each.bin for each in found.pick(PRODUCT, "step_ratio")} == set(depths.PASSES.values())
 
 
 def test_what_bands_borrow_is_counted_and_flagged(tmp_path, model):

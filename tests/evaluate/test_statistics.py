@@ -19,7 +19,7 @@ from skydenoise.evaluate.statistics import (
     robust_scatter,
     selected,
 )
-from skydenoise.evaluate.tables import Field, Measure, make_table, write_table
+from skydenoise.evaluate.tables import Field, declared_table, make_table, write_table
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 50))
@@ -78,19 +78,19 @@ def test_nothing_measured_is_nan_without_a_warning():
     assert np.isnan(error)
 
 
-MEASURES = (
-    Measure("mean", "", of=lambda sample: sample[0].mean(axis=-1)),
-    Measure("median", "", of=lambda sample: np.median(sample[0], axis=-1)),
-)
+MEASURES = {
+    "mean": lambda sample: sample[0].mean(axis=-1),
+    "median": lambda sample: np.median(sample[0], axis=-1),
+}
 
 
 def test_rows_hold_values_and_errors():
-    sums, measures = np.array([[1.0, 1], [2, 4]]), (Measure("mean", "", of=mean),)
+    sums, measures = np.array([[1.0, 1], [2, 4]]), {"mean": mean}
     row = jackknife_row(sums, measures)
     assert row == {"mean": 3, "mean_err": 1} == jackknife_row({"mean": sums}, measures)
     generator = np.random.default_rng(0)
     row = bootstrap_row(MEASURES, np.array([[1.0, np.inf]]), generator)
-    assert list(row) == ["mean", "mean_err", "median", "median_err"]
+    assert set(row) == {"mean", "mean_err", "median", "median_err"}
     assert np.isnan(list(row.values())).all()
     assert np.isnan(bootstrap_row(MEASURES, np.empty((1, 0)), generator)["mean"])
 
@@ -121,6 +121,23 @@ def test_a_table_says_what_its_columns_mean(tmp_path):
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["table.ecsv"]
 
 
-def test_a_table_may_have_no_rows(tmp_path):
-    write_table(tmp_path / "t.ecsv", make_table([Field("band", "filter", dtype=str)], [], {}))
+def test_a_declared_table_has_its_columns_whatever_its_rows(tmp_path):
+    row = {"band": "g", "zone": "all", "pixels": 4, "within_1": 0.5, "within_1_err": 0.1}
+    row |= {"within_2": 1.0, "within_2_err": np.nan}
+    full, empty = declared_table("coverage", [row]), declared_table("coverage", [])
+    assert full.colnames == empty.colnames == list(row)
+    assert full["pixels"].dtype.kind == "i"
+    assert str(full["pixels"].unit) == "pix"
+    assert full["within_1_err"].description == f"standard error of within_1: {full.meta['errors']}"
+    write_table(tmp_path / "t.ecsv", empty)
     assert len(Table.read(tmp_path / "t.ecsv")) == 0
+    assert empty["zone"].dtype.kind == "U"
+    with pytest.raises(KeyError, match="within_2"):
+        declared_table("coverage", [{key: row[key] for key in list(row)[:5]}])
+
+
+def test_numbered_columns_are_as_many_as_the_rows_have():
+    row = dict.fromkeys(("mean", "mean_err", "rms", "rms_err", "starlet_1", "starlet_1_err"), 1.0)
+    table = declared_table("residual", [{"band": "g", "zone": "sky", "pixels": 4, **row}])
+    assert table.colnames == ["band", "zone", "pixels", *row]
+    assert "plane 1" in table["starlet_1"].description

@@ -64,6 +64,13 @@ CONTENT = (
     Fault("a bit of a fetched file, before training", before("noise", raw(flip)), LEFT_OUT, CHANGED),
     Fault("the end of a fetched file", before("predict", raw(cut)), LEFT_OUT, CHANGED),
     Fault(
+        "a bit of the training patches",
+        before("train", lambda house: flip(house.root / "patches/invvar-000.npy")),
+        ONE_LINE,
+        r"patches: .*invvar-000\.npy is damaged .*changed since it was cut.*: remove it",
+        remove("patches/invvar-000.npy", "patches/bricks.tsv"),
+    ),
+    Fault(
         "a bit of a denoised file, before a mosaic",
         before("mosaic", lambda house: flip(house.product())),
         LEFT_OUT,

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from skydenoise.errors import StepError
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.stack import open_stack
 from tests.stacks.builders import copy, make_stack
 
 
-def save_as(folder: Path, suffix: str, hdu: fits.PrimaryHDU | fits.ImageHDU) -> Path:
+def save_as(folder: Path, suffix: str, hdu: fits.PrimaryHDU | fits.ImageHDU, checksum: bool = False) -> Path:
     """Write an image plain, in gzip or compressed."""
     path = folder / f"in{suffix}"
     if suffix == ".fits.fz":
         hdu = fits.CompImageHDU(hdu.data, hdu.header)
-    hdu.writeto(folder / "plain.fits")
+    hdu.writeto(folder / "plain.fits", checksum=checksum)
     content = (folder / "plain.fits").read_bytes()
     path.write_bytes(gzip.compress(content) if suffix == ".fits.gz" else content)
     return path
@@ -48,6 +49,22 @@ def test_blank_pixels_are_no_data(suffix: str, tmp_path: Path) -> None:
     written, header = fits.getdata(tmp_path / "out.fits", header=True)
     assert np.isnan(written[1, 4:6, 4:6]).all()
     assert "BLANK" not in header
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".fits.fz"])
+def test_checksums_in_the_file_are_held(suffix: str, tmp_path: Path) -> None:
+    hdu = fits.PrimaryHDU(make_stack(3, 12, 10))
+    path = save_as(tmp_path, suffix, hdu, checksum=True)
+    with open_stack(StackFile(path)) as opened:
+        np.testing.assert_array_equal(opened.read(1)[0], hdu.data[1])
+    content = bytearray(gzip.decompress(path.read_bytes()) if suffix == ".fits.gz" else path.read_bytes())
+    content[content.rindex(b"END     ") + 2880] ^= 1
+    path.write_bytes(gzip.compress(content) if suffix == ".fits.gz" else content)
+    with (
+        pytest.raises(StepError, match=r"in\.fits.*: its (CHECKSUM|DATASUM) does not hold"),
+        open_stack(StackFile(path)),
+    ):
+        pass
 
 
 def test_cards_are_kept(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from skydenoise.errors import SettingsError
+from skydenoise.errors import SettingsError, StepError
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.stack import open_stack
 from tests.stacks.builders import copy, make_stack
@@ -74,3 +74,13 @@ def test_an_unknown_compression_is_told_when_the_file_is_opened(tmp_path: Path) 
         open_stack(StackFile(tmp_path / "in.h5")),
     ):
         pass
+
+
+def test_a_small_file_of_a_frame_beyond_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file.create_dataset("frames", (2, 400_000, 400_000), "u1", chunks=(1, 1000, 1000), compression="gzip")
+    with (
+        open_stack(StackFile(tmp_path / "in.h5")) as stack,
+        pytest.raises(StepError, match=r"in\.h5: [\d.e+]+ GB are needed for its pixels, the job has"),
+    ):
+        stack.read(1)

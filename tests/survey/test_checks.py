@@ -1,5 +1,6 @@
 """What vouches for a file."""
 
+import gzip
 import hashlib
 import os
 import re
@@ -8,6 +9,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import fitsio
 import numpy as np
@@ -28,7 +30,8 @@ from survey_server import (
 
 from skydenoise import paths
 from skydenoise.config import FetchSettings
-from skydenoise.survey.checks import Unpacker, parse_checksums
+from skydenoise.io.digest import file_digest
+from skydenoise.survey.checks import Unpacker, check_fits, parse_checksums
 from skydenoise.survey.download import UnfitError
 from skydenoise.survey.fetch import fetch_bricks
 
@@ -50,6 +53,37 @@ def test_reader_that_crashes_costs_its_file_and_nothing_else(tmp_path: Path) -> 
         with pytest.raises(UnfitError, match="damaged"):
             unpacker.check(Deadly(), "")  # type: ignore[arg-type]
         unpacker.check(path, "")
+
+
+@pytest.mark.parametrize(
+    ("published", "sums", "apart"),
+    [(True, "right", 0), (True, "none", 0), (True, "wrong", 1), (False, "right", 0), (False, "none", 1)],
+)
+def test_pixels_are_read_apart_where_checksums_leave_doubt(
+    published: bool, sums: str, apart: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "image.fits"
+    hdu = fits.ImageHDU(np.ones((4, 4), np.float32))
+    if sums != "none":
+        hdu.add_checksum()
+    if sums == "wrong":
+        hdu.header["DATASUM"] = "1"
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+    unpacker = Mock()
+    check_fits(path, "", file_digest(path) if published else None, 1, unpacker)
+    assert unpacker.check.call_count == apart
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_file_in_gzip_is_refused_before_it_is_unpacked(
+    published: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "image.fits.fz"
+    path.write_bytes(gzip.compress(b"SIMPLE" + bytes(10**6)))
+    monkeypatch.setattr(fitsio, "FITS", reader := Mock())
+    with pytest.raises(UnfitError, match="no FITS file"):
+        check_fits(path, "", file_digest(path) if published else None, 1, Mock())
+    assert not reader.called
 
 
 def spoilt(path: Path) -> bytes:

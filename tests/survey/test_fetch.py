@@ -217,6 +217,15 @@ def test_an_interrupt_ends_it_at_once(fault: Fault, server: SurveyServer, tmp_pa
     assert said.endswith("KeyboardInterrupt\n")
 
 
+def test_a_server_that_points_to_a_file_of_this_machine_gets_none(
+    server: SurveyServer, survey: paths.Survey, mirror: Path, tmp_path: Path
+) -> None:
+    server.faults[IMAGE] = [Status(302, location=next(mirror.rglob(IMAGE)).as_uri())]
+    (bad,) = fetch_bricks(BRICKS[:1], "r", survey, tmp_path, QUICK)
+    assert f"band r, {IMAGE}: the server points to a file of this machine" in bad.reason
+    assert IMAGE not in contents(tmp_path)
+
+
 def test_login_of_the_environment(
     server: SurveyServer, survey: paths.Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

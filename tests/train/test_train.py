@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from skydenoise.config import Architecture, TrainSettings
 from skydenoise.errors import SettingsError, StepError
+from skydenoise.io.digest import file_digest
 from skydenoise.network import Network, load_model
 from skydenoise.noise import NoiseModel
 from skydenoise.train.checkpoint import CHECKPOINT, TrainState
@@ -57,14 +58,20 @@ def job(tmp_path: Path) -> TrainJob:
     for kind, array in (("image", image), ("invvar", invvar)):
         np.save(folder / f"{kind}-000.npy", array[:12])
         np.save(folder / f"{kind}-001.npy", array[12:])
-    places = [(int(n >= 12), n % 12, "0000p000", n, 0) for n in range(20)]
-    table = Table(rows=places, names=("shard", "row", "brick", "y", "x"))
-    table.write(folder / "positions.ecsv", format="ascii.ecsv")
+    write_positions(folder)
     noise = NoiseModel(("g", "r"), (1.0, 1.0), (1.0, 1.0), np.ones((2, 1, 1)), np.ones((2, 5)))
     (tmp_path / "noise.json").write_text(json.dumps(noise.to_json()))
     return at(
         tmp_path / "one", TrainJob(folder, tmp_path / "noise.json", *[Path()] * 3, TINY, SHORT, softening=3.0)
     )
+
+
+def write_positions(folder: Path) -> None:
+    """The index of these patches, with the digests of the files as they are."""
+    places = [(int(n >= 12), n % 12, "0000p000", n, 0) for n in range(20)]
+    table = Table(rows=places, names=("shard", "row", "brick", "y", "x"))
+    table.meta["sha256"] = {file.name: file_digest(file) for file in folder.glob("*.npy")}
+    table.write(folder / "positions.ecsv", format="ascii.ecsv", overwrite=True)
 
 
 def at(folder: Path, job: TrainJob) -> TrainJob:
@@ -230,6 +237,7 @@ def test_wild_pixels_stop_it_with_one_line(job: TrainJob) -> None:
     image = np.load(path)
     image[:, 0, 4, 4] = np.nan
     np.save(path, image)
+    write_positions(job.patches)
     with pytest.raises(StepError, match=r"not finite at step \d+ of 12, learning rate .*; lower") as error:
         train(job)
     assert "\n" not in str(error.value)

@@ -114,6 +114,6 @@ def for_each_thread(amount):
 
 
 onsuccess:
-    for summary in (RUN.root / "evaluation/summary.txt", RUN.root / "summary.txt"):
+    for summary in (RUN.root / "evaluation/overview.rst", RUN.root / "summary.txt"):
         if summary.exists():
             print(summary.read_text())

@@ -4,7 +4,7 @@ in   config: simulation
 out  <results>/survey/...     a mirror on disk, fetched from like the real one
      <results>/truth/...      noise-free images and a catalogue of sources for each brick
      <results>/evaluation/{quality,photometry,colours,coverage,detection,completeness,purity,stars}.ecsv
-     <results>/evaluation/summary.txt, photometry.png, detection.png
+     <results>/evaluation/{photometry,detection}.png
 """
 
 
@@ -71,7 +71,6 @@ rule evaluate_truth:
                 "stars",
             ],
         ),
-        summary=f"{RESULTS}/evaluation/summary.txt",
         plot=report(
             f"{RESULTS}/evaluation/photometry.png",
             caption="../report/photometry.rst",

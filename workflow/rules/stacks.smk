@@ -31,6 +31,7 @@ DENOISED = {
     for name in RUN.bricks["predict"]
 }
 TRAINING = {name: plain(RUN.stacks[name]) for name in RUN.bricks["train"]}
+LISTED = versions_of(files_of(RUN.images, RUN.bricks["train"]))
 
 
 rule stack_scale:
@@ -51,6 +52,7 @@ rule stack_scale:
         runtime=growing(60),
     params:
         stacks=TRAINING,
+        listed=LISTED,
         bands=RUN.bands,
         scales=RUN.predict.recover.scales,
         version=VERSION,
@@ -78,6 +80,7 @@ rule stack_patches:
         runtime=growing(240),
     params:
         stacks=TRAINING,
+        listed=LISTED,
         settings=plain(RUN.patches),
         version=VERSION,
     script:
@@ -103,6 +106,7 @@ rule denoise_stack:
         runtime=growing(480),
     params:
         stack=lambda wildcards: plain(RUN.stacks[wildcards.stack]),
+        listed=lambda wildcards: versions_of(files_of(RUN.images, [wildcards.stack])),
         settings=plain(RUN.predict),
         version=VERSION,
     script:

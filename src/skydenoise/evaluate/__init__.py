@@ -1,12 +1,11 @@
-"""Measurements of quality, each with its table beside it, and pictures.
+"""Measurements of quality, and pictures. `run` takes the bricks of a run to the tables of `tables.yaml`.
 
-`run` takes the bricks of a run to tables. Its rooms, from low to high:
+truth       a brick with its simulated sky (`known`): errors of pixels, fluxes and colours, shapes of stars
+detection   the matched filter (`matched`), detections (`detect`), which are true (`matches`): purity,
+            completeness, depth (`tables`), and fluxes measured where sources are found (`dual`)
+injection   sources put into the input (`inject`, `rounds`) and measured in what the denoiser makes of it
+residual    what was taken away against the noise (`whiteness`), Stein's estimate of the error
+figures     plots of the tables; bricks before and after, in the colours of `colour` at the places of `zones`
 
-truth       errors of pixels, fluxes, colours and star shapes against a simulated sky
-detection   sources that are found with the matched filter and in denoised images: purity, completeness, depth
-injection   sources that are put into the input and measured in what the denoiser makes of it
-residual    what was taken away against the noise, seams of tiles and bricks, Stein's estimate of the error
-figures     plots of the tables, bricks before and after
-
-All rooms share `images`, `aperture`, `psf`, `statistics`, `fluxes` (ratios of fluxes in bins) and `tables`.
+All share `images`, `aperture`, `psf`, `statistics`, `fluxes` (ratios of fluxes in bins) and `tables`.
 """

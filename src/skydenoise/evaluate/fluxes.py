@@ -1,22 +1,14 @@
 """Measured over true fluxes of sources, in bins of magnitude or signal-to-noise ratio."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from skydenoise.evaluate.statistics import Array, robust_scatter
-from skydenoise.evaluate.tables import Field, Measure
+from skydenoise.evaluate.statistics import Array, Statistic, robust_scatter
 
 Bin = tuple[str, float, float]
 """What is binned, lower and upper edge."""
-
-BIN_FIELDS = (
-    Field("binned_by", "magnitude or signal-to-noise ratio; _above: all above the lower edge", dtype=str),
-    Field("low", "lower edge of the bin"),
-    Field("high", "upper edge of the bin"),
-    Field("sources", "sources in the bin", "", int),
-)
 
 
 def average(sample: Array) -> Array:
@@ -36,21 +28,12 @@ def _scatter(sample: Array) -> Array:
         return 100 * robust_scatter(sample[0] / sample[1])
 
 
-RATIO_MEASURES = (
-    Measure("bias_percent", "mean of F / F_true, minus 1", "%", of=lambda s: 100 * (average(s) - 1)),
-    Measure("scatter_percent", "robust scatter of F / F_true", "%", of=_scatter),
-    Measure(
-        "bias_mag",
-        "-2.5 log10 of the mean of F / F_true: positive is too faint",
-        "mag",
-        of=lambda s: magnitudes(average(s)),
-    ),
-)
-"""Of samples whose first rows are those of `average`."""
-FLUX_DEFINITIONS = {
-    "robust scatter": "1.4826 times the median absolute deviation",
-    "errors": "standard deviation over bootstrap samples of the sources",
+RATIO_MEASURES: Mapping[str, Statistic] = {
+    "bias_percent": lambda sample: 100 * (average(sample) - 1),
+    "scatter_percent": _scatter,
+    "bias_mag": lambda sample: magnitudes(average(sample)),
 }
+"""Of samples whose first rows are those of `average`."""
 
 
 def snr_bins(name: str, edges: Sequence[float], above: Sequence[float]) -> list[Bin]:
@@ -67,7 +50,7 @@ def magnitude_edges(magnitude: Array, step: float) -> Array:
 
 
 def binned(sample: Array, values: Array, bins: Iterable[Bin]) -> Iterator[tuple[dict[str, object], Array]]:
-    """The columns of `BIN_FIELDS` and the members of each bin that has any.
+    """Columns that tell the bin, and the members, of each bin that has any.
 
     sample : (k, n), what is known of n sources
     values : (n,), by which they are binned

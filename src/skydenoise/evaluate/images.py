@@ -35,3 +35,10 @@ def noise_brick(brick: Brick, noise: NoiseModel, generator: np.random.Generator)
 def pixel_scale(header: fits.Header) -> float:
     """Edge of a pixel on the sky, arcsec."""
     return float(np.sqrt(proj_plane_pixel_area(celestial_wcs(header))) * 3600)
+
+
+def values_at(plane: NDArray, x: NDArray, y: NDArray) -> NDArray:
+    """What a plane (..., y, x) holds at n 0-based positions, in the nearest of its pixels: (..., n)."""
+    places = zip((y, x), plane.shape[-2:], strict=True)
+    rows, columns = (np.clip(np.rint(at).astype(np.intp), 0, edge - 1) for at, edge in places)
+    return np.asarray(plane[..., rows, columns])

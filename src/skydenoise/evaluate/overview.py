@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Row, Table
 
-from skydenoise.evaluate.truth.summary import SNR_ABOVE
 from skydenoise.io.atomic import write_text
 
+SNR_ABOVE = 20.0
+"""The flux bias is that of apertures with a signal-to-noise ratio above this one."""
 TABLES = ("residual", "risk", "quality", "detection", "coverage", "photometry")
 """Those that are told of; a run without a truth has the first two."""
 

@@ -10,7 +10,7 @@ from scipy.ndimage import minimum_filter
 from scipy.spatial import cKDTree
 
 from skydenoise.errors import BrickError
-from skydenoise.evaluate.images import Mask
+from skydenoise.evaluate.images import Mask, values_at
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 
@@ -52,8 +52,7 @@ def stamp_around(x: float, y: float) -> tuple[slice, slice]:
 
 def whole_stamps(x: NDArray, y: NDArray, good: Mask) -> NDArray[np.bool_]:
     """Positions (n,) around which a whole stamp lies inside the image (y, x) and is good: bool."""
-    whole = minimum_filter(good, 2 * STAMP + 1, mode="constant")
-    return np.asarray(whole[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)])
+    return values_at(minimum_filter(good, 2 * STAMP + 1, mode="constant"), x, y)
 
 
 def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]:

@@ -8,17 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from skydenoise.evaluate.tables import Measure
-
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]
 T = TypeVar("T")
 
 BLOCK = 64
 """Edge of a block in pixels: far beyond the correlation of the noise, and as large as most sources."""
-JACKKNIFE = f"delete-one jackknife over blocks of {BLOCK} x {BLOCK} pixels"
-BOOTSTRAP = "bootstrap over sources"
-"""How errors are found, in tables."""
 RESAMPLES, AT_A_TIME = 300, 1_000_000
 """Samples of a bootstrap, and how many values of them are held at a time."""
 
@@ -95,12 +90,12 @@ def jackknife(statistic: Statistic, sums: Array) -> tuple[float, float]:
     return value, float(np.sqrt((blocks - 1) * without.var()))
 
 
-def jackknife_row(sums: Array | Mapping[str, Array], measures: Sequence[Measure]) -> dict[str, float]:
+def jackknife_row(sums: Array | Mapping[str, Array], measures: Mapping[str, Statistic]) -> dict[str, float]:
     """Columns `<name>` and `<name>_err` of measures of the same sums, or each of sums by its name."""
     row = {}
-    for each in measures:
-        own = sums[each.name] if isinstance(sums, Mapping) else sums
-        row[each.name], row[f"{each.name}_err"] = jackknife(each.of, own)
+    for name, statistic in measures.items():
+        own = sums[name] if isinstance(sums, Mapping) else sums
+        row[name], row[f"{name}_err"] = jackknife(statistic, own)
     return row
 
 
@@ -135,21 +130,19 @@ def bootstrap_error(statistic: Statistic, sample: Array, generator: np.random.Ge
 
 
 def bootstrap_row(
-    measures: Sequence[Measure], sample: Array, generator: np.random.Generator
+    measures: Mapping[str, Statistic], sample: Array, generator: np.random.Generator
 ) -> dict[str, float]:
     """Columns `<name>` and `<name>_err` of measures of a sample (k, n); NaN where a value is not finite."""
 
     def every(drawn: Array) -> Array:
-        return np.stack([measure.of(drawn) for measure in measures])
+        return np.stack([measure(drawn) for measure in measures.values()])
 
     values = errors = np.full(len(measures), np.nan)
     if sample.shape[1]:
         values, errors = every(sample), bootstrap_error(every, sample, generator)
-    numbers = np.where(np.isfinite([values, errors]), [values, errors], np.nan).T.tolist()
-    return {
-        name: number
-        for each, pair in zip(measures, numbers, strict=True)
-        for name, number in zip((each.name, f"{each.name}_err"), pair, strict=True)
+    values, errors = np.where(np.isfinite([values, errors]), [values, errors], np.nan)
+    return dict(zip(measures, values.tolist(), strict=True)) | {
+        f"{name}_err": error for name, error in zip(measures, errors.tolist(), strict=True)
     }
 
 

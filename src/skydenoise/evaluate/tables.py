@@ -1,24 +1,33 @@
-"""Tables of measurements: every column with a unit and a description, definitions in the header."""
+"""Tables of measurements: every column with a unit and a description, definitions in the header.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+What the tables of an evaluation hold is declared in `tables.yaml`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from astropy.table import Column, Table
 
 from skydenoise.io.atomic import atomic_path
 
+Row = Mapping[str, Any]
+
 
 @dataclass(frozen=True)
 class Field:
-    """A column: its name, description, unit (astropy's notation, "" for none) and type."""
+    """A column: its name, description, unit (astropy's notation, "" for none) and type; None: the values'."""
 
     name: str
     description: str
     unit: str = ""
-    dtype: type = float
+    dtype: type | None = None
 
     def with_error(self, how: str) -> tuple["Field", "Field"]:
         """The field and that of its standard error, `<name>_err`."""
@@ -26,27 +35,7 @@ class Field:
         return self, error
 
 
-@dataclass(frozen=True)
-class Measure(Field):
-    """A column that is a statistic: of sums per block (`jackknife_row`), or of a sample (`bootstrap_row`)."""
-
-    of: Callable[[Any], Any] = field(kw_only=True)
-
-
-METHOD = Field("method", "what was made of the noisy brick", dtype=str)
-BAND = Field("band", "filter", dtype=str)
-ZONE = Field("zone", "sky, source or all", dtype=str)
-PIXELS = Field("pixels", "pixels measured", "pix", int)
-
-
-def with_errors(how: str, *fields: Field) -> tuple[Field, ...]:
-    """Each field and that of its standard error."""
-    return tuple(column for each in fields for column in each.with_error(how))
-
-
-def make_table(
-    fields: Sequence[Field], rows: Sequence[Mapping[str, Any]], definitions: Mapping[str, str]
-) -> Table:
+def make_table(fields: Sequence[Field], rows: Sequence[Row], definitions: Mapping[str, str]) -> Table:
     """Table with one column per field, in order; `definitions` go to its meta.
 
     Raises
@@ -63,6 +52,35 @@ def make_table(
         for each in fields
     ]
     return Table(columns, meta=dict(definitions))
+
+
+@cache
+def _declarations() -> dict[str, dict[str, Any]]:
+    text = resources.files(__package__).joinpath("tables.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def declared_table(name: str, rows: Sequence[Row]) -> Table:
+    """The table of this name in `tables.yaml`; its rows hold a value for each column."""
+    declared = _declarations()[name]
+    errors = declared.get("errors", "")
+    fields = [
+        field
+        for heading, text in declared["columns"].items()
+        for field in _fields(heading, text, errors, rows)
+    ]
+    return make_table(fields, rows, declared["notes"] | ({"errors": errors} if errors else {}))
+
+
+def _fields(heading: str, text: str, errors: str, rows: Sequence[Row]) -> Iterator[Field]:
+    """Columns of an entry of `tables.yaml`; of a numbered one as many as the rows have."""
+    name, *error = heading.split()
+    unit, _, description = text.rpartition("] ")
+    numbers = takewhile(lambda k: rows and name.format(k) in rows[0], count(1)) if "{" in name else (0,)
+    unit, dtype = ("", str) if unit == "[text" else (unit.lstrip("["), None)
+    for number in numbers:
+        field = Field(name.format(number), description.replace("{}", str(number)), unit, dtype)
+        yield from field.with_error(errors) if error else (field,)
 
 
 def write_table(path: Path, table: Table) -> None:

@@ -21,9 +21,9 @@ CARDS = {
     "recover": ("SDRECOV", "thresholds per starlet scale, or no"),
     "background": ("SDBACKG", "keep or remove light on large scales"),
     "sigma": ("SDSIGMA", "what sigma rests on"),
-    "noise": ("SDNOISE", "[nanomaggy] sky noise, by band"),
+    "noise": ("SDNOISE", "sky noise in units of BUNIT, by band"),
     "correlation": ("SDCORR", "of neighbours' noise, by band"),
-    "level": ("SDLEVEL", "[nanomaggy] background level, by band"),
+    "level": ("SDLEVEL", "background level in units of BUNIT, by band"),
 }
 """Provenance entry -> keyword and comment of its card."""
 

@@ -1,9 +1,10 @@
 """Is a file still what it was? Told by the digest noted when it was fetched, or by its own FITS checksums."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import fitsio
 import numpy as np
@@ -18,6 +19,9 @@ RECORD = "fetched.sha256"
 LINES = re.compile(r"# vouched for by: (\w*); version: (.*)\n([0-9a-f]{64})  (.+)\n")
 PLACE = re.compile(r"# from: (.+)\n")
 ABSENT = re.compile(r"# not at the survey: (.+)\n")
+
+PART = 2**24
+"""Bytes that are summed at a time."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +111,24 @@ def verify_fits(path: Path) -> bool:
     if size == 0:
         raise OSError("the file is empty")
     try:
+        if not begins_as_fits(path):
+            raise ValueError("it does not begin with SIMPLE")
         with fitsio.FITS(str(path)) as file:
             places = [hdu.get_offsets() for hdu in file]
-        with path.open("rb") as stream:
-            vouched = [_holds(stream.read(place["data_end"] - stream.tell()), place) for place in places]
-            if stream.tell() < size:
-                raise ValueError("its last bytes belong to no HDU")
+        vouched = sums_hold(path, [(place["data_start"], place["data_end"]) for place in places])
+        if places[-1]["data_end"] < size:
+            raise ValueError("its last bytes belong to no HDU")
     except Exception as error:  # readers meet damaged bytes with errors of every kind
         if isinstance(error, MemoryError) or getattr(error, "errno", None):
             raise
         raise OSError(f"truncated, damaged or no FITS file ({' '.join(str(error).split())[:100]})") from error
     return all(vouched)
+
+
+def begins_as_fits(path: Path) -> bool:
+    """Whether a file is FITS itself: cfitsio would unpack one in gzip, of whatever name, into memory."""
+    with path.open("rb") as stream:
+        return stream.read(6) == b"SIMPLE"
 
 
 def intact_header(path: Path) -> fits.Header | None:
@@ -131,26 +142,35 @@ def intact_header(path: Path) -> fits.Header | None:
         return None
 
 
-def _holds(content: bytes, place: Mapping[str, int]) -> bool:
-    """Whether a HDU's checksums hold, False if it has data but no checksum; ValueError if they do not."""
-    start, end = (place[key] - place["header_start"] for key in ("data_start", "data_end"))
-    if len(content) < end:
-        raise ValueError(f"the file ends {end - len(content)} bytes early")
-    words = np.frombuffer(content, ">u4")
-    data = _folded(words[start // 4 :].sum(dtype=np.uint64))
-    whole = _folded(words[: start // 4].sum(dtype=np.uint64) + np.uint64(data))
-    header = fits.Header.fromstring(content[:start])
+def sums_hold(path: Path, places: Iterable[tuple[int, int]]) -> list[bool]:
+    """Whether checksums vouch for each HDU, False if it has data but none; ValueError if they do not hold.
+
+    places : where the data of each HDU begin and end, in bytes, in their order and without a gap
+    """
+    with path.open("rb") as stream:
+        return [_holds(stream, start - stream.tell(), end - start) for start, end in places]
+
+
+def _holds(stream: BinaryIO, header_bytes: int, data_bytes: int) -> bool:
+    content = stream.read(header_bytes)
+    data = 0
+    for start in range(0, data_bytes, PART):
+        part = stream.read(min(PART, data_bytes - start))
+        if len(part) < min(PART, data_bytes - start):
+            raise ValueError(f"the file ends {data_bytes - start - len(part)} bytes early")
+        data = _folded(data + int(np.frombuffer(part, ">u4").sum(dtype=np.uint64)))
+    whole = _folded(data + int(np.frombuffer(content, ">u4").sum(dtype=np.uint64)))
+    header = fits.Header.fromstring(content)
     checksum, datasum = (str(header.get(key, "")).strip() for key in ("CHECKSUM", "DATASUM"))
     if checksum.strip("0") and whole != 0xFFFFFFFF:
         raise ValueError("its CHECKSUM does not hold")
     if datasum and data != int(datasum):
         raise ValueError("its DATASUM does not hold")
-    return bool(checksum.strip("0") or datasum or end == start)
+    return bool(checksum.strip("0") or datasum or not data_bytes)
 
 
-def _folded(total: np.uint64) -> int:
+def _folded(total: int) -> int:
     """Ones' complement sum of 32-bit words (FITS 4.0, appendix J) out of their plain one."""
-    folded = int(total)
-    while folded >> 32:
-        folded = (folded & 0xFFFFFFFF) + (folded >> 32)
-    return folded
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total

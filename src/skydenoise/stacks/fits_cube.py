@@ -13,6 +13,7 @@ from astropy.io import fits
 
 from skydenoise.errors import SettingsError
 from skydenoise.io.fitsfile import kept_cards
+from skydenoise.io.verified import sums_hold
 from skydenoise.stacks.axes import Axes
 from skydenoise.stacks.pixels import FLOAT, FilePixels, StackFile, StoredArray
 
@@ -25,6 +26,7 @@ def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
     """Image of a HDU, given by its number or name; empty: the first that holds one.
 
     A file in gzip is unpacked into a temporary one: else it would be read from its beginning for every frame.
+    One with checksums is read once to hold it against them.
     """
     with ExitStack() as files:
         if path.suffix.lower() == ".gz":
@@ -36,9 +38,18 @@ def open_array(path: Path, dataset: str) -> Iterator[StoredArray]:
             warnings.simplefilter("always")
             hdus = files.enter_context(fits.open(path, memmap=False))
             index = _index(hdus, dataset)
+            _hold_against_sums(path)
         if any("truncated" in str(warning.message) for warning in caught):
             raise OSError("the file is truncated")
         yield StoredArray(hdus[index].section, "", str(index))
+
+
+def _hold_against_sums(path: Path) -> None:
+    """Raise ValueError if a checksum in the file does not hold."""
+    with fits.open(path, disable_image_compression=True) as hdus:
+        if any({"CHECKSUM", "DATASUM"} & set(hdu.header) for hdu in hdus):
+            places = [hdu.fileinfo() for hdu in hdus]
+            sums_hold(path, [(place["datLoc"], place["datLoc"] + place["datSpan"]) for place in places])
 
 
 def _index(hdus: fits.HDUList, dataset: str) -> int:

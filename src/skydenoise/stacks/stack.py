@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from math import prod
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,7 @@ from skydenoise import __version__
 from skydenoise.errors import SettingsError, StepError, disk_full
 from skydenoise.image_table import STACK_KINDS, stack_suffix
 from skydenoise.io.atomic import atomic_path
+from skydenoise.io.memory import too_large
 from skydenoise.stacks.axes import Axes, axes_of
 from skydenoise.stacks.pixels import StackFile
 
@@ -66,8 +68,11 @@ class Stack:
     def read(self, index: int) -> Array:
         """Frame `index` (from 0): (channel, y, x) float32, in the file's own units; may hold NaN.
 
-        Raises IndexError if there is no such frame, StepError if it cannot be read.
+        Raises IndexError if there is no such frame, StepError if it cannot be read, or does not fit into the
+        job's memory.
         """
+        if cause := too_large(prod(self.axes.frame_shape)):
+            raise StepError(f"{self.file.path}: {cause} (more memory, or smaller frames)")
         key = self.axes.key(index)
         try:
             block = np.asarray(self.pixels[key])

@@ -15,7 +15,7 @@ import fitsio
 from skydenoise import paths
 from skydenoise.io.digest import file_digest
 from skydenoise.io.fitsfile import image_hdu, read_survey_image
-from skydenoise.io.verified import verify_fits
+from skydenoise.io.verified import begins_as_fits, verify_fits
 from skydenoise.survey.download import Downloader, RefusedError, TransferError, UnfitError
 
 log = logging.getLogger(__name__)
@@ -111,8 +111,8 @@ def check_fits(path: Path, name: str, expected: str | None, largest_mb: float, u
     """Check that a file is the survey's, and a whole FITS file with a 2-D image in it.
 
     name : EXTNAME of the image, which is the first if none has it
-    expected : the survey's sha256 of it; None where there is none: then checksums in the file must hold,
-        and if it has none, its pixels must be readable
+    expected : the survey's sha256 of it; None where there is none: then checksums in the file must hold.
+        If it has none, or they contradict the survey's, its pixels must be readable
     largest_mb : that its pixels may take
     unpacker : reads the pixels, if they must be
 
@@ -135,7 +135,7 @@ def check_fits(path: Path, name: str, expected: str | None, largest_mb: float, u
             raise UnfitError(
                 f"{megabytes:.0f} MB of pixels are more than survey.largest_file: {largest_mb:g}"
             )
-        if not expected and not vouched:
+        if vouched is None or not (expected or vouched):
             unpacker.check(path, name)
     except UnfitError:
         raise
@@ -144,14 +144,14 @@ def check_fits(path: Path, name: str, expected: str | None, largest_mb: float, u
     return "survey" if expected else "file" if vouched else ""
 
 
-def _intact(path: Path, published: bool) -> bool:
-    """Whether FITS checksums in the file vouch for it; a `published` file may even contradict them."""
+def _intact(path: Path, published: bool) -> bool | None:
+    """Whether FITS checksums in the file vouch for it; None if a `published` file contradicts them."""
     try:
         return verify_fits(path)
     except OSError as error:
         if error.errno:
             raise
-        if not published:
+        if not published or not begins_as_fits(path):
             raise UnfitError(str(error)) from error
         log.warning("%s is as the survey has it, but %s", path.name, error)
-        return False
+        return None

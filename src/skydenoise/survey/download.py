@@ -175,6 +175,8 @@ class Downloader:
             method, url, stream=True, allow_redirects=True, timeout=(timeout, timeout)
         ) as answer:
             status = answer.status_code
+            if answer.history and (answer.url or "").startswith("file:"):
+                raise RefusedError("the server points to a file of this machine")
             if status in BUSY:
                 self._free_at = max(self._free_at, time.monotonic() + _retry_after(answer))
                 raise TransferError(f"the server answers {status}")
@@ -191,6 +193,7 @@ class _DiskAdapter(BaseAdapter):
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         answer = requests.Response()
+        answer.url = request.url or ""
         answer.raw = urllib3.HTTPResponse(preload_content=False)
         try:
             stream = Path(url2pathname(urlsplit(request.url or "").path)).open("rb")  # noqa: SIM115

@@ -53,7 +53,6 @@ def test_sources_that_are_not_seen_have_no_flux(known):
     assert np.isnan(cut.fluxes["dual"]).all()
     assert np.isfinite(cut.fluxes["noisy"]).all()
     assert "dual" not in photometry_table(cut, ("r",), np.random.default_rng(0))["method"]
-    assert np.isnan(with_dual(plain, known, None, "denoised").fluxes["dual"]).all()
 
 
 def test_what_is_invented_is_counted_among_the_detected(known):

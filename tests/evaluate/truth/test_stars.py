@@ -72,7 +72,7 @@ def test_a_change_of_three_per_cent_and_of_a_hundredth_is_seen(known):
 
 def test_without_stars_there_are_no_numbers(known):
     sources = known.sources.copy()
-    sources.remove_column("kind")
+    sources["kind"] = "galaxy"
     row = rows_of(replace(known, sources=sources), {})["noisy", "g"]
     assert row["stars"] == 0
     assert np.isnan(row["fwhm"])

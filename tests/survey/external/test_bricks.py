@@ -13,6 +13,7 @@ from skydenoise.config import OutputSettings
 from skydenoise.errors import BrickError, StepError
 from skydenoise.image_table import ListedImage
 from skydenoise.io import Denoised, read_brick, read_denoised, write_brick
+from skydenoise.io.cards import CARDS
 from skydenoise.io.fitsfile import kept_cards, read_survey_image
 from skydenoise.io.wcs import celestial_wcs, grid_distance
 from skydenoise.paths import coadd_file, raw_file
@@ -220,7 +221,9 @@ def test_native_units_are_kept_in_all_products(tmp_path: Path) -> None:
     noise = 1e-9 * SIGMA
     sigma = np.full_like(brick.image, 0.1 * noise)
     flags = np.zeros(SHAPE, np.int32)
-    write_brick(tmp_path, brick, Denoised(brick.image, sigma, flags), OutputSettings(), {})
+    told = dict.fromkeys(CARDS, "0")
+    files = write_brick(tmp_path, brick, Denoised(brick.image, sigma, flags), OutputSettings(), told)
+    assert not any("nanomagg" in str(fits.getheader(file, 1)).lower() for file in files)
     found = read_denoised(tmp_path, "A", ["r"])
     np.testing.assert_allclose(found.image[0], brick.image[0], atol=0.06 * noise)
     np.testing.assert_allclose(found.sigma, sigma, atol=0.006 * noise)

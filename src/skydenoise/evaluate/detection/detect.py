@@ -16,7 +16,7 @@ from skydenoise.evaluate.detection.matched import (
     point_flux,
     smoothing_filter,
 )
-from skydenoise.evaluate.images import Image, Mask, pixel_scale
+from skydenoise.evaluate.images import Image, Mask, pixel_scale, values_at
 from skydenoise.evaluate.statistics import Array
 from skydenoise.evaluate.truth.known import KnownBrick
 from skydenoise.noise import NoiseModel
@@ -139,11 +139,9 @@ def _vertex(before: Array, middle: Array, after: Array) -> Array:
 def search_field(known: KnownBrick, noise: NoiseModel, matched: PointFilter) -> SearchField:
     """The part of a brick in which every band can be searched: away from borders, gaps, masks and halos.
 
-    Uses the catalogue's columns x, y, flux_<band> and, if it is there, saturated.
-
     matched : the matched filter
     """
-    shape, scale = known.brick.shape, pixel_scale(known.brick.headers[0])
+    scale = pixel_scale(known.brick.headers[0])
     errors = flux_errors(noise.sigma(known.brick.invvar), known.measured, matched)
     x, y = known.places
     with np.errstate(divide="ignore"):
@@ -153,8 +151,7 @@ def search_field(known: KnownBrick, noise: NoiseModel, matched: PointFilter) -> 
     planes = zip(errors, finite, strict=True)
     usual = [np.median(error[good]) if good.any() else np.inf for error, good in planes]
     everywhere = np.where(finite, errors, np.reshape(usual, (-1, 1, 1)))
-    rows, columns = (np.clip(pixel(at), 0, edge - 1) for at, edge in zip((y, x), shape, strict=True))
-    significance = known.fluxes / everywhere[:, rows, columns]
+    significance = known.fluxes / values_at(everywhere, x, y)
     shown = combined(point_flux(known.truth, np.ones_like(known.measured), matched) / everywhere)
     bright = np.flatnonzero(np.maximum(combined(significance), significance.max(axis=0)) >= BRIGHT)
     body = np.zeros(x.size)
@@ -171,17 +168,10 @@ def searched_pixels(errors: Array, matched: PointFilter) -> Mask:
     return np.asarray(searched & inside_by(border, columns, rows, searched.shape))
 
 
-def pixel(position: Array) -> NDArray[np.intp]:
-    """Number of the pixel that holds a 0-based position."""
-    return np.rint(position).astype(np.intp)
-
-
 def _halos(known: KnownBrick, magnitude: Array, scale: float) -> Mask:
     """Surroundings of saturated and very bright stars: (y, x) bool; scale : arcsec per pixel."""
     brightest = magnitude.min(axis=0, initial=np.inf)
-    chosen = brightest < HALO_MAGNITUDE
-    if "saturated" in known.sources.colnames:
-        chosen |= np.asarray(known.sources["saturated"], dtype=bool)
+    chosen = (brightest < HALO_MAGNITUDE) | np.asarray(known.sources["saturated"], dtype=bool)
     halo = np.zeros(known.brick.shape, dtype=bool)
     rows, columns = np.ogrid[: halo.shape[0], : halo.shape[1]]
     for x, y, mag in zip(*(at[chosen] for at in (*known.places, brightest)), strict=True):

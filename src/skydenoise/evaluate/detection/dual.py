@@ -21,7 +21,7 @@ SAME_DETECTION = 0.5
 
 
 def with_dual(
-    apertures: Apertures, known: KnownBrick, found: Detections | None, method: str, name: str = DUAL
+    apertures: Apertures, known: KnownBrick, found: Detections, method: str, name: str = DUAL
 ) -> Apertures:
     """Add the input's fluxes where an image of all bands together shows the sources.
 
@@ -29,19 +29,17 @@ def with_dual(
     first, `matches.match`); NaN without a detection, its score -inf.
 
     apertures : of the same brick, as from `photometry.measure`
-    found : None if the brick was not searched
     method : image in which was detected
     name : under which the fluxes and scores are added
     """
     bands, number = apertures.truth.shape
     flux, score = np.full((bands, number), np.nan), np.full(number, -np.inf)
-    if found is not None:
-        field = found.field
-        chosen = match(found.of_all_bands(method), field.x, field.y, field.strength(range(bands)))
-        chosen = chosen[inside_by(RADIUS, field.x, field.y, known.brick.shape)]
-        seen = chosen >= 0
-        peaks = selected(found.of_all_bands(method), chosen[seen])
-        score[seen], flux[:, seen] = peaks.score, aperture_sums(known.brick.image, peaks.x, peaks.y)
+    field, peaks = found.field, found.of_all_bands(method)
+    chosen = match(peaks, field.x, field.y, field.strength(range(bands)))
+    chosen = chosen[inside_by(RADIUS, field.x, field.y, known.brick.shape)]
+    seen = chosen >= 0
+    peaks = selected(peaks, chosen[seen])
+    score[seen], flux[:, seen] = peaks.score, aperture_sums(known.brick.image, peaks.x, peaks.y)
     fluxes, scores = {**apertures.fluxes, name: flux}, {**apertures.scores, name: score}
     return replace(apertures, fluxes=fluxes, scores=scores)
 

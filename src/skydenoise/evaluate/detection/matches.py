@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from skydenoise.evaluate.detection.detect import BRIGHT, Detections, Peaks, SearchField, pixel
+from skydenoise.evaluate.detection.detect import BRIGHT, Detections, Peaks, SearchField
+from skydenoise.evaluate.images import values_at
 from skydenoise.evaluate.statistics import Array, Blocks, joined
 
 MATCH_RADIUS = 3.0
@@ -98,27 +99,18 @@ def compare_peaks(peaks: Peaks, field: SearchField, bands: Sequence[int]) -> Mat
         counts[members] = true[members]
     found = np.full(strength.size, -np.inf)
     found[matched] = peaks.score[chosen]
-    listed = _at(field.searched, field.x, field.y) & ~_outshone(strength, field)
+    listed = values_at(field.searched, field.x, field.y) & ~_outshone(strength, field)
     blocks = Blocks(field.searched.shape)
     return Matches(
         score=peaks.score[counts],
         true=true[counts],
-        detection_block=_at(blocks.index, peaks.x[counts], peaks.y[counts]),
+        detection_block=values_at(blocks.index, peaks.x[counts], peaks.y[counts]),
         found=found[listed],
         magnitude=field.magnitude[:, listed],
-        source_block=_at(blocks.index, field.x[listed], field.y[listed]),
+        source_block=values_at(blocks.index, field.x[listed], field.y[listed]),
         blocks=blocks.count,
         arcmin2=field.arcmin2,
     )
-
-
-def _at(plane: NDArray, x: Array, y: Array) -> NDArray:
-    """What a plane (y, x) holds at places (n,); 0 or False beyond its borders."""
-    inside = ((pixel(y), pixel(x)) >= np.zeros((2, 1))).all(axis=0)
-    inside &= (pixel(y) < plane.shape[0]) & (pixel(x) < plane.shape[1])
-    there = np.zeros(x.shape, plane.dtype)
-    there[inside] = plane[pixel(y[inside]), pixel(x[inside])]
-    return there
 
 
 def _outshone(strength: Array, field: SearchField) -> NDArray[np.bool_]:

@@ -7,11 +7,11 @@ from astropy.stats import binom_conf_interval
 from astropy.table import Table
 from scipy.optimize import isotonic_regression
 
-from skydenoise.evaluate.detection.detect import BRIGHT, searches
-from skydenoise.evaluate.detection.matches import BLEND_RADIUS, MATCH_RADIUS, TRUE_FLOOR, Compared, Matches
+from skydenoise.evaluate.detection.detect import searches
+from skydenoise.evaluate.detection.matches import Compared, Matches
 from skydenoise.evaluate.fluxes import magnitude_edges
 from skydenoise.evaluate.statistics import Array
-from skydenoise.evaluate.tables import Field, make_table, with_errors
+from skydenoise.evaluate.tables import declared_table
 
 PURITY, COMPLETENESS = 0.9, 0.9
 """Of a list that is deep and can be relied on."""
@@ -22,66 +22,6 @@ LISTS = 40
 """Of how many detections purity is told, at most."""
 REFERENCE = "noisy"
 """Method to which depths are compared: the matched filter on the noisy image."""
-
-_SEARCH = (
-    Field("method", "image in which was searched; noisy: the matched filter itself", dtype=str),
-    Field("search", "bands in which was searched together", dtype=str),
-)
-_BAND = Field("band", "band of the magnitudes", dtype=str)
-
-
-def _with_interval(name: str, description: str) -> tuple[Field, ...]:
-    ends = ("low", "lower"), ("high", "upper")
-    wilson = (Field(f"{name}_{end}", f"{word} end of the 68 % Wilson interval") for end, word in ends)
-    return Field(name, description), *wilson
-
-
-DETECTION_FIELDS = (
-    *_SEARCH,
-    _BAND,
-    *with_errors(
-        "bootstrap over blocks of 64 x 64 pixels",
-        Field("threshold", "least score of the longest list of that purity"),
-        Field("limit_mag", "magnitude at which completeness above the threshold falls through 90 %", "mag"),
-        Field("gain_single", "limit_mag minus that of the matched filter in this band alone", "mag"),
-        Field("gain_combined", "limit_mag minus that of the matched filter in all bands together", "mag"),
-    ),
-    Field("detections", "detections above the threshold", "", int),
-    Field("purity", "share of them that is true"),
-    Field("sources", "sources that count in completeness", "", int),
-    Field("area", "area searched", "arcmin2"),
-)
-COMPLETENESS_FIELDS = (
-    *_SEARCH,
-    _BAND,
-    Field("low", "lower edge of the bin of true total magnitude", "mag"),
-    Field("high", "upper edge", "mag"),
-    Field("sources", "sources in the bin that count", "", int),
-    *_with_interval("completeness", "share of them found above the threshold of detection.ecsv"),
-)
-PURITY_FIELDS = (
-    *_SEARCH,
-    Field("threshold", "least score of the list"),
-    Field("detections", "detections per area", "arcmin-2"),
-    Field("true", "true ones per area", "arcmin-2"),
-    *_with_interval("purity", "share that is true"),
-)
-DEFINITIONS = {
-    "score": "flux of a point source by the matched filter over its error in the input, summed over the "
-    "bands of the search and divided by the root of their number. In the noisy image it is the significance; "
-    "in any other, smoothed by a narrow Gaussian, that which a point source of the peak seen there has in "
-    "the input. Detections are its local maxima in 5 x 5 pixels",
-    "true": f"a source whose true flux scores at least {TRUE_FLOOR:g} lies within {MATCH_RADIUS:g} pixels; a "
-    "source is matched once, the most significant first, each with the highest score near it",
-    "counted detections": f"none that is not true and lies on the body of a source above {BRIGHT:g} sigma",
-    "counted sources": f"no more significant one within {BLEND_RADIUS:g} pixels, not on the body of a source "
-    f"above {BRIGHT:g} sigma; none fainter is left out, and what scores below {TRUE_FLOOR:g} is not found",
-    "searched": "pixels measured in every band, 90 % of the filter's squared weight included; not within "
-    "1630 * 1.396**-magnitude arcsec of saturated stars and what is brighter than 16, nor within 3 times the "
-    "width of the widest point spread function of a border; where bricks overlap both count",
-    "list": f"threshold: the lowest at which {PURITY:.0%} of the detections above are true",
-    "limit_mag": f"completeness in bins of {STEP:g} mag, made monotone (isotonic regression), interpolated",
-}  # fmt: skip
 
 
 def threshold_at_purity(matches: Matches, weight: Array | None = None) -> float:
@@ -161,7 +101,7 @@ def detection_table(compared: Compared, bands: Sequence[str], generator: np.rand
         head = {"method": method, "search": search, "band": bands[band], "sources": matches.found.size}
         listed = {"detections": int(above.sum()), "purity": purity, "area": matches.arcmin2}
         rows.append(head | listed | _resampled(samples))
-    return make_table(DETECTION_FIELDS, rows, DEFINITIONS)
+    return declared_table("detection", rows)
 
 
 def _resampled(samples: Mapping[str, Array]) -> dict[str, float]:
@@ -192,7 +132,7 @@ def completeness_table(compared: Compared, bands: Sequence[str]) -> Table:
             for bin_ in np.flatnonzero(listed):
                 row = {"low": edges[bin_], "high": edges[bin_ + 1], "sources": int(listed[bin_])}
                 rows.append({**head, **row, **_share("completeness", found[bin_], listed[bin_])})
-    return make_table(COMPLETENESS_FIELDS, rows, DEFINITIONS)
+    return declared_table("completeness", rows)
 
 
 def purity_table(compared: Compared) -> Table:
@@ -206,4 +146,4 @@ def purity_table(compared: Compared) -> Table:
             head = {"method": method, "search": search, "threshold": score[size - 1]}
             per_area = {"detections": size / matches.arcmin2, "true": true[size - 1] / matches.arcmin2}
             rows.append({**head, **per_area, **_share("purity", true[size - 1], size)})
-    return make_table(PURITY_FIELDS, rows, DEFINITIONS)
+    return declared_table("purity", rows)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from skydenoise.evaluate.figures.colour import composite
@@ -40,11 +39,6 @@ class Views:
     sigma: tuple[float, ...]
     versions: Mapping[str, NDArray[np.uint8]]
     caption: str
-
-    def show(self, panels: Sequence[Axes], zone: Zone) -> None:
-        """Draw a zone of every version."""
-        for panel, pixels in zip(panels, self.versions.values(), strict=True):
-            show_pixels(panel, pixels[zone.window], pixel_scale(self.brick.headers[0]))
 
 
 def make_views(brick: Brick, denoised: Denoised, truth: Image | None = None, credit: str = "") -> Views:
@@ -97,42 +91,27 @@ def draw_bricks(
         return make_views(brick, denoised, truth, credit)
 
     for views in readable(names, read, step="pictures"):
-        before_after(views, folder / f"{views.brick.name}-brick.png")
-        galaxy_gallery(views, folder / f"{views.brick.name}-galaxies.png")
+        chosen = views.brick, views.image, views.sigma
+        draw_zones(views, choose_zones(*chosen), folder / f"{views.brick.name}-brick.png", whole=True)
+        draw_zones(views, galaxy_zones(*chosen), folder / f"{views.brick.name}-galaxies.png", whole=False)
 
 
-def before_after(views: Views, path: Path) -> None:
-    """Draw the whole brick and zones chosen by rule, all versions side by side, as PNG."""
-    zones = choose_zones(views.brick, views.image, views.sigma)
+def draw_zones(views: Views, zones: Sequence[Zone], path: Path, *, whole: bool) -> None:
+    """Draw the whole brick, if wanted or if there is no zone, and zones of it, all versions side by side."""
     height, width = views.brick.shape
-    whole = PANEL * np.clip(height / width, 0.3, 2.5)
-    figure, panels = picture_panels([whole] + [PANEL] * len(zones), len(views.versions), PANEL)
-    for panel, (name, pixels) in zip(panels[0], views.versions.items(), strict=True):
-        show_pixels(panel, pixels, pixel_scale(views.brick.headers[0]), "antialiased")
-        panel.set_title(name, fontsize=11)
-        for number, zone in enumerate(zones, start=1):
-            mark_zone(panel, zone, number)
-    panels[0][0].set_ylabel(f"brick {views.brick.name}", fontsize=10)
-    for number, (row, zone) in enumerate(zip(panels[1:], zones, strict=True), start=1):
-        views.show(row, zone)
-        row[0].set_ylabel(f"{number}  {zone.title}", fontsize=10)
-    write_caption(figure, f"brick {views.brick.name}", views.caption)
-    save_figure(figure, path)
-
-
-def galaxy_gallery(views: Views, path: Path) -> None:
-    """Draw the brightest galaxies of a brick, one row per version."""
-    zones = galaxy_zones(views.brick, views.image, views.sigma)
-    size = PANEL / 1.7
-    figure, panels = picture_panels([size] * len(views.versions), max(1, len(zones)), size)
-    if not zones:
-        for panel in np.ravel(panels):
-            panel.set_axis_off()
-        panels[0][0].text(0.5, 0.5, "no extended source above 5 sigma", ha="center", va="center")
-    for column, zone in zip(panels.T, zones, strict=False):
-        views.show(column, zone)
-        column[0].set_title(f"x {zone.x + zone.size // 2}, y {zone.y + zone.size // 2}", fontsize=8)
-    for panel, name in zip(panels[:, 0], views.versions, strict=True):
-        panel.set_ylabel(name, fontsize=10)
+    first = [PANEL * np.clip(height / width, 0.3, 2.5)] if whole or not zones else []
+    figure, panels = picture_panels(first + [PANEL] * len(zones), len(views.versions), PANEL)
+    scale = pixel_scale(views.brick.headers[0])
+    for column, (name, pixels) in zip(panels.T, views.versions.items(), strict=True):
+        column[0].set_title(name, fontsize=11)
+        if first:
+            show_pixels(column[0], pixels, scale, "antialiased")
+        for number, (panel, zone) in enumerate(zip(column[len(first) :], zones, strict=True), start=1):
+            show_pixels(panel, pixels[zone.window], scale)
+            if first:
+                mark_zone(column[0], zone, number)
+    titles = ["whole brick"] * len(first) + [f"{k}  {zone.title}" for k, zone in enumerate(zones, start=1)]
+    for panel, title in zip(panels[:, 0], titles, strict=True):
+        panel.set_ylabel(title, fontsize=10)
     write_caption(figure, f"brick {views.brick.name}", views.caption)
     save_figure(figure, path)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -33,44 +34,51 @@ def _rows(table: Table, **wanted: Any) -> NDArray[Any]:
     return np.asarray(table.as_array()[chosen])
 
 
-def _points(panel: Axes, x: NDArray, rows: NDArray, name: str, number: int, label: str, most: float) -> None:
-    """Points of series `number` with errors up to `most`, and no line."""
-    known = rows[f"{name}_err"] <= most
+def _points(panel: Axes, x: NDArray, value: NDArray, error: NDArray, number: int, label: str) -> None:
+    """Points of series `number` with their errors, as far as they are known, and no line."""
     look = style(number) | {"linestyle": "none", "markersize": 5, "capsize": 2, "label": label}
-    panel.errorbar(x[known], rows[name][known], rows[f"{name}_err"][known], **look)
+    panel.errorbar(x, value, np.nan_to_num(error), **look)
 
 
-def _bias_panel(panel: Axes, band: str) -> None:
-    panel.axhline(0, color="0.6", linewidth=1)
-    panel.axhspan(-2, 2, color="0.93", zorder=0)
-    panel.set_title(f"band {band}")
+def _bias_points(panel: Axes, x: NDArray, rows: NDArray, number: int, label: str) -> None:
+    error = rows["bias_percent_err"]
+    _points(panel, x, np.where(error <= BIAS / 2, rows["bias_percent"], np.nan), error, number, label)
 
 
-def _bias_axis(panel: Axes, label: str) -> None:
+def _bias_panels(panels: NDArray, bands: list[str], label: str) -> None:
+    """Panels of flux bias, one per band."""
+    for panel, band in zip(panels, bands, strict=False):
+        panel.axhline(0, color="0.6", linewidth=1)
+        panel.axhspan(-2, 2, color="0.93", zorder=0)
+        panel.set_title(f"band {band}")
     ticks = (1, 2, 5, 10, 20, 50)
-    panel.set_yscale("symlog", linthresh=2, linscale=1.5)
-    panel.set_ylim(-BIAS, BIAS)
-    panel.set_yticks([*(-tick for tick in ticks), 0, *ticks], minor=False)
-    panel.yaxis.set_major_formatter("{x:g}")
-    panel.yaxis.set_minor_locator(NullLocator())
-    panel.set_ylabel(f"{label} (per cent)\ngrey: within 2 per cent")
+    panels[0].set_yscale("symlog", linthresh=2, linscale=1.5)
+    panels[0].set_ylim(-BIAS, BIAS)
+    panels[0].set_yticks([*(-tick for tick in ticks), 0, *ticks], minor=False)
+    panels[0].yaxis.set_major_formatter("{x:g}")
+    panels[0].yaxis.set_minor_locator(NullLocator())
+    panels[0].set_ylabel(f"{label} (per cent)\ngrey: within 2 per cent")
+
+
+def _finish(figure: Figure, panel: Axes, path: Path) -> None:
+    """Write the figure, with a legend of what a panel shows."""
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend(fontsize=8)
+    save_figure(figure, path)
 
 
 def bias_plot(table: Table, path: Path) -> None:
     """Flux bias by true magnitude, one panel per band, one series per method, of photometry.ecsv."""
     bands, methods = _in_order(table["band"]), _in_order(table["method"])
     figure, (panels,) = make_panels(1, len(bands), (4 * max(1, len(bands)) + 0.5, 4), sharey=True)
+    _bias_panels(panels, bands, "flux bias in the aperture")
     for panel, band in zip(panels, bands, strict=False):
-        _bias_panel(panel, band)
         for number, method in enumerate(methods):
             rows = _rows(table, band=band, method=method, binned_by="magnitude")
             centre = (rows["low"] + rows["high"]) / 2 + 0.06 * (number - (len(methods) - 1) / 2)
-            _points(panel, centre, rows, "bias_percent", number, method, BIAS / 2)
+            _bias_points(panel, centre, rows, number, method)
         panel.set_xlabel("true magnitude (AB)")
-    _bias_axis(panels[0], "flux bias in the aperture")
-    if bands:
-        panels[-1].legend(fontsize=8)
-    save_figure(figure, path)
+    _finish(figure, panels[-1], path)
 
 
 def injection_plot(table: Table, path: Path) -> None:
@@ -78,23 +86,19 @@ def injection_plot(table: Table, path: Path) -> None:
     bands = _in_order(table["band"])
     size = 4 * max(1, len(bands)) + 0.5, 6.5
     figure, panels = make_panels(2, len(bands), size, sharex=True, sharey="row")
+    _bias_panels(panels[0], bands, "measured over injected flux - 1")
     for upper, lower, band in zip(*panels, bands, strict=False):
-        _bias_panel(upper, band)
         for number, shape in enumerate(("point", "disc")):
             rows = _rows(table, band=band, shape=shape, binned_by="snr")
             centre = np.sqrt(rows["low"] * rows["high"]) * 1.03 ** (2 * number - 1)
-            _points(upper, centre, rows, "bias_percent", number, shape, BIAS / 2)
-            _points(lower, centre, rows, "detected", number, shape, np.inf)
+            _bias_points(upper, centre, rows, number, shape)
+            _points(lower, centre, rows["detected"], rows["detected_err"], number, shape)
         lower.set_xlabel("signal-to-noise ratio of the aperture in the input")
-    first, found = panels[:, 0]
-    first.set_xscale("log")
-    _bias_axis(first, "measured over injected flux - 1")
-    found.set(ylabel="share of sources found", ylim=(-0.05, 1.05))
-    if bands:
-        panels[1][-1].legend(fontsize=8)
-    else:
-        first.set_title("no source was put in")
-    save_figure(figure, path)
+    panels[0][0].set_xscale("log")
+    panels[1][0].set(ylabel="share of sources found", ylim=(-0.05, 1.05))
+    if not bands:
+        panels[0][0].set_title("no source was put in")
+    _finish(figure, panels[1][-1], path)
 
 
 def residual_plot(table: Table, path: Path) -> None:
@@ -105,17 +109,14 @@ def residual_plot(table: Table, path: Path) -> None:
         panel.axhline(1, color="0.6", linewidth=1)
         for number, row in enumerate(_rows(table, zone=zone)):
             value, error = ([row[f"starlet_{scale}{end}"] for scale in scales] for end in ("", "_err"))
-            places, look = np.array(scales) + 0.05 * number, style(number)
-            look |= {"linestyle": "none", "markersize": 5, "capsize": 2, "label": f"band {row['band']}"}
-            panel.errorbar(places, value, np.nan_to_num(error), **look)
+            places = np.array(scales) + 0.05 * number
+            _points(panel, places, np.array(value), np.array(error), number, f"band {row['band']}")
         panel.set_xticks(scales, [f"{scale}\n({2**scale} px)" for scale in scales])
         panel.set(xlabel="starlet plane (its size in pixels)", title=title)
     panels[0].set_ylabel(
         "rms of (input - denoised) / rms of the noise\n1: only noise was taken, and all of it"
     )
-    if len(table):
-        panels[0].legend(fontsize=8)
-    save_figure(figure, path)
+    _finish(figure, panels[0], path)
 
 
 def detection_plot(completeness: Table, purity: Table, path: Path) -> None:
@@ -139,8 +140,6 @@ def detection_plot(completeness: Table, purity: Table, path: Path) -> None:
         panel.set(title=f"band {band}", xlabel="true magnitude (AB)")
         panel.set(xlim=(faintest - FAINTEST, faintest), ylim=(-0.03, 1.03))
     panels[0].set_ylabel("completeness at 90 % purity")
-    if bands:
-        panels[0].legend(fontsize=8)
     for number, method in enumerate(methods):
         rows = _rows(purity, method=method, search=together)
         rows = rows[rows["true"] >= LEAST_LISTED]
@@ -151,7 +150,7 @@ def detection_plot(completeness: Table, purity: Table, path: Path) -> None:
         panel.axhline(0.9, color="0.8", linewidth=1, zorder=0)
     panels[-1].set(xlabel="true detections per square arcmin", ylabel="purity of the list", ylim=(0.5, 1.03))
     panels[-1].set_title(f"bands {together}" if bands else "nothing was searched")
-    save_figure(figure, path)
+    _finish(figure, panels[0], path)
 
 
 def _completeness(panel: Axes, rows: NDArray[Any], look: dict[str, Any]) -> None:
@@ -180,5 +179,4 @@ def training_curve(csv: Path, path: Path) -> None:
     other.plot(log["epoch"], log["rate"], color="0.6", linewidth=1, linestyle=":")
     other.set_ylabel("learning rate (dotted)", color="0.4")
     other.set_ylim(bottom=0)
-    panel.legend(fontsize=8)
-    save_figure(figure, path)
+    _finish(figure, panel, path)

@@ -26,10 +26,6 @@ class Zone:
     x: int
     size: int
 
-    def touches(self, other: "Zone") -> bool:
-        """Whether the two squares share a pixel."""
-        return max(abs(self.y - other.y), abs(self.x - other.x)) < max(self.size, other.size)
-
     @property
     def window(self) -> tuple[slice, slice]:
         """Slices of (y, x)."""
@@ -63,7 +59,8 @@ def galaxy_zones(
     pixel, in any band, and no border lies within the stamp of the core, nor within twice the length along the
     major axis. Fewer if there are fewer.
     """
-    band, usable = len(brick.bands) // 2, brick.usable.all(axis=0)
+    band = len(brick.bands) // 2
+    usable: Mask = np.logical_and.reduce(brick.usable)
     pixels = np.ascontiguousarray(image[band], dtype=np.float32)
     found = detect(pixels, brick.usable[band], sigma_sky[band])
     found = found[whole_stamps(found["x"], found["y"], usable)]
@@ -83,27 +80,20 @@ def galaxy_zones(
     ]
 
 
-def _faint_field(
-    brick: Brick, image: Image, sigma_sky: Sequence[float], size: int, avoid: Sequence[Zone]
-) -> list[Zone]:
-    """The square with most sources and none bright: no pixel above 30 sigma in the middle band, fully usable.
+def _faint_field(brick: Brick, image: Image, sigma_sky: Sequence[float], size: int) -> Zone:
+    """The square with most pixels above 5 sigma, of those with fewest that are unusable or above 30 sigma.
 
-    Squares are tried on a grid of half their edge; if all have a bright pixel, the one whose brightest pixel
-    is the least; none if none is fully usable. Squares that touch those to `avoid` are left out.
+    Squares are tried on a grid of half their edge, in the middle band.
     """
     band, size = len(brick.bands) // 2, min(size, *brick.shape)
-    found = detect(image[band], brick.usable[band], sigma_sky[band])
-    usable: Mask = np.logical_and.reduce(brick.usable)
+    seen = image[band] > 5 * sigma_sky[band]
+    spoiled = (image[band] > 30 * sigma_sky[band]) | ~brick.usable.all(axis=0)
     corners = product(*(range(0, edge - size + 1, max(1, size // 2)) for edge in brick.shape))
-    zones = [Zone("faint field", y, x, size) for y, x in corners]
-    zones = [each for each in zones if usable[each.window].all() and not any(map(each.touches, avoid))]
 
-    def score(zone: Zone) -> tuple[int, float]:
-        peak = float(image[band][zone.window].max()) / sigma_sky[band]
-        near = [np.abs(found[key] - at - size / 2) < size / 2 for key, at in (("y", zone.y), ("x", zone.x))]
-        return int(np.count_nonzero(near[0] & near[1])) if peak < 30 else -1, -peak
+    def score(zone: Zone) -> tuple[int, int]:
+        return -int(spoiled[zone.window].sum()), int(seen[zone.window].sum())
 
-    return [max(zones, key=score)] if zones else []
+    return max((Zone("faint field", y, x, size) for y, x in corners), key=score)
 
 
 def _saturated_star(brick: Brick, size: int) -> list[Zone]:
@@ -123,6 +113,8 @@ def choose_zones(brick: Brick, image: Image, sigma_sky: Sequence[float], size: i
     sigma_sky : noise of a sky pixel per band, nanomaggies
     size : edge of a zone, pixels
     """
-    galaxies, stars = galaxy_zones(brick, image, sigma_sky, 1, size), _saturated_star(brick, size)
-    galaxies = [Zone("brightest unmasked galaxy", zone.y, zone.x, zone.size) for zone in galaxies]
-    return galaxies + _faint_field(brick, image, sigma_sky, size, galaxies + stars) + stars
+    return [
+        *galaxy_zones(brick, image, sigma_sky, 1, size),
+        _faint_field(brick, image, sigma_sky, size),
+        *_saturated_star(brick, size),
+    ]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from skydenoise.evaluate.aperture import RADIUS, aperture_noise, aperture_sums
-from skydenoise.evaluate.images import Image, Mask, Method
+from skydenoise.evaluate.images import Image, Mask, Method, values_at
 from skydenoise.evaluate.psf import moffat
 from skydenoise.evaluate.statistics import Array
 from skydenoise.io import Brick
@@ -125,7 +125,7 @@ def inject(
         total[np.arange(bands)[:, None] != leading] = 0
     pairs = zip(total, canvas.fwhm, strict=True)
     images = np.stack([draw_sources(brick.shape, x, y, *pair, radius) for pair in pairs])
-    pixel_noise = noise.sigma(brick.invvar)[:, *_pixels(x, y)].astype(np.float64)
+    pixel_noise = values_at(noise.sigma(brick.invvar), x, y).astype(np.float64)
     flux, unknown = aperture_sums(images, x, y), np.full((bands, number), np.nan)
     alone = np.full(number, -1) if one_band is None else leading
     sources = Sources(x, y, flux, spread, pixel_noise, disc, alone, unknown, unknown)
@@ -206,12 +206,8 @@ def _colours(bands: Sequence[str], count: int, generator: np.random.Generator) -
     return np.asarray(10 ** (-0.4 * (blue + (red - blue) * age + scatter)))
 
 
-def _pixels(x: Array, y: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
-
-
 def _peaks_near(image: Image, x: Array, y: Array) -> Array:
     """Highest pixel within DETECTION_RADIUS of each place: (band, n)."""
     size = 2 * DETECTION_RADIUS + 1
     highest = ndimage.maximum_filter(image, (1, size, size))
-    return np.asarray(highest[:, *_pixels(x, y)], dtype=np.float64)
+    return values_at(highest, x, y).astype(np.float64)

@@ -6,57 +6,20 @@ from itertools import permutations
 import numpy as np
 from astropy.table import Table
 
-from skydenoise.evaluate.aperture import RADIUS
-from skydenoise.evaluate.fluxes import BIN_FIELDS, FLUX_DEFINITIONS, RATIO_MEASURES, binned, snr_bins
-from skydenoise.evaluate.injection.inject import DETECTION_RADIUS, Sources
-from skydenoise.evaluate.injection.rounds import RATE
-from skydenoise.evaluate.statistics import BOOTSTRAP, Array, bootstrap_row, selected
-from skydenoise.evaluate.tables import BAND, METHOD, Field, Measure, make_table, with_errors
+from skydenoise.evaluate.fluxes import RATIO_MEASURES, binned, snr_bins
+from skydenoise.evaluate.injection.inject import Sources
+from skydenoise.evaluate.statistics import Array, Statistic, bootstrap_row, selected
+from skydenoise.evaluate.tables import declared_table
 
 SNR_EDGES = tuple(float(edge) for edge in 2 * 10 ** (0.2 * np.arange(11)))
 """Borders of bins of the aperture's signal-to-noise ratio, 0.5 mag apart: 2, 3.2, 5, ... 200."""
 BINS = snr_bins("snr", SNR_EDGES, (5.0, 10.0, 20.0, 50.0))
 
-_BETA = "standard deviation of the Beta distribution (Jeffreys' prior), not 0 where all or none are found"
-INJECTION_MEASURES = (
-    *RATIO_MEASURES,
-    Measure("slope", "of F against F_true by least squares, in snr_above alone", of=lambda s: _slope(*s[2:])),
-)
-INJECTION_FIELDS = (
-    METHOD,
-    BAND,
-    Field("shape", "point, disc (exponential), or all", dtype=str),
-    *BIN_FIELDS,
-    *with_errors(BOOTSTRAP, *INJECTION_MEASURES),
-    *with_errors(_BETA, Field("detected", "share of the judged sources that are found")),
-    Field("judged", "sources that could be found: nothing was there before", "", int),
-)
-INJECTION_DEFINITIONS = FLUX_DEFINITIONS | {
-    "F": f"sum in a circle of {RADIUS:g} pixels around the place of the source, in the image denoised with "
-    "it minus the one denoised without it",
-    "F_true": "the same sum over the noise-free source that was put into the input",
-    "snr": "F_true over the noise of the aperture in the input; in bins of 0.5 mag",
-    "places": "random ones where no source is visible in the input",
-    "detected": f"a pixel within {DETECTION_RADIUS} pixels of the place is above the height that {RATE:g} "
-    "peaks per million pixels exceed when the method is given pure noise; places where one is without the "
-    "source are not judged",
+INJECTION: Mapping[str, Statistic] = {**RATIO_MEASURES, "slope": lambda sample: _slope(*sample[2:])}
+LEAK: Mapping[str, Statistic] = {
+    "leak_percent": lambda sample: 100 * sample[0].mean(axis=-1),
+    "leak_sigma": lambda sample: sample[1].mean(axis=-1),
 }
-LEAK_MEASURES = (
-    Measure(
-        "leak_percent", "mean of F in other over F_true in band", "%", of=lambda s: 100 * s[0].mean(axis=-1)
-    ),
-    Measure(
-        "leak_sigma", "mean of F in other over the aperture's noise in other", of=lambda s: s[1].mean(axis=-1)
-    ),
-)
-LEAK_FIELDS = (
-    METHOD,
-    Field("band", "filter into which alone the sources were put", dtype=str),
-    Field("other", "filter in which their flux is looked for", dtype=str),
-    *BIN_FIELDS,
-    *with_errors(BOOTSTRAP, *LEAK_MEASURES),
-)
-LEAK_DEFINITIONS = INJECTION_DEFINITIONS | {"other": "what neighbouring sources put there is taken off"}
 
 Samples = Mapping[str, Sources]
 """Sources by the method that was measured on them."""
@@ -77,12 +40,12 @@ def injection_table(samples: Samples, bands: Sequence[str], generator: np.random
             sample = np.stack([*fluxes, sources.found[band]])
             for shape, chosen in shapes.items():
                 for columns, inside in binned(sample[:, chosen], sources.snr[band, chosen], BINS):
-                    row = bootstrap_row(INJECTION_MEASURES, inside[:4], generator)
+                    row = bootstrap_row(INJECTION, inside[:4], generator)
                     if columns["binned_by"] == "snr":
                         row["slope"] = row["slope_err"] = np.nan
                     head = {"method": method, "band": name, "shape": shape}
                     rows.append({**head, **columns, **_share(inside[4]), **row})
-    return make_table(INJECTION_FIELDS, rows, INJECTION_DEFINITIONS)
+    return declared_table("injection", rows)
 
 
 def _slope(injected: Array, measured: Array) -> Array:
@@ -110,5 +73,5 @@ def leak_table(samples: Samples, bands: Sequence[str], generator: np.random.Gene
             sample = np.stack([leaked / sources.flux[band], leaked / sources.noise[other]])
             for columns, inside in binned(sample, sources.snr[band], BINS):
                 head = {"method": method, "band": bands[band], "other": bands[other]}
-                rows.append({**head, **columns, **bootstrap_row(LEAK_MEASURES, inside, generator)})
-    return make_table(LEAK_FIELDS, rows, LEAK_DEFINITIONS)
+                rows.append({**head, **columns, **bootstrap_row(LEAK, inside, generator)})
+    return declared_table("leak", rows)

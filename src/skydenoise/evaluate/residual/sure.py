@@ -7,8 +7,8 @@ import numpy as np
 from astropy.table import Table
 
 from skydenoise.evaluate.images import Image, Method
-from skydenoise.evaluate.statistics import JACKKNIFE, Array, Blocks, jackknife_row, joined, mean
-from skydenoise.evaluate.tables import BAND, PIXELS, ZONE, Field, Measure, make_table, with_errors
+from skydenoise.evaluate.statistics import Array, Blocks, Statistic, jackknife_row, joined, mean
+from skydenoise.evaluate.tables import declared_table
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.sky import empty_sky
@@ -17,33 +17,7 @@ from skydenoise.predict.stein import STRENGTH, passed, squared_error
 Sums = Mapping[tuple[str, str], Array]
 """By band and zone: (4, blocks); pixels, then sums of risk, passed and squared residual."""
 
-MEASURES = (
-    Measure("risk", "estimated mean of (x - truth)^2 / sigma^2", of=mean),
-    Measure(
-        "passed", "share of the noise that is let through: 1 if nothing is done", of=lambda s: s[2] / s[0]
-    ),
-)
-FIELDS = (
-    BAND,
-    ZONE,
-    PIXELS,
-    *with_errors(JACKKNIFE, *MEASURES),
-    Field("risk_scale_err", "error of risk that comes from how well the strength of the noise is known"),
-    Field("error", "root of risk, with its sign: rms error in units of the input's noise"),
-)
-DEFINITIONS = {
-    "risk": "mean of residual^2 - 1 + 2 passed, unbiased for Gaussian noise as strong and as correlated "
-    "as the noise model says; may come out below 0 within its errors. Sources too faint to be seen count as "
-    "noise in that model, by some 0.005 of its variance at the survey's depth: so much is risk too low",
-    "residual": "(input - x) / sigma",
-    "passed": f"z (f(input + t z) - f(input)) / t, t = {STRENGTH:g}, z drawn with the measured covariance",
-    "sigma": "noise of the pixel in the input: scale / sqrt(invvar) of the noise model",
-    "zone": "sky: without a source in a smoothed map of the input, in any band, where invvar is that of the "
-    "sky; source: the rest; all: both. Noise that invvar leaves out, such as that of bright sources' photons "
-    "in some surveys, counts as error",
-    "measured": "pixels with coverage, neither saturated nor bad",
-    "errors": JACKKNIFE,
-}
+MEASURES: Mapping[str, Statistic] = {"risk": mean, "passed": lambda sums: sums[2] / sums[0]}
 
 
 def sure_sums(
@@ -88,4 +62,4 @@ def sure_table(parts: Sequence[Sums], noise: NoiseModel) -> Table:
         scale = 2 * doubts[noise.bands.index(band)] * residual / pixels if pixels else np.nan
         head = {"band": band, "zone": zone, "pixels": int(pixels)}
         rows.append({**head, **row, "error": error, "risk_scale_err": scale})
-    return make_table(FIELDS, rows, DEFINITIONS)
+    return declared_table("risk", rows)

@@ -8,9 +8,9 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_cdt
 
-from skydenoise.evaluate.images import Image, Mask, measured_pixels
-from skydenoise.evaluate.statistics import JACKKNIFE, Array, Blocks, jackknife_row, joined, mean, rms
-from skydenoise.evaluate.tables import BAND, PIXELS, ZONE, Field, Measure, make_table, with_errors
+from skydenoise.evaluate.images import Mask, measured_pixels
+from skydenoise.evaluate.statistics import Array, Blocks, Statistic, jackknife_row, joined, mean, rms
+from skydenoise.evaluate.tables import declared_table
 from skydenoise.io import Brick, Denoised
 from skydenoise.noise import NoiseModel
 from skydenoise.starlet import planes, reach
@@ -22,51 +22,25 @@ LAGS = (1, 2)
 Sums = Mapping[tuple[str, str], Mapping[str, Array]]
 """By band and zone, and by measure: sums per block."""
 
-RESIDUAL_DEFINITIONS = {
-    "residual": "input - denoised, where measured: with coverage, neither saturated, bad nor INPAINTED",
-    "sigma": "noise of the pixel in the input: scale / sqrt(invvar) of the noise model",
-    "zone": f"sky: denoised below {FAINT_BELOW:g} sigma of the sky noise; source: above; all: both",
-    "correlation": "mean product of neighbours along x and along y over the mean square",
-    "starlet": "only where the filter sees measured pixels alone",
-    "errors": JACKKNIFE,
-}
 
-
-def residual_measures(scales: int) -> list[Measure]:
+def residual_measures(scales: int) -> dict[str, Statistic]:
     """Measures of the residual for a noise model with that many starlet scales."""
-    return [
-        Measure("mean", "mean residual", "nmgy", of=mean),
-        Measure("rms", "rms of residual / sigma: 1 if all noise and nothing else was taken", of=rms),
-        *(
-            Measure(f"correlation_{lag}", f"autocorrelation at lag {lag} pixels", of=lambda s: s[1] / s[2])
-            for lag in LAGS
-        ),
-        *(
-            Measure(
-                f"starlet_{scale}",
-                f"rms of starlet plane {scale} ({2**scale} pixels) of residual / sigma over the noise's",
-                of=rms,
-            )
-            for scale in range(1, scales + 1)
-        ),
-    ]
-
-
-def faint_pixels(image: Image, noise: NoiseModel) -> Mask:
-    """Where an image (band, y, x), nanomaggies, is below `FAINT_BELOW` sigma of the sky: bool."""
-    return np.asarray(image < FAINT_BELOW * np.asarray(noise.sigma_sky, np.float32)[:, None, None])
+    measures: dict[str, Statistic] = {"mean": mean, "rms": rms}
+    measures |= {f"correlation_{lag}": lambda sums: sums[1] / sums[2] for lag in LAGS}
+    return measures | {f"starlet_{scale}": rms for scale in range(1, scales + 1)}
 
 
 def residual_sums(brick: Brick, denoised: Denoised, noise: NoiseModel) -> Sums:
     """Sums per block by band and zone, of which `residual_table` makes its measures."""
     blocks, sigma = Blocks(brick.shape), noise.sigma(brick.invvar)
-    measured, faint = measured_pixels(brick, denoised), faint_pixels(denoised.image, noise)
+    measured = measured_pixels(brick, denoised)
     result: dict[tuple[str, str], dict[str, Array]] = {}
     for band, name in enumerate(noise.bands):
         residual = np.where(measured[band], brick.image[band] - denoised.image[band], np.float32(0))
         normal = np.divide(residual, sigma[band], out=np.zeros_like(residual), where=measured[band])
         details = list(_clear_planes(normal, measured[band], noise.levels[band]))
-        zones = {"sky": faint[band], "source": ~faint[band], "all": np.ones_like(faint[band])}
+        faint = denoised.image[band] < np.float32(FAINT_BELOW * noise.sigma_sky[band])
+        zones = {"sky": faint, "source": ~faint, "all": np.ones_like(faint)}
         for zone, inside in zones.items():
             where = measured[band] & inside
             sums = {"mean": blocks.sums(where, residual), "rms": blocks.sums(where, normal**2)}
@@ -109,8 +83,4 @@ def residual_table(parts: Sequence[Sums], noise: NoiseModel) -> Table:
         rows.append(
             {"band": band, "zone": zone, "pixels": pixels, **jackknife_row(sums, measures), **expected}
         )
-    expectations = [
-        Field(f"expected_{lag}", f"the noise's autocorrelation at lag {lag} pixels") for lag in LAGS
-    ]
-    fields = BAND, ZONE, PIXELS, *with_errors(JACKKNIFE, *measures), *expectations
-    return make_table(fields, rows, RESIDUAL_DEFINITIONS)
+    return declared_table("residual", rows)

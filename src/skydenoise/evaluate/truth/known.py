@@ -12,6 +12,7 @@ from skydenoise.errors import BrickError
 from skydenoise.evaluate.images import Image, Mask, measured_pixels, pixel_scale
 from skydenoise.io import Brick, Denoised, read_brick, read_denoised
 from skydenoise.io.fitsfile import read_survey_image
+from skydenoise.io.verified import verify_fits
 from skydenoise.paths import truth_catalogue, truth_file
 
 
@@ -24,7 +25,7 @@ class KnownBrick:
     denoised : the product, with its uncertainty
     truth : noise-free sky, (band, y, x) float32, nanomaggies
     sources : catalogue of the truth
-    psf_fwhm : width of the point spread function in each band, pixels; empty if it is not known
+    psf_fwhm : width of the point spread function in each band, pixels
     """
 
     brick: Brick
@@ -63,6 +64,7 @@ def read_truth(root: Path, name: str, bands: Sequence[str]) -> tuple[Image, Tabl
     planes = []
     try:
         for file in (truth_file(root, name, band) for band in bands):
+            verify_fits(file)
             planes.append(read_survey_image(file)[0])
         file = truth_catalogue(root, name)
         sources = Table.read(file, format="ascii.ecsv")
@@ -76,10 +78,17 @@ def read_truth(root: Path, name: str, bands: Sequence[str]) -> tuple[Image, Tabl
 
 
 def read_psf_fwhm(root: Path, name: str, bands: Sequence[str]) -> tuple[float, ...]:
-    """Width of the point spread function by band, pixels: the truth's card PSFFWHM; empty if one lacks it."""
-    headers = [fits.getheader(truth_file(root, name, band), 1) for band in bands]
-    if not all("PSFFWHM" in header for header in headers):
-        return ()
+    """Width of the point spread function by band, pixels, by the truth's card PSFFWHM.
+
+    Raises
+    ------
+    BrickError : an image has no such card
+    """
+    files = [truth_file(root, name, band) for band in bands]
+    headers = [fits.getheader(file, 1) for file in files]
+    for header, file in zip(headers, files, strict=True):
+        if "PSFFWHM" not in header:
+            raise BrickError("no card PSFFWHM", brick=name, file=file)
     return tuple(float(header["PSFFWHM"] / pixel_scale(header)) for header in headers)
 
 

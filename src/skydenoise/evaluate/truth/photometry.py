@@ -12,8 +12,6 @@ from scipy.spatial import cKDTree
 
 from skydenoise.evaluate.aperture import RADIUS, ZERO_POINT, aperture_noise, aperture_sums, inside_by
 from skydenoise.evaluate.fluxes import (
-    BIN_FIELDS,
-    FLUX_DEFINITIONS,
     RATIO_MEASURES,
     Bin,
     average,
@@ -23,8 +21,8 @@ from skydenoise.evaluate.fluxes import (
     snr_bins,
 )
 from skydenoise.evaluate.images import Image
-from skydenoise.evaluate.statistics import BOOTSTRAP, Array, bootstrap_row, joined, selected
-from skydenoise.evaluate.tables import BAND, METHOD, Field, Measure, make_table, with_errors
+from skydenoise.evaluate.statistics import Array, Statistic, bootstrap_row, joined, selected
+from skydenoise.evaluate.tables import declared_table
 from skydenoise.evaluate.truth.known import KnownBrick
 from skydenoise.io.wcs import celestial_wcs
 from skydenoise.noise import NoiseModel
@@ -36,29 +34,9 @@ CONTAMINATION = 1.2
 SNR_EDGES = (5.0, 10.0, 20.0, 50.0, 100.0, np.inf)
 MAGNITUDE_STEP = 0.5
 
-PHOTOMETRY_MEASURES = (
-    *RATIO_MEASURES,
-    Measure(
-        "shift_percent",
-        "mean of (F - F_noisy) / F_true: bias free of the noise that both share",
-        "%",
-        of=lambda s: 100 * average(s[2:0:-1]),
-    ),
-)
-PHOTOMETRY_FIELDS = (METHOD, BAND, *BIN_FIELDS, *with_errors(BOOTSTRAP, *PHOTOMETRY_MEASURES))
-PHOTOMETRY_DEFINITIONS = FLUX_DEFINITIONS | {
-    "F": f"sum in a circle of {RADIUS:g} pixels around the true position; F_true: the same on the noise-free "
-    "image, so that neighbours and the flux outside the aperture cancel",
-    "snr": "F_true over the noise of the aperture in the input, from invvar and the measured correlation",
-    "snr_measured": "F over that noise, of the isolated sources of the catalogue. What is chosen by what is "
-    "measured must be true in the sum, so here bias is sum of F / sum of F_true, minus 1, and shift likewise",
-    "snr_detected": "as snr_measured, around every detection (detection.ecsv) in the method's image, all "
-    "bands together, whatever its score, true or not, isolated or not; F_true is the noise-free image's",
-    "dual": "detected in the denoised image, all bands together, above the threshold of 90 % purity "
-    "(detection.ecsv), measured on the noisy image at that place; F_true at the true one",
-    "magnitude": "AB, from the catalogue's total flux",
-    "isolated": f"no source with more than {NEIGHBOUR_FLUX:g} of the flux within {2 * RADIUS:g} pixels, "
-    f"F_true at most {CONTAMINATION:g} times the catalogue's flux; not saturated, every pixel measured",
+PHOTOMETRY: Mapping[str, Statistic] = {
+    **RATIO_MEASURES,
+    "shift_percent": lambda sample: 100 * average(sample[2:0:-1]),
 }
 
 
@@ -66,22 +44,6 @@ def _colour_bias(ratio: Array) -> Array:
     blue, red = ratio.mean(axis=-1)
     with np.errstate(invalid="ignore"):
         return magnitudes(blue) - magnitudes(red)
-
-
-COLOUR_MEASURES = (
-    Measure(
-        "bias_mag", "difference of the bands' -2.5 log10 of the mean of F / F_true", "mag", of=_colour_bias
-    ),
-)
-COLOUR_FIELDS = (
-    METHOD,
-    Field("colour", "difference of the magnitudes in two bands", dtype=str),
-    *BIN_FIELDS,
-    *with_errors(BOOTSTRAP, *COLOUR_MEASURES),
-)
-COLOUR_DEFINITIONS = PHOTOMETRY_DEFINITIONS | {
-    "snr": "the lower of the two bands' F_true over the noise of the aperture in the input"
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,43 +125,45 @@ def combine(parts: Sequence[Apertures], arcsec: float = 0.1) -> Apertures:
 
 
 def photometry_table(
-    apertures: Apertures | None,
+    apertures: Apertures,
     bands: Sequence[str],
     generator: np.random.Generator,
     detected: Mapping[str, Apertures] | None = None,
 ) -> Table:
     """Bias and scatter of fluxes by method, band and bin.
 
-    apertures : of the catalogue's sources; None if there is no brick
+    apertures : of the catalogue's sources
     generator : of the bootstrap
     detected : apertures around what each method shows (`dual.measure_detected`), for the bins snr_detected
     """
     rows = [
-        {"method": method, "band": name, **columns, **bootstrap_row(PHOTOMETRY_MEASURES, inside, generator)}
-        for method in (apertures.fluxes if apertures else ())
+        {"method": method, "band": name, **columns, **bootstrap_row(PHOTOMETRY, inside, generator)}
+        for method in apertures.fluxes
         for band, name in enumerate(bands)
         for sample, values, bins in _binnings(apertures, (detected or {}).get(method), method, band)
         for columns, inside in binned(sample, values, bins)
     ]
-    return make_table(PHOTOMETRY_FIELDS, rows, PHOTOMETRY_DEFINITIONS)
+    return declared_table("photometry", rows)
 
 
 def _binnings(
-    known: Apertures | None, seen: Apertures | None, method: str, band: int
+    known: Apertures, seen: Apertures | None, method: str, band: int
 ) -> Iterable[tuple[Array, Array, Sequence[Bin]]]:
     """Samples of a method in a band, by what their sources are binned, and the bins."""
-    if known is not None:
-        good = known.good[band] & np.isfinite(known.fluxes[method][band])
-        noise, magnitude = known.noise[band, good], known.magnitude[band, good]
-        by_ratio, by_sum = (_sample(known, method, band, good, by_sum) for by_sum in (False, True))
-        edges = pairwise(magnitude_edges(magnitude, MAGNITUDE_STEP))
-        yield by_ratio, magnitude, [("magnitude", *edge) for edge in edges]
-        yield by_ratio, by_sum[1] / noise, snr_bins("snr", SNR_EDGES, SNR_EDGES[:-1])
-        yield by_sum, by_sum[0] / noise, snr_bins("snr_measured", SNR_EDGES, SNR_EDGES[:-1])
+    good = known.good[band] & np.isfinite(known.fluxes[method][band])
+    noise, magnitude = known.noise[band, good], known.magnitude[band, good]
+    by_ratio, by_sum = (_sample(known, method, band, good, by_sum) for by_sum in (False, True))
+    edges = pairwise(magnitude_edges(magnitude, MAGNITUDE_STEP))
+    yield by_ratio, magnitude, [("magnitude", *edge) for edge in edges]
+    yield by_ratio, by_sum[1] / noise, _bins("snr")
+    yield by_sum, by_sum[0] / noise, _bins("snr_measured")
     if seen is not None:
         by_sum = _sample(seen, method, band, seen.good[band], True)
-        snr = by_sum[0] / seen.noise[band, seen.good[band]]
-        yield by_sum, snr, snr_bins("snr_detected", SNR_EDGES, SNR_EDGES[:-1])
+        yield by_sum, by_sum[0] / seen.noise[band, seen.good[band]], _bins("snr_detected")
+
+
+def _bins(name: str) -> list[Bin]:
+    return snr_bins(name, SNR_EDGES, SNR_EDGES[:-1])
 
 
 def _sample(apertures: Apertures, method: str, band: int, good: NDArray[np.bool_], by_sum: bool) -> Array:
@@ -209,23 +173,19 @@ def _sample(apertures: Apertures, method: str, band: int, good: NDArray[np.bool_
     return np.stack([flux, truth, flux - noisy]) / (1 if by_sum else truth)
 
 
-def colour_table(apertures: Apertures | None, bands: Sequence[str], generator: np.random.Generator) -> Table:
+def colour_table(apertures: Apertures, bands: Sequence[str], generator: np.random.Generator) -> Table:
     """Bias of the colours of neighbouring bands by method and the lower of both signal-to-noise ratios.
 
     Parameters as above.
     """
     rows: list[dict[str, object]] = []
-    if apertures is None:
-        return make_table(COLOUR_FIELDS, rows, COLOUR_DEFINITIONS)
     for method, flux in apertures.fluxes.items():
         ratio = np.divide(flux, apertures.truth, out=np.full(flux.shape, np.nan), where=apertures.good)
         for blue, names in enumerate(pairwise(bands)):
             pair = slice(blue, blue + 2)
             good = np.isfinite(ratio[pair]).all(axis=0)
             lower = (apertures.truth[pair, good] / apertures.noise[pair, good]).min(axis=0)
-            for columns, inside in binned(
-                ratio[pair, good], lower, snr_bins("snr", SNR_EDGES, SNR_EDGES[:-1])
-            ):
-                row = bootstrap_row(COLOUR_MEASURES, inside, generator)
+            for columns, inside in binned(ratio[pair, good], lower, _bins("snr")):
+                row = bootstrap_row({"bias_mag": _colour_bias}, inside, generator)
                 rows.append({"method": method, "colour": "-".join(names), **columns, **row})
-    return make_table(COLOUR_FIELDS, rows, COLOUR_DEFINITIONS)
+    return declared_table("colours", rows)
