@@ -15,6 +15,8 @@ from skydenoise.io import Brick
 
 EXTENDED = 1.25
 """Width over that of stars from which a source is a galaxy."""
+BRIGHTEST = 100
+"""Sources whose narrowest stand for stars where none is isolated."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +57,28 @@ def galaxy_zones(
     """Squares around the brightest extended sources of the middle band, brightest first.
 
     Extended: 1.25 times as wide as a star of the brick, by the adaptive moments of its core (evaluate.psf),
-    which the wings of a bright star leave alone; in a brick without an isolated star all count. No unusable
-    pixel, in any band, and no border lies within the stamp of the core, nor within twice the length along the
-    major axis. Fewer if there are fewer.
+    which the wings of a bright star leave alone; where no star is isolated, 1.25 times the 10th percentile of
+    the brightest sources. No unusable pixel, in any band, and no border lies within the stamp of the core,
+    nor within twice the length along the major axis. Fewer if there are fewer.
     """
     band = len(brick.bands) // 2
     usable: Mask = np.logical_and.reduce(brick.usable)
     pixels = np.ascontiguousarray(image[band], dtype=np.float32)
     found = detect(pixels, brick.usable[band], sigma_sky[band])
     found = found[whole_stamps(found["x"], found["y"], usable)]
-    widths = star_widths(pixels, brick.usable[band], np.full_like(pixels, sigma_sky[band]))
-    star = moffat(float(np.median(widths)), STAMP) if widths.size else None
-    least = 0.0 if star is None else EXTENDED * star_shape(star, STAMP, STAMP)[0]
+    if found.size == 0:
+        return []
+    stars = star_widths(pixels, brick.usable[band], np.full_like(pixels, sigma_sky[band]))
+    if stars.size:
+        star = star_shape(moffat(float(np.median(stars)), STAMP), STAMP, STAMP)[0]
+    else:
+        star = np.quantile([star_shape(pixels, each["x"], each["y"])[0] for each in found[:BRIGHTEST]], 0.1)
     x, y, length = found["x"], found["y"], found["a"]
     masked = np.ascontiguousarray(~usable, dtype=np.float32)
     touched, _, _ = sep.sum_circle(masked, x, y, 2 * length)
     border = np.minimum.reduce([x, y, brick.shape[1] - 1 - x, brick.shape[0] - 1 - y])
     candidates = found[(touched == 0) & (border > 2 * length)]
-    extended = (each for each in candidates if star_shape(pixels, each["x"], each["y"])[0] > least)
+    extended = (each for each in candidates if star_shape(pixels, each["x"], each["y"])[0] > EXTENDED * star)
     chosen = islice(extended, count)
     return [
         _centred(f"galaxy {rank}", (galaxy["y"], galaxy["x"]), size, brick.shape)
