@@ -103,25 +103,26 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
     """
     check_brick(brick, denoiser)
     usable, sigma, zero = brick.usable, noise.sigma(brick.invvar), noise.zero
-    pixels, unit = (fill_nearby(each, usable, denoiser.settings.tile) for each in (brick.image, sigma))
+    measured = brick.image - zero if zero.any() else brick.image
+    pixels, unit = (fill_nearby(each, usable, denoiser.settings.tile) for each in (measured, sigma))
     unit[unit == 0] = 1
-    pixels -= zero
     pixels /= unit
     image = apply_network(pixels, brick, denoiser)
     image *= unit
-    image += zero
+    del pixels, unit
     settings = denoiser.settings
     if settings.background == "keep":
-        image += smooth_residual(brick.image - zero, image - zero, sigma, usable)
-    if (
-        not settings.recover.enabled
-    ):  # then the levels of the noise need not be such that `recover` takes them
-        return image, np.zeros(usable.shape, dtype=bool)
+        image += smooth_residual(measured, image, sigma, usable)
     recovered = np.zeros(usable.shape, dtype=bool)
-    for bands in groups(brick, settings):  # a band without data would raise the threshold of their sum
-        pixels, chain = brick.image[bands], (sigma[bands], usable[bands], noise.levels[bands])
-        part, recovered[bands] = recover(pixels, image[bands], *chain, settings.recover, denoiser.device)
-        image[bands] = fit_fluxes(pixels, part, *chain, denoiser.device)
+    if settings.recover.enabled:  # else the levels of the noise need not be such that `recover` takes them
+        for bands in groups(brick, settings):  # a band without data would raise the threshold of their sum
+            chain = (sigma[bands], usable[bands], noise.levels[bands])
+            part, recovered[bands] = recover(
+                measured[bands], image[bands], *chain, settings.recover, denoiser.device
+            )
+            image[bands] = fit_fluxes(measured[bands], part, *chain, denoiser.device)
+    if zero.any():
+        image += zero
     return image, recovered
 
 

@@ -13,7 +13,6 @@ source counts in all bands if one of them shows it: so flux that leaked into a b
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from skydenoise import starlet
 from skydenoise.network.device import to_numpy
@@ -59,7 +58,7 @@ def fit_fluxes(
         source |= fine - starlet.smooth(fine, 2**scale) > THRESHOLD * float(level)
     if not source.any():
         return denoised
-    near = functional.max_pool2d(source[None].float(), 2 * GROWTH + 1, 1, GROWTH)[0]
+    near = _grown(source, GROWTH)
     profile = _profile(signal.mean(dim=0)) * near
     fitted = base.clone()
     for band, own in enumerate(good):
@@ -74,6 +73,18 @@ def _profile(signal: Tensor) -> Tensor:
     """Of the sources in `signal` (y, x), without what lies under them; nowhere negative."""
     fine = _smooth(signal, PROFILE)
     return (fine - _smooth(fine, BACKGROUND, first=PROFILE)).clamp_min_(0)
+
+
+def _grown(mask: Tensor, pixels: int) -> Tensor:
+    """The mask (y, x), bool, wider by so many pixels on each side, corners included."""
+    for axis in (0, 1):
+        grown = mask.clone()
+        for step in range(1, min(pixels + 1, mask.shape[axis])):
+            rest = mask.shape[axis] - step
+            grown.narrow(axis, step, rest).logical_or_(mask.narrow(axis, 0, rest))
+            grown.narrow(axis, 0, rest).logical_or_(mask.narrow(axis, step, rest))
+        mask = grown
+    return mask
 
 
 def _smooth(image: Tensor, scales: int, first: int = 0) -> Tensor:
