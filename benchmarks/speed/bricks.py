@@ -106,12 +106,13 @@ FUNCTIONS = {
     "apply_network": "tiles, blend, stretch",
     "smooth_residual": "background",
     "recover": "recover",
+    "fit_fluxes": "fluxes",
     "sigma_of": "sigma, flags",
     "with_flags": "sigma, flags",
 }
 """Of `skydenoise.predict.denoise`, and what they are called in the table."""
 ORDER = ("read", "noise", "fill", "units of noise", "tiles, blend, stretch", "network", "background",
-         "recover", "sigma, flags", "write")  # fmt: skip
+         "recover", "fluxes", "sigma, flags", "write")  # fmt: skip
 
 
 def parts(inputs: Inputs) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -13,6 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from skydenoise.pool import KEEP_MEMORY
+
+os.environ.update(KEEP_MEMORY)  # as in the processes of a job
 
 Row = dict[str, Any]
 Run = Callable[[], Any]

@@ -22,6 +22,10 @@ from skydenoise.errors import StepError
 
 log = logging.getLogger(__name__)
 
+KEEP_MEMORY = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**32))
+"""Of glibc, read when a process starts: freed arrays up to 4 GB stay with it. Else the system takes every
+array's pages back and clears new ones for the next, a tenth of a brick's time."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -82,6 +86,7 @@ def _side_by_side(
     """
     working: dict[Future[Any], Item] = {}
     children: set[Any] = set()
+    os.environ.update({name: value for name, value in KEEP_MEMORY.items() if name not in os.environ})
     # new Pythons: a fork of this process would lack its threads, and could not use a GPU that this one uses
     with ProcessPoolExecutor(processes, get_context("spawn"), _start, start) as pool:
         try:
