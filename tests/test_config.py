@@ -91,7 +91,7 @@ def test_a_threshold_may_be_given_as_a_list() -> None:
 def test_the_paper_s_layout_has_no_skips() -> None:
     with pytest.raises(SettingsError, match=r"^model\.skips: "):
         Architecture(layout="paper", skips=True)
-    assert Architecture(layout="paper", skips=False).stride == 16
+    assert Architecture(layout="paper", fold=1, levels=4, skips=False).stride == 16
 
 
 def test_a_band_is_named_once() -> None:
@@ -100,7 +100,7 @@ def test_a_band_is_named_once() -> None:
 
 
 TOGETHER = (
-    Architecture(levels=4),
+    Architecture(fold=1, levels=4),
     PatchSettings(size=64),
     TrainSettings(),
     PredictSettings(tile=128, precision="bfloat16"),

@@ -45,6 +45,8 @@ class Architecture(Settings):
 
     bands: int = 3
     layout: str = default("model.layout")
+    fold: int = default("model.fold")
+    block: str = default("model.block")
     levels: int = default("model.levels")
     width: int = default("model.width")
     bottleneck: int = default("model.bottleneck")
@@ -63,11 +65,14 @@ class Architecture(Settings):
             not (self.skips and self.layout == "paper"),
             "model.skips: the paper's layout has no encoder-decoder skip connections",
         )
+        require(
+            self.fold == 1 or self.layout != "paper", "model.fold: the paper's layout folds no pixels; set 1"
+        )
 
     @property
     def stride(self) -> int:
         """Factor between full resolution and the bottleneck."""
-        return 2**self.levels
+        return self.fold * 2**self.levels
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,12 @@ from skydenoise.network import ModelDescription, Network, adopt_model, load_mode
 from skydenoise.noise import NoiseModel, NoiseRange
 from skydenoise.stretch import Stretch
 
-SMALL = Architecture(bands=2, levels=2, width=4, bottleneck=3, residual_blocks=1, outputs=2, skips=False)
-PUBLISHED = Architecture(layout="paper", levels=5, width=8, bottleneck=64, residual_blocks=16, skips=False)
+SMALL = Architecture(
+    bands=2, fold=1, levels=2, width=4, bottleneck=3, residual_blocks=1, outputs=2, skips=False
+)
+PUBLISHED = Architecture(
+    layout="paper", fold=1, levels=5, width=8, bottleneck=64, residual_blocks=16, skips=False
+)
 
 
 def description(architecture: Architecture) -> ModelDescription:
@@ -30,6 +34,8 @@ def description(architecture: Architecture) -> ModelDescription:
 @settings(max_examples=20, deadline=None)
 @given(
     layout=st.sampled_from(["residual_unet", "paper"]),
+    fold=st.integers(1, 3),
+    block=st.sampled_from(["depthwise", "full"]),
     levels=st.integers(1, 3),
     width=st.integers(1, 5),
     bottleneck=st.integers(1, 4),
@@ -38,10 +44,20 @@ def description(architecture: Architecture) -> ModelDescription:
     bands=st.integers(1, 4),
 )
 def test_any_architecture_takes_any_multiple_of_its_stride(
-    layout: str, levels: int, width: int, bottleneck: int, skips: bool, cells: tuple[int, int], bands: int
+    layout: str,
+    fold: int,
+    block: str,
+    levels: int,
+    width: int,
+    bottleneck: int,
+    skips: bool,
+    cells: tuple[int, int],
+    bands: int,
 ) -> None:
+    if layout == "paper":
+        fold, skips = 1, False
     architecture = Architecture(
-        bands, layout, levels, width, bottleneck, 1, skips and layout == "residual_unet", outputs=levels
+        bands, layout, fold, block, levels, width, bottleneck, residual_blocks=1, skips=skips, outputs=levels
     )
     y, x = (cell * architecture.stride for cell in cells)
     outputs = Network(architecture)(torch.randn(2, bands, y, x))
@@ -86,7 +102,7 @@ def test_outputs_stay_float32_under_autocast() -> None:
 
 
 def test_a_saved_model_comes_back(tmp_path: Path) -> None:
-    for architecture in (SMALL, replace(SMALL, layout="paper"), replace(SMALL, skips=True)):
+    for architecture in (SMALL, replace(SMALL, layout="paper", fold=1), replace(SMALL, skips=True)):
         network = Network(architecture)
         save_model(tmp_path, network, description(architecture))
         loaded, found = load_model(tmp_path)
@@ -158,7 +174,9 @@ def test_a_full_disk_leaves_no_half_model(tmp_path: Path, full_disk) -> None:
 def test_the_lean_layout_does_not_depend_on_where_a_tile_is_cut() -> None:
     """Away from the borders, a shift of the sky by a stride shifts the output, whatever else there is."""
     network = Network(
-        Architecture(bands=2, levels=1, width=4, bottleneck=3, residual_blocks=1, outputs=1, skips=False)
+        Architecture(
+            bands=2, fold=1, levels=1, width=4, bottleneck=3, residual_blocks=1, outputs=1, skips=False
+        )
     )
     sky = torch.randn(1, 2, 48, 80)
     left, right = (network(sky[..., start : start + 64])[0].detach() for start in (0, 16))
@@ -180,5 +198,5 @@ def test_a_model_of_another_format_is_refused_with_its_remedy(tmp_path: Path) ->
     save_model(tmp_path, Network(SMALL), description(SMALL))
     file = tmp_path / "model.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 1}))
-    with pytest.raises(StepError, match="format 1, this version reads 2: train again"):
+    with pytest.raises(StepError, match="format 1, this version reads 3: train again"):
         load_model(tmp_path)

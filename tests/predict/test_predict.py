@@ -213,7 +213,7 @@ def test_uncertainty_of_other_settings_is_refused():
 
 
 def test_a_tile_that_does_not_fit_the_network_is_refused():
-    with pytest.raises(SettingsError, match=r"predict.tile: 30 is not a multiple of the network's stride 4"):
+    with pytest.raises(SettingsError, match=r"predict.tile: 30 is not a multiple of the network's stride 8"):
         denoiser_of(Identity(), tile=30)
 
 

@@ -28,7 +28,9 @@ from skydenoise.train.ranks import Ranks, join_ranks
 from skydenoise.train.snapshots import snapshots
 from skydenoise.train.training import Training
 
-TINY = Architecture(bands=2, levels=1, width=4, bottleneck=2, residual_blocks=1, outputs=1, skips=False)
+TINY = Architecture(
+    bands=2, fold=1, levels=1, width=4, bottleneck=2, residual_blocks=1, outputs=1, skips=False
+)
 SHORT = TrainSettings(epochs=3, batch_size=4, learning_rate=1e-2, validation=0.2, checkpoint_minutes=1e-9)
 SCRIPT = (
     "import sys; from skydenoise.train.loop import TrainJob, train; train(TrainJob.from_json(sys.argv[1]))"

@@ -23,8 +23,8 @@ from skydenoise.paths import check_band_name
 from skydenoise.stretch import Stretch
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-FORMAT = 2
-"""Version of model.json: since 2, pixels are in units of their own noise."""
+FORMAT = 3
+"""Version of model.json: since 2, pixels are in units of their own noise; since 3, the stem may fold them."""
 
 
 @dataclass(frozen=True)

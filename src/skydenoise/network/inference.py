@@ -12,7 +12,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skydenoise.network.network import Network
-from skydenoise.network.residual_unet import SMALLEST_POWER, Merge, ResidualBlock, ResidualUNet
+from skydenoise.network.residual_unet import (
+    SMALLEST_POWER,
+    DepthwiseBlock,
+    Merge,
+    PixelNorm,
+    ResidualBlock,
+    ResidualUNet,
+)
+
+
+class InPlaceNorm(nn.Module):
+    """What a `PixelNorm` computes, with channels last as they lie in memory."""
+
+    def __init__(self, norm: PixelNorm) -> None:
+        super().__init__()
+        self.gain, self.bias = norm.gain.flatten(), norm.bias.flatten()
+        width = len(self.gain)
+        self.mean = self.gain.new_full((width, 1), 1 / width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width, y, x) -> (n, width, y, x)."""
+        pixels = x.permute(0, 2, 3, 1)  # (n, y, x, width)
+        power = (pixels.square() @ self.mean).add_(SMALLEST_POWER)  # (n, y, x, 1); faster than a mean
+        return (pixels * power.rsqrt_()).mul_(self.gain).add_(self.bias).permute(0, 3, 1, 2)
 
 
 class InPlaceBlock(nn.Module):
@@ -28,17 +51,29 @@ class InPlaceBlock(nn.Module):
         super().__init__()
         self.first, self.second = rounded(block.first, dtype), rounded(block.second, dtype)
         self.dtype, self.slope = dtype, block.activation.negative_slope
-        self.gain, self.bias = block.norm.gain.flatten(), block.norm.bias.flatten()
-        width = len(self.gain)
-        self.mean = self.gain.new_full((width, 1), 1 / width)
+        self.norm = InPlaceNorm(block.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width, y, x) -> the same array, overwritten."""
-        pixels = x.permute(0, 2, 3, 1)  # (n, y, x, width)
-        power = (pixels.square() @ self.mean).add_(SMALLEST_POWER)  # (n, y, x, 1); faster than a mean
-        normed = (pixels * power.rsqrt_()).mul_(self.gain).add_(self.bias).permute(0, 3, 1, 2)
-        inner = self.first(functional.leaky_relu_(normed, self.slope).to(self.dtype))
+        normed = functional.leaky_relu_(self.norm(x), self.slope)
+        inner = self.first(normed.to(self.dtype))
         return x.add_(self.second(functional.leaky_relu_(inner, self.slope)))
+
+
+class InPlaceDepthwiseBlock(nn.Module):
+    """What a `DepthwiseBlock` computes; see `InPlaceBlock`. The depthwise convolution stays float32."""
+
+    def __init__(self, block: DepthwiseBlock, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.depthwise = block.depthwise
+        self.expand, self.shrink = rounded(block.expand, dtype), rounded(block.shrink, dtype)
+        self.dtype, self.slope = dtype, block.activation.negative_slope
+        self.norm = InPlaceNorm(block.norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width, y, x) -> the same array, overwritten."""
+        inner = self.expand(self.norm(self.depthwise(x)).to(self.dtype))
+        return x.add_(self.shrink(functional.leaky_relu_(inner, self.slope)))
 
 
 class FoldedMerge(nn.Module):
@@ -92,6 +127,8 @@ def for_inference(network: Network, dtype: torch.dtype = torch.float32) -> nn.Mo
         for name, child in module.named_children():
             if isinstance(child, ResidualBlock):
                 setattr(module, name, InPlaceBlock(child, dtype))
+            elif isinstance(child, DepthwiseBlock):
+                setattr(module, name, InPlaceDepthwiseBlock(child, dtype))
     _fold_merges(fast.layout)
     fast.heads = fast.heads[:1]
     return fast.eval()

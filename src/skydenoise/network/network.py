@@ -53,10 +53,9 @@ class Network(nn.Module):
             PaperLayout(architecture) if architecture.layout == "paper" else ResidualUNet(architecture)
         )
         kernels = (9, 7, 5, 3) if architecture.layout == "paper" else (3,)
+        channels = architecture.bands * architecture.fold**2
         self.heads = nn.ModuleList(
-            nn.Conv2d(
-                width, architecture.bands, kernel := kernels[min(k, len(kernels) - 1)], padding=kernel // 2
-            )
+            nn.Conv2d(width, channels, kernel := kernels[min(k, len(kernels) - 1)], padding=kernel // 2)
             for k, width in enumerate(self.layout.widths[: architecture.outputs])
         )
         if architecture.skips:
@@ -77,7 +76,8 @@ class Network(nn.Module):
         outputs = []
         for k, (head, feature) in enumerate(zip(self.heads, features, strict=False)):
             with torch.autocast(u.device.type, enabled=False):
-                output = head(feature.to(u.dtype))  # (n, band, y/2**k, x/2**k)
+                folded = head(feature.to(u.dtype))  # (n, band * fold**2, y / fold / 2**k, x / fold / 2**k)
+            output = functional.pixel_shuffle(folded, self.architecture.fold)  # (n, band, y/2**k, x/2**k)
             if self.architecture.skips:
                 coarse = functional.avg_pool2d(u, 2**k) if k else u
                 shrink = coarse.cosh().reciprocal()
