@@ -36,9 +36,8 @@ demo: install  ## simulate a small survey and run the whole workflow on it (6 to
 sky: install  ## the sky of a run as one picture, served on this machine alone until Ctrl-C
 	$(RUN) snakemake --cores $(CORES) --configfile $(CONFIGFILE) -- sky
 	@echo "open http://127.0.0.1:$(PORT)/ in a browser; Ctrl-C ends it"
-	@$(RUN) python -m http.server --bind 127.0.0.1 --directory $(RESULTS)/sky $(PORT) \
-		2>$(RESULTS)/sky/server.log || { tail -n 1 $(RESULTS)/sky/server.log; \
-		echo "no server; if port $(PORT) is taken, make sky PORT=8001"; }
+	@$(RUN) python -m http.server --bind 127.0.0.1 --directory $(RESULTS)/sky $(PORT) 2>&1 | grep Error || true
+	@echo "the server has ended; if port $(PORT) is taken, make sky PORT=8001"
 
 test: install-test  ## the whole test suite
 	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadscope

@@ -66,7 +66,7 @@ class DepthwiseBlock(nn.Module):
     """x + shrink(act(expand(norm(depthwise(x))))), nearly x itself before training.
 
     As in ConvNeXt (Liu et al. 2022, CVPR) each channel sees far by itself, then the channels of a pixel are
-    mixed: half the work of a `ResidualBlock` of the same width, and less error (docs/performance.md).
+    mixed: half the work of a `ResidualBlock` of the same width (docs/decisions/network.md).
     """
 
     def __init__(self, width: int) -> None:

@@ -235,4 +235,5 @@ def _brief(error: Exception) -> str:
     if "IncompleteRead" in text:
         return "the connection broke off in the middle of the file"
     refused = re.search(r"\[Errno -?\d+\] [^'\")]+", text)
-    return refused[0] if refused else " ".join(text.split())[-200:]
+    brief = refused[0] if refused else " ".join(text.split())[-200:]
+    return re.sub(r"\?[^\s'\")]+", "?...", brief)  # a query may hold a login
