@@ -191,6 +191,18 @@ def test_zeros_of_integers_with_a_blank_are_data(tmp_path: Path) -> None:
     np.testing.assert_allclose(brick.invvar.max() ** -0.5, np.hypot(1.5, 12**-0.5), rtol=0.05)
 
 
+def test_zeros_of_integers_with_an_invvar_are_data(tmp_path: Path) -> None:
+    stored = np.random.default_rng(0).normal(0, 1.5, SHAPE).round().astype(np.int16)
+    weights = np.full(SHAPE, 1.5**-2, np.float32)
+    weights[5, 6] = 0
+    invvar = write(tmp_path / "w.fits", weights, header())
+    image = ListedImage("A", "r", write(tmp_path / "r.fits", stored, header()), invvar=invvar)
+    import_brick([image], "A", ["r"], tmp_path)
+    brick = read_brick(tmp_path, "A", ["r"])
+    assert np.count_nonzero(stored == 0) > 100
+    assert np.argwhere(brick.invvar[0] == 0).tolist() == [[5, 6]]
+
+
 def test_pixels_that_cannot_be_light_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = scene()
     data[20:22, 30:40] = -999
