@@ -76,9 +76,22 @@ def test_a_southern_brick_has_an_m():
     assert brick_names(replace(ROW, ra=141.05, dec=-3.25, bricks=1)) == ["1410m032"]
 
 
-@pytest.mark.parametrize(("key", "value"), [("release", "dr7"), ("region", "east")])
-def test_what_the_simulation_does_not_know_is_refused_with_its_key(key, value):
-    with pytest.raises(SettingsError, match=rf"survey\.{key}: "):
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("bricks", 0),
+        ("size", 8),
+        ("dec", 89),
+        ("noise", "pink"),
+        ("fwhm", (1.0, 1.0)),
+        ("missing", 2),
+        ("passes", ()),
+        ("passes", (2, 0)),
+        ("ra", -1),
+    ],
+)
+def test_impossible_settings_are_refused_with_their_key(key, value):
+    with pytest.raises(SettingsError, match=rf"simulation\.{key}: "):
         SimulationSettings(**{key: value})
 
 
@@ -320,13 +333,29 @@ def test_survey_tables_have_the_survey_s_columns(tmp_path):
         "dr9/south/survey-bricks-dr9-south.fits.gz",
     ]
     sky, region = (Table.read(path) for path in paths)
-    assert sky.colnames == ["BRICKNAME", "RA", "DEC", "RA1", "RA2", "DEC1", "DEC2"]
+    expected = [
+        "BRICKNAME",
+        "BRICKID",
+        "BRICKQ",
+        "BRICKROW",
+        "BRICKCOL",
+        "RA",
+        "DEC",
+        "RA1",
+        "RA2",
+        "DEC1",
+        "DEC2",
+    ]
+    assert sky.colnames == expected
     assert list(sky["BRICKNAME"]) == brick_names(ROW)
     assert list(region["brickname"]) == brick_names(ROW)
     for k, band in enumerate(BANDS):
         assert (region[f"nexp_{band}"] > 0).all()
         assert np.allclose(region[f"psfsize_{band}"], ROW.fwhm[k])
         assert (np.abs(region[f"psfdepth_{band}"] - ROW.depth[k]) < 0.4).all()
+        assert (
+            region[f"nexphist_{band}"].sum(axis=1) == [brick_field(j, ROW).primary().sum() for j in (0, 1)]
+        ).all()
 
 
 def test_the_program_reads_what_is_simulated_and_its_noise_is_what_invvar_says(row):

@@ -78,6 +78,8 @@ def noise_kernel(correlation: tuple[float, ...]) -> NDArray[np.float64]:
     The correlation is the kernel's with itself, so its power spectrum is never negative. The kernel reaches
     as far as the last lag and is the same in mirror images and quarter turns.
 
+    Parameters
+    ----------
     correlation : coefficients at the first lags of LAGS, three or four
 
     Raises
@@ -191,10 +193,15 @@ def exposure_maps(
 def saturate(scene: NDArray[np.float64], well: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Clip at the full well and let the excess charge run along its column, half up and half down.
 
+    Parameters
+    ----------
     scene : (y, x) nanomaggies
     well : nanomaggies at which a pixel is full
 
-    Returns the clipped scene with its bleed trails, and where pixels are at the full well, (y, x) bool.
+    Returns
+    -------
+    image : the clipped scene with its bleed trails
+    full : (y, x) bool, pixels at the full well
     """
     image, full = np.minimum(scene, well), scene > well
     for x in np.flatnonzero(full.any(axis=0)):
@@ -234,6 +241,8 @@ def observe(
     invvar counts the sky's and the sources' Poisson noise, as in real coadds (g of DR6 brick 0959p805: 6.9e4
     in the sky, 5e3 at 1 to 3 nanomaggies, 2e3 at 3 to 10: some 8e3 electrons per nanomaggy).
 
+    Parameters
+    ----------
     scene : (y, x) nanomaggies, from `scene.draw_scene`
     band : index in FILTERS
     """

@@ -104,14 +104,28 @@ class SimulationSettings:
     region: str = default("survey.region")
 
     def __post_init__(self) -> None:
-        for key in ("depth", "fwhm", "sky_brightness", "saturation", "passes"):
-            object.__setattr__(self, key, tuple(getattr(self, key)))
-        if self.release not in RELEASES:
-            raise SettingsError(
-                f"survey.release: {self.release} is not simulated, only {', '.join(RELEASES)}"
-            )
-        if self.region not in (known := RELEASES[self.release].bands):
-            raise SettingsError(f"survey.region: {self.release} is simulated in {' and '.join(known)} alone")
+        for key in ("depth", "fwhm", "sky_brightness", "saturation"):
+            object.__setattr__(self, key, tuple(float(value) for value in getattr(self, key)))
+            expected = f"one value for each of {', '.join(FILTERS)} expected"
+            _require(len(getattr(self, key)) == len(FILTERS), key, expected)
+        object.__setattr__(self, "passes", tuple(self.passes))
+        _require(min(self.passes, default=0) >= 1, "passes", f"{self.passes} is not one or more passes")
+        for key in ("bricks", "step", "pass_cell"):
+            _require(getattr(self, key) >= 1, key, f"{getattr(self, key)} is below 1")
+        for key in ("seed", "galaxies", "stars", "cosmics", "stripes", "gradient"):
+            _require(getattr(self, key) >= 0, key, f"{getattr(self, key)} is below 0")
+        for key in ("wings", "missing"):
+            _require(0 <= getattr(self, key) <= 1, key, f"{getattr(self, key)} is not in the range [0, 1]")
+        _require(self.size >= 32, "size", f"{self.size} is below 32 pixels")
+        _require(0 <= self.ra < 360, "ra", f"{self.ra} is not in the range [0, 360)")
+        _require(abs(self.dec) <= 85, "dec", f"{self.dec} is not in the range [-85, 85]")
+        _require(self.bricks * self.step <= 3600, "bricks", "the row is longer than the sky is round")
+        _require(min(self.fwhm) > 2 * PIXEL_SCALE, "fwhm", "below two pixels is undersampled")
+        _require(self.noise in NOISES, "noise", f"{self.noise!r} is not one of {', '.join(NOISES)}")
+        _require(self.bright_limit < self.faint_limit, "bright_limit", "not brighter than faint_limit")
+        _require(self.release in RELEASES, "release", f"{self.release} is not one of {', '.join(RELEASES)}")
+        known = RELEASES[self.release].bands
+        _require(self.region in known, "region", f"{self.release} has {' and '.join(known)} alone")
 
     @property
     def layout(self) -> Release:
@@ -122,6 +136,11 @@ class SimulationSettings:
     def bands(self) -> tuple[str, ...]:
         """Of the release in this region."""
         return self.layout.bands[self.region]
+
+
+def _require(condition: bool, key: str, reason: str) -> None:
+    if not condition:
+        raise SettingsError(f"simulation.{key}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -150,7 +169,8 @@ class BrickField:
     def wcs_header(self) -> fits.Header:
         """TAN, north up, east left, the reference in the centre: the cards of the survey."""
         middle = (self.size + 1) / 2
-        cards = [
+        header = fits.Header()
+        for key, value, comment in (
             ("CTYPE1", "RA---TAN", "TANgent plane"),
             ("CTYPE2", "DEC--TAN", "TANgent plane"),
             ("CRVAL1", self.ra, "Reference RA"),
@@ -162,8 +182,9 @@ class BrickField:
             ("CD2_1", 0.0, "CD matrix"),
             ("CD2_2", PIXEL_SCALE / 3600, "CD matrix"),
             ("EQUINOX", 2000.0, "Observation epoch"),
-        ]
-        return fits.Header(cards)
+        ):
+            header[key] = (value, comment)
+        return header
 
     @property
     def wcs(self) -> WCS:

@@ -79,8 +79,10 @@ def sources_of(
 ) -> tuple[NDArray[np.void], NDArray[np.float64]]:
     """Sources in the brick and in MARGIN pixels around it.
 
-    Returns (n,) of dtype sky.SOURCE, and their x, y on the brick's grid, (n, 2), 0-based, pixel centres at
-    integers.
+    Returns
+    -------
+    sources : (n,) of dtype sky.SOURCE
+    position : (n, 2) x, y on the brick's grid, 0-based, pixel centres at integers
     """
     edge = np.linspace(-MARGIN, field.size - 1 + MARGIN, 9)
     x, y = (axis.ravel() for axis in np.meshgrid(edge, edge))
@@ -163,11 +165,15 @@ def draw_scene(
 ) -> NDArray[np.float64]:
     """The image without noise, background or saturation.
 
+    Parameters
+    ----------
     sources, position : as from `sources_of`
     size : edge of the image, pixels
     band : index in FILTERS
 
-    Returns (y, x) float64, nanomaggies per pixel.
+    Returns
+    -------
+    (y, x) float64, nanomaggies per pixel
     """
     canvas = galsim.ImageD(
         size + 2 * MARGIN, size + 2 * MARGIN, xmin=-MARGIN, ymin=-MARGIN, scale=PIXEL_SCALE

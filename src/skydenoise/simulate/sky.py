@@ -113,7 +113,9 @@ def _galaxies(r: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.vo
 def cell_sources(column: int, row: int, settings: SimulationSettings) -> NDArray[np.void]:
     """Sources of one cell: right ascension from column * CELL_RA, declination from row * CELL_DEC.
 
-    Returns (n,) of dtype SOURCE; empty beyond the poles.
+    Returns
+    -------
+    (n,) of dtype SOURCE; empty beyond the poles
     """
     rng = generator(settings, Stream.SOURCES, column, row)
     low, high = (math.sin(math.radians(np.clip(edge * CELL_DEC, -90, 90))) for edge in (row, row + 1))
@@ -133,6 +135,8 @@ def sources_between(
 ) -> NDArray[np.void]:
     """Sources of all cells that touch a box.
 
+    Parameters
+    ----------
     ra : low and high, degrees; low may be negative and high above 360
     dec : low and high, degrees
     """

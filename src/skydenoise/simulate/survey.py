@@ -30,7 +30,7 @@ from skydenoise.simulate.plan import (
     brick_names,
 )
 from skydenoise.simulate.releases import BITS, packed
-from skydenoise.simulate.scene import draw_scene, sources_of
+from skydenoise.simulate.scene import draw_scene, full_well, sky_noise, sources_of
 from skydenoise.simulate.sky import STAR
 
 logger = logging.getLogger(__name__)
@@ -123,6 +123,8 @@ def _write_truth(
     for band, scene in scenes.items():
         header, index = _image_header(field, "truth", band, settings), FILTERS.index(band)
         header["PSFFWHM"] = (settings.fwhm[index], "[arcsec] FWHM of the point spread function")
+        header["SKYNOISE"] = (sky_noise(index, settings), "[nanomaggy] 1/sqrt(invvar), two exposures")
+        header["FULLWELL"] = (full_well(index, settings), "[nanomaggy] saturated pixel")
         paths.append(truth_file(root, field.name, band))
         write_survey_image(paths[-1], scene.astype(np.float32), header, output=LOSSLESS)
     return paths
@@ -167,11 +169,15 @@ def simulate_brick(name: str, settings: SimulationSettings, mirror: Path, truth_
     saturation, defects or missing exposures. In the mirror: image and invvar of each band, maskbits, and last
     their sha256sum file.
 
+    Parameters
+    ----------
     name : one of `brick_names(settings)`
     mirror : folder that stands for .../legacysurvey
-    truth_root : folder under which `paths.truth_file` and `paths.truth_catalogue` lie
+    truth_root : folder under which `layout.truth_file` and `layout.truth_catalogue` lie
 
-    Returns the files written.
+    Returns
+    -------
+    files written
 
     Raises
     ------
@@ -231,13 +237,21 @@ def _write_table(path: Path, table: Table) -> None:
 def write_survey_tables(mirror: Path, settings: SimulationSettings) -> list[Path]:
     """Write the survey-bricks tables: of all bricks, and of the region with exposures and depths per band.
 
-    Of their columns those that `survey.choose` reads: nexp is the median number of exposures in the primary
-    area, psfdepth the 5-sigma AB magnitude of a point source there. Returns the two files.
+    nexp is the median number of exposures in the primary area, psfdepth the 5-sigma AB magnitude of a point
+    source there, and galdepth, as a round number, a quarter of a magnitude less.
+
+    Returns
+    -------
+    the two files
     """
     fields = [brick_field(row, settings) for row in range(settings.bricks)]
     sky = Table(
         {
             "BRICKNAME": np.array([field.name for field in fields], "S8"),
+            "BRICKID": np.array([field.row + 1 for field in fields], np.int32),
+            "BRICKQ": np.array([field.row % 4 for field in fields], np.int16),
+            "BRICKROW": np.zeros(len(fields), np.int32),
+            "BRICKCOL": np.array([field.row for field in fields], np.int32),
             "RA": [field.ra for field in fields],
             "DEC": [field.dec for field in fields],
             **{
@@ -255,10 +269,13 @@ def write_survey_tables(mirror: Path, settings: SimulationSettings) -> list[Path
             for field, inside in zip(fields, primary, strict=True)
         ]
         median = np.array([np.median(count) if count.size else 0 for count in counts], np.int16)
+        histogram = [np.bincount(np.minimum(count, 5), minlength=6) for count in counts]
         depth = settings.depth[index] + 1.25 * np.log10(np.maximum(median, 1) / NOMINAL_EXPOSURES)
         region[f"nexp_{band}"] = median
+        region[f"nexphist_{band}"] = np.array(histogram, np.int32)
         region[f"psfsize_{band}"] = np.where(median > 0, settings.fwhm[index], 0).astype(np.float32)
         region[f"psfdepth_{band}"] = np.where(median > 0, depth, 0).astype(np.float32)
+        region[f"galdepth_{band}"] = np.where(median > 0, depth - 0.25, 0).astype(np.float32)
     survey = Survey(str(mirror), settings.release, settings.region)
     paths = [Path(survey.all_bricks), Path(survey.region_bricks)]
     for path, table in zip(paths, (sky, region), strict=True):
