@@ -135,7 +135,7 @@ def brick_seconds(sky: Sky, method: Method, seconds: float) -> float:
 
 def zone_errors(sky: Sky, images: list[Image]) -> dict[str, float]:
     """Rms of the error of 3 asinh(x / 3 sigma) by zone of the truth, mean of the bands."""
-    squares: dict[str, list[float]] = {zone: [] for zone in ZONES}
+    errors: dict[str, list[float]] = {zone: [] for zone in ZONES}
     for band in range(len(sky.noise.bands)):
         signal, error = [], []
         for scene, image in zip(sky.scenes, images, strict=True):
@@ -146,8 +146,8 @@ def zone_errors(sky: Sky, images: list[Image]) -> dict[str, float]:
             error.append(found - true)
         s, e = np.concatenate(signal), np.concatenate(error)
         for zone, (low, high) in ZONES.items():
-            squares[zone].append(float(np.sqrt(np.mean(e[(s > low) & (s <= high)] ** 2))))
-    return {zone: float(np.mean(each)) for zone, each in squares.items()}
+            errors[zone].append(float(np.sqrt(np.mean(e[(s > low) & (s <= high)] ** 2))))
+    return {zone: float(np.mean(each)) for zone, each in errors.items()}
 
 
 def draw(found: list[dict[str, Any]], path: Path) -> None:

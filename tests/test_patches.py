@@ -204,6 +204,19 @@ def test_patch_set_refuses_shards_that_do_not_belong(shape: tuple[int, ...], tmp
         PatchSet.open(tmp_path)
 
 
+def test_patch_set_refuses_an_index_that_does_not_fit_or_has_no_digests(tmp_path: Path) -> None:
+    cut_patches(NAMES, brick, SETTINGS, tmp_path)
+    index = tmp_path / "positions.ecsv"
+    table = Table.read(index, format="ascii.ecsv")
+    table[:-1].write(index, format="ascii.ecsv", overwrite=True)
+    with pytest.raises(SettingsError, match="do not agree"):
+        PatchSet.open(tmp_path)
+    del table.meta["sha256"]
+    table.write(index, format="ascii.ecsv", overwrite=True)
+    with pytest.raises(SettingsError, match=r"positions\.ecsv is damaged \(it has no sha256"):
+        PatchSet.open(tmp_path)
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
     size=st.integers(1, 9),

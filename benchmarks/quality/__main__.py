@@ -123,6 +123,8 @@ def measure_all(sky: Sky, comparison: Comparison, scale: Scale, plot: Path | Non
     take("scatter", measure.scatter(bands, catalogues, fresh()))
     take("depth", measure.depth(bands, catalogues, fresh()))
     take("stars", measure.stars(sky, images, fresh()))
+    for name, product in comparison.products.items():
+        take(f"seams, {name}", measure.seams(sky, name, images[name], product.denoiser.settings))
     if PRODUCT in comparison.products:
         denoised = comparison.products[PRODUCT].with_uncertainty([scene.brick for scene in sky.scenes])
         take("coverage", measure.coverage(sky, PRODUCT, denoised))

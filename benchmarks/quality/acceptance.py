@@ -175,6 +175,7 @@ CRITERIA = (
               within("noise_regions", 0.0, 2.0, "positive")),
     Criterion("dark regions put back in pure noise", "none", within("noise_regions", 0.0, 0.0, "negative")),
     Criterion("linearity", "1 +- 0.01", within("linearity", 0.99, 1.01)),
+    Criterion("seams", "< 0.02 sigma", within("seam", -math.inf, 0.02)),  # below 0: less than elsewhere
     *UNCERTAINTY,
 )  # fmt: skip
 """Of the table at one depth."""

@@ -5,7 +5,7 @@
 
 Each region of one depth is measured alone: errors are in units of 3 asinh(x / 3 sigma) of the region's own
 sigma, and sources count where their aperture lies in the region. Prints tables for each kind of noise
-and writes everything to benchmarks/results/depths.json.
+and writes everything to benchmarks/results/quality-depths.json.
 """
 
 import argparse
@@ -111,7 +111,7 @@ def arguments() -> argparse.Namespace:
     add("--bricks", type=int, help="of each sky; default 4, quick: 1")
     add("--size", type=int, help="edge of a brick, pixels; default 1000, quick: 512")
     add("--device", default="cuda" if cuda_usable() else "cpu", help="of networks: cpu, cuda")
-    add("--name", default="depths", help="of the file in benchmarks/results")
+    add("--name", default="quality-depths", help="of the file in benchmarks/results")
     options = parser.parse_args()
     options.bricks = options.bricks or (1 if options.quick else 4)
     options.size = options.size or (512 if options.quick else 1000)

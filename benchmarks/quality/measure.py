@@ -1,4 +1,4 @@
-"""From images to measurements: pixels, fluxes, colours and the uncertainty, against the truth."""
+"""From images to measurements: pixels, fluxes, colours, seams and the uncertainty, against the truth."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from astropy.table import Row, Table
 
 from benchmarks.quality.measurements import Measurement
 from benchmarks.quality.sky import Sky
+from skydenoise.config import PredictSettings
 from skydenoise.evaluate.detection.detect import detect
 from skydenoise.evaluate.detection.dual import above, measure_detected, with_dual
 from skydenoise.evaluate.detection.matched import moffats
@@ -16,11 +17,13 @@ from skydenoise.evaluate.detection.matches import Compared, compare, pool
 from skydenoise.evaluate.detection.tables import detection_table, threshold_at_purity
 from skydenoise.evaluate.figures.plots import bias_plot
 from skydenoise.evaluate.images import Image
+from skydenoise.evaluate.residual.seams import seam_sums, seam_table
 from skydenoise.evaluate.statistics import Array, bootstrap_error, joined, robust_scatter
 from skydenoise.evaluate.truth.photometry import Apertures, colour_table, combine, measure, photometry_table
 from skydenoise.evaluate.truth.pixels import coverage_sums, coverage_table, pixel_sums, quality_row
 from skydenoise.evaluate.truth.stars import star_shapes, star_table
 from skydenoise.io import Denoised
+from skydenoise.predict.tiles import TileGrid
 
 Images = Mapping[str, Sequence[Image]]
 """Images by method, one per scene of the sky."""
@@ -170,6 +173,21 @@ def stars(sky: Sky, images: Images, generator: np.random.Generator) -> Iterator[
             yield _of_row(row, "fwhm_change", row["band"], "", "fwhm_shift_percent")
             for part in ("e1", "e2"):
                 yield _of_row(row, "ellipticity_change", row["band"], part, f"{part}_shift")
+
+
+def seams(
+    sky: Sky, method: str, restored: Sequence[Image], settings: PredictSettings
+) -> Iterator[Measurement]:
+    """Steps at the borders of a method's tiles."""
+    sums = [
+        seam_sums(
+            scene.brick, image, sky.noise, TileGrid(*scene.brick.shape, settings.tile, settings.overlap)
+        )
+        for scene, image in zip(sky.scenes, restored, strict=True)
+    ]
+    for row in seam_table(sums):
+        amplitude, error = float(row["amplitude"]), float(row["amplitude_err"])
+        yield Measurement(method, "seam", str(row["band"]), str(row["kind"]), amplitude, error)
 
 
 def coverage(sky: Sky, method: str, products: Sequence[Denoised]) -> Iterator[Measurement]:

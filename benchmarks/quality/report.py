@@ -40,7 +40,8 @@ BLOCKS = (
     Block("Detection: depth gained over the matched filter in one band and in all, mag",
           ("depth_gain_single", "depth_gain_combined"), 2),
     Block("False detections in pure noise, per square arcmin", ("false_detections",), 2),
-    Block("Injected sources: recovered over injected flux", ("linearity",), 4),
+    Block("Injected sources: recovered over injected flux; step at borders of tiles in sigma",
+          ("linearity", "seam"), 4),
     Block("Diffuse light: what is added to it, sigma", ("diffuse_light",), 4),
     Block("Regions put back in pure noise, per Mpixel", ("noise_regions",), 1),
     Block("Uncertainty: truth within 1 and within 2 sigma, %", ("coverage_1", "coverage_2"), 1),
@@ -54,6 +55,8 @@ SHORT = {
     "leak": "leak",
     "depth_gain_single": "single",
     "depth_gain_combined": "combined",
+    "linearity": "flux",
+    "seam": "seam",
     "coverage_1": "1 sigma",
     "coverage_2": "2 sigma",
 }

@@ -258,8 +258,10 @@ class PatchSet:
         shards: list[Array] = []
         try:
             table = Table.read(file, format="ascii.ecsv")
+            if not isinstance(digests := table.meta.get("sha256"), dict):
+                raise ValueError("it has no sha256 of the shards")
             for file in _shard_files(folder, int(table["shard"].max()) + 1):
-                if file_digest(file) != table.meta["sha256"][file.name]:
+                if file_digest(file) != digests.get(file.name):
                     raise ValueError("its content has changed since it was cut")
                 shards.append(np.load(file, mmap_mode="r"))
         except (OSError, KeyError, ValueError, EOFError) as error:
@@ -268,6 +270,10 @@ class PatchSet:
                 f"patches: {file} is damaged ({cause}): remove it, and the next run cuts the patches again"
             ) from error
         images, invvars = tuple(shards[: len(shards) // 2]), tuple(shards[len(shards) // 2 :])
+        if sum(map(len, images)) != len(table) or [a.shape for a in images] != [b.shape for b in invvars]:
+            raise SettingsError(
+                f"patches: the shards in {folder} do not agree with {POSITIONS}: cut them again"
+            )
         return cls(images, invvars, np.asarray(table["brick"]))
 
     def __len__(self) -> int:

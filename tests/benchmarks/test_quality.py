@@ -134,6 +134,7 @@ def test_every_measurement_of_a_small_sky_is_taken(tmp_path, model):
     assert {each.measure for each in found} >= {
         "dual_scatter",
         "depth_gain_single",
+        "seam",
         "leak",
         "diffuse_light",
     }

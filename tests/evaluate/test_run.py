@@ -42,7 +42,7 @@ AGAINST_TRUTH = [
     "purity",
     "stars",
 ]
-AGAIN = ["injection", "leak", "risk"]
+AGAIN = ["injection", "leak", "seams", "risk"]
 
 
 def tables_in(folder, names):
@@ -140,7 +140,7 @@ def survey(tmp_path_factory, denoiser):
 
 
 def evaluate(survey, denoiser, folder, settings, names=NAMES):
-    evaluate_denoiser(names, survey / "raw", denoiser, settings, folder)
+    evaluate_denoiser(names, survey / "raw", survey / "run", denoiser, settings, folder)
     return tables_in(folder, AGAIN)
 
 
@@ -156,12 +156,13 @@ def test_a_denoiser_is_measured(survey, denoiser, tmp_path, monkeypatch, caplog)
     for row in tables["risk"][tables["risk"]["zone"] == "all"]:
         assert abs(row["risk"] - 0.81) < 4 * row["risk_err"] < 0.1
         assert row["passed"] == pytest.approx(0.9, abs=0.02)
+    assert set(tables["seams"]["kind"]) == {"step", "offset"}
 
 
 def test_without_injections_the_rest_is_measured(survey, denoiser, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "CUTOUTS", 1)
     tables = evaluate(survey, denoiser, tmp_path, EvaluationSettings(0))
-    assert [len(tables[name]) for name in AGAIN] == [0, 0, 6]
+    assert [len(tables[name]) for name in AGAIN] == [0, 0, 4, 6]
 
 
 def test_without_stars_nothing_is_injected_and_the_log_says_so(

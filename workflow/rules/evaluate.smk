@@ -2,7 +2,7 @@
 
 in   <results>/coadd/ and the input bricks of a sample
 out  <results>/evaluation/residual.ecsv, residual.png
-     <results>/evaluation/{injection,leak,risk}.ecsv, injection.png
+     <results>/evaluation/{injection,leak,seams,risk}.ecsv, injection.png
      <results>/evaluation/pictures/<brick>-<view>.png, overview.rst
 
 What needs the truth is measured in simulate.smk. All pictures are in the report.
@@ -43,7 +43,7 @@ rule evaluate_residual:
 
 
 rule evaluate_denoiser:
-    """Sources put in and measured, Stein's error: the denoiser runs again."""
+    """Sources put in and measured, steps at tiles and bricks, Stein's error: the denoiser runs again."""
     input:
         **MODEL,
         manifests=predicted(RUN.evaluated),
@@ -51,7 +51,12 @@ rule evaluate_denoiser:
     output:
         tables=expand(
             f"{EVALUATION}/{{table}}.ecsv",
-            table=["injection", "leak", "risk"],
+            table=[
+                "injection",
+                "leak",
+                "seams",
+                "risk",
+            ],
         ),
         plot=report(
             f"{EVALUATION}/injection.png",

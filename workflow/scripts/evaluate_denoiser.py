@@ -16,6 +16,7 @@ with job_log(snakemake.log[0]):
     denoiser = load_denoiser(Path(snakemake.input.weights).parent, rebuild(PredictSettings, params.predict))
     names = [name for name in finished(snakemake.input.manifests) if name in set(params.bricks)]
     plot = Path(snakemake.output.plot)
+    cache, root = Path(params.cache), plot.parents[1]
     settings = rebuild(EvaluationSettings, params.settings)
-    evaluate_denoiser(names, Path(params.cache), denoiser, settings, plot.parent)
+    evaluate_denoiser(names, cache, root, denoiser, settings, plot.parent)
     injection_plot(Table.read(plot.parent / "injection.ecsv"), plot)

@@ -4,7 +4,8 @@
 - detection: the matched filter (`matched`), detections (`detect`), which are true (`matches`): purity,
   completeness, depth (`tables`), and fluxes measured where sources are found (`dual`)
 - injection: sources put into the input (`inject`, `rounds`), measured in what the denoiser makes of it
-- residual: what was taken away against the noise (`whiteness`), Stein's estimate of the error
+- residual: what was taken away against the noise (`whiteness`), steps at borders of tiles (`seams`),
+  Stein's estimate of the error
 - figures: plots of the tables; bricks before and after, coloured by `colour`, at the places of `zones`
 
 All share `images`, `aperture`, `psf`, `statistics`, `fluxes` (ratios of fluxes in bins) and `tables`.

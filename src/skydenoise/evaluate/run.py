@@ -5,7 +5,7 @@ nothing could be measured. A brick that cannot be read is left out, and the log 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from skydenoise.evaluate.detection.matches import Compared, compare, pool
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.injection.rounds import ONE_BAND_EVERY, inject_many, known_fwhm
 from skydenoise.evaluate.injection.tables import injection_table, leak_table
-from skydenoise.evaluate.residual import sure, whiteness
+from skydenoise.evaluate.residual import seams, sure, whiteness
 from skydenoise.evaluate.tables import declared_table, write_table
 from skydenoise.evaluate.truth import photometry, pixels, stars
 from skydenoise.evaluate.truth.known import KnownBrick, read_known
@@ -30,6 +30,7 @@ from skydenoise.noise import NoiseModel, measure_brick_noise
 from skydenoise.predict.calibrate import random_cutouts
 from skydenoise.predict.denoise import estimate_sky, noise_of, with_bands
 from skydenoise.predict.denoiser import Denoiser
+from skydenoise.predict.tiles import TileGrid
 
 _log = logging.getLogger(__name__)
 
@@ -126,23 +127,24 @@ def evaluate_residual(names: Sequence[str], cache: Path, root: Path, noise: Nois
 
     Writes residual.ecsv into `folder`. Parameters as in `evaluate_truth`.
     """
-
-    def read(name: str) -> tuple[Brick, Denoised]:
-        return read_brick(cache, name, noise.bands), read_denoised(root, name, noise.bands)
-
     parts = []
-    for brick, denoised in readable(names, read, step="residuals"):
+    for brick, denoised in _products(names, cache, root, noise.bands, "residuals"):
         parts.append(whiteness.residual_sums(brick, denoised, measure_brick_noise(brick, noise)))
         _log.info("brick %s: residual measured", brick.name)
     _write(folder, residual=whiteness.residual_table(parts, noise))
 
 
 def evaluate_denoiser(
-    names: Sequence[str], cache: Path, denoiser: Denoiser, settings: EvaluationSettings, folder: Path
+    names: Sequence[str],
+    cache: Path,
+    root: Path,
+    denoiser: Denoiser,
+    settings: EvaluationSettings,
+    folder: Path,
 ) -> None:
-    """Injected sources and the truth-free error of a denoiser, over all bricks.
+    """Injected sources, seams and the truth-free error of a denoiser, over all bricks.
 
-    Writes injection, leak and risk .ecsv into `folder`. Parameters as in `evaluate_truth`.
+    Writes injection, leak, seams and risk .ecsv into `folder`. Parameters as in `evaluate_truth`.
 
     denoiser : with the settings that the bricks were denoised with
     settings : how many sources are put in, and how wide they are
@@ -155,15 +157,17 @@ def evaluate_denoiser(
     def method(brick: Brick, denoiser: Denoiser = denoiser) -> Image:
         return estimate_sky(brick, own[brick.name], denoiser)[0]
 
-    def read_and_cut(name: str) -> tuple[Brick, list[Brick]]:
-        brick = read_brick(cache, name, bands)
-        return brick, list(random_cutouts(brick, per_brick, size, generator))
-
-    parts = []
-    for brick, found in readable(names, read_and_cut, step="evaluation"):
+    steps, parts = [], []
+    for brick, denoised in _products(names, cache, root, bands, "evaluation"):
+        if not brick.usable.any():
+            _log.warning("brick %s: not one usable pixel: left out", brick.name)
+            continue
         own[brick.name] = noise_of(brick, denoiser)
         fwhm = known_fwhm(brick, own[brick.name], settings)
-        parts += [(cutout, fwhm) for cutout in found]
+        parts += [(cutout, fwhm) for cutout in random_cutouts(brick, per_brick, size, generator)]
+        grid = TileGrid(*brick.shape, predict.tile, predict.overlap)
+        steps.append(seams.seam_sums(brick, denoised.image, own[brick.name], grid))
+        _log.info("brick %s: seams measured", brick.name)
     cutouts = [(cutout, method(cutout), fwhm) for cutout, fwhm in parts[:CUTOUTS]]
     risk = [
         sure.sure_sums(cutout, method, image, own[cutout.name], generator) for cutout, image, _ in cutouts
@@ -179,9 +183,21 @@ def evaluate_denoiser(
     }
     _write(
         folder,
+        seams=seams.seam_table(steps),
         risk=sure.sure_table(risk, noise),
         injection=injection_table({DENOISED: injected} if injected else {}, bands, generator),
         leak=leak_table({way: each for way, each in leaks.items() if each}, bands, generator),
+    )
+
+
+def _products(
+    names: Sequence[str], cache: Path, root: Path, bands: Sequence[str], step: str
+) -> Iterator[tuple[Brick, Denoised]]:
+    """Those bricks that can be read, with what was made of them."""
+    return readable(
+        names,
+        lambda name: (read_brick(cache, name, bands), read_denoised(root, name, bands)),
+        step=step,
     )
 
 

@@ -8,7 +8,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_cdt
 
-from skydenoise.evaluate.images import Mask, measured_pixels
+from skydenoise.evaluate.images import Image, Mask, measured_pixels
 from skydenoise.evaluate.statistics import Array, Blocks, Statistic, jackknife_row, joined, mean, rms
 from skydenoise.evaluate.tables import declared_table
 from skydenoise.io import Brick, Denoised
@@ -30,17 +30,21 @@ def residual_measures(scales: int) -> dict[str, Statistic]:
     return measures | {f"starlet_{scale}": rms for scale in range(1, scales + 1)}
 
 
+def faint_pixels(image: Image, noise: NoiseModel) -> Mask:
+    """Where an image (band, y, x), nanomaggies, is below `FAINT_BELOW` sigma of the sky: bool."""
+    return np.asarray(image < FAINT_BELOW * np.asarray(noise.sigma_sky, np.float32)[:, None, None])
+
+
 def residual_sums(brick: Brick, denoised: Denoised, noise: NoiseModel) -> Sums:
     """Sums per block by band and zone, of which `residual_table` makes its measures."""
     blocks, sigma = Blocks(brick.shape), noise.sigma(brick.invvar)
-    measured = measured_pixels(brick, denoised)
+    measured, faint = measured_pixels(brick, denoised), faint_pixels(denoised.image, noise)
     result: dict[tuple[str, str], dict[str, Array]] = {}
     for band, name in enumerate(noise.bands):
         residual = np.where(measured[band], brick.image[band] - denoised.image[band], np.float32(0))
         normal = np.divide(residual, sigma[band], out=np.zeros_like(residual), where=measured[band])
         details = list(_clear_planes(normal, measured[band], noise.levels[band]))
-        faint = denoised.image[band] < np.float32(FAINT_BELOW * noise.sigma_sky[band])
-        zones = {"sky": faint, "source": ~faint, "all": np.ones_like(faint)}
+        zones = {"sky": faint[band], "source": ~faint[band], "all": np.ones_like(faint[band])}
         for zone, inside in zones.items():
             where = measured[band] & inside
             sums = {"mean": blocks.sums(where, residual), "rms": blocks.sums(where, normal**2)}
