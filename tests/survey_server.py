@@ -17,13 +17,21 @@ import fitsio
 import numpy as np
 
 from skydenoise import paths
+from skydenoise.config import FetchSettings
 
 BRICKS = ("1410m032", "1412m032")
 IMAGE = "legacysurvey-1410m032-image-r.fits.fz"
+SUMS = "legacysurvey_dr9_south_coadd_141_1410m032.sha256sum"
+QUICK = FetchSettings(connections=4, retries=2, timeout=5, backoff=0.01)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*.fz")}
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Temporary files, and locks."""
+    return list(folder.rglob(".*"))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from astropy.io import fits
 from survey_server import (
     BRICKS,
     IMAGE,
+    QUICK,
+    SUMS,
     Fault,
     Replaced,
     Status,
@@ -29,14 +31,10 @@ from survey_server import (
 )
 
 from skydenoise import paths
-from skydenoise.config import FetchSettings
 from skydenoise.io.digest import file_digest
 from skydenoise.survey.checks import Unpacker, check_fits, parse_checksums
 from skydenoise.survey.download import UnfitError
 from skydenoise.survey.fetch import fetch_bricks
-
-SUMS = "legacysurvey_dr9_south_coadd_141_1410m032.sha256sum"
-QUICK = FetchSettings(connections=4, retries=2, timeout=5, backoff=0.01)
 
 
 class Deadly:
