@@ -1,4 +1,4 @@
-"""Draw sky.png from the sky of a run: `python docs/pictures/sky.py results/demo/sky` (needs the extra `test`)."""
+"""Draw sky.png from a run: `python docs/pictures/sky.py results/demo/sky` (needs the extra `test`)."""
 
 import shutil
 import sys
