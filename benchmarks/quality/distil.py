@@ -11,6 +11,8 @@ of all orientations, which errs by 2 % less than one.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +24,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skydenoise.config import Architecture, TrainSettings
+from skydenoise.io.digest import file_digest
 from skydenoise.network import for_inference, load_model
+from skydenoise.patches import POSITIONS
 from skydenoise.train.job import TrainJob
 from skydenoise.train.loop import train
 from skydenoise.train.pairs import Pair, patch_seeds, random_bands
@@ -30,7 +34,7 @@ from skydenoise.train.ranks import Ranks
 from skydenoise.train.training import Training
 
 FAINT = 3.0
-"""Signal, in units of the noise, above which errors count relative to it, unless `--faint` says otherwise."""
+"""Signal, in units of the noise, above which errors count relative to it, as in the benchmark's error."""
 DRAWS = 2
 """Of the noise that is added to each patch; the teacher makes an image of each once."""
 
@@ -38,22 +42,27 @@ DRAWS = 2
 class DistilledTraining(Training):
     """A training whose inputs are noisy patches as in a prediction, and whose targets are a teacher's images.
 
+    teacher : model folder
+    folder : of images that teachers have made before
+
+    Attributes
+    ----------
     images : (draw, patch, band, y, x) float16, stretched; NaN where the teacher was not asked yet
-    faint : see FAINT
     """
 
-    def __init__(
-        self, job: TrainJob, ranks: Ranks, teacher: Path, images: Path, faint: float = FAINT
-    ) -> None:
+    def __init__(self, job: TrainJob, ranks: Ranks, teacher: Path, folder: Path) -> None:
         super().__init__(job, ranks)
-        self.faint = faint
         network, description = load_model(teacher, str(ranks.device))
         if description.stretch != self.stretch:
             raise ValueError(f"{teacher} has softening {description.stretch.softening}")
         self.teacher = for_inference(network)
-        shape = (DRAWS, len(self.loader.patches), *self.loader.patches.shape)
+        settings = job.settings
+        seen = (settings.seed, settings.extra_noise, settings.extra_width, settings.band_dropout)
+        about = [description.sha256, file_digest(job.patches / POSITIONS), file_digest(job.noise), seen]
+        images = folder / f"taught-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}.npy"
         if not images.exists():
-            images.parent.mkdir(parents=True, exist_ok=True)
+            shape = (DRAWS, len(self.loader.patches), *self.loader.patches.shape)
+            folder.mkdir(parents=True, exist_ok=True)
             np.lib.format.open_memmap(images, "w+", np.float16, shape)[:] = np.nan
         self.images = np.load(images, mmap_mode="r+")
 
@@ -75,10 +84,10 @@ class DistilledTraining(Training):
         return Pair(u, taught, counts * kept).oriented(orientations)
 
     def loss(self, network: Callable[[Tensor], tuple[Tensor, ...]], pair: Pair) -> Tensor:
-        """Mean square of the difference in flux, over faint**2 + flux**2 of the teacher's image; ()."""
+        """Mean square of the difference in flux, over FAINT**2 + flux**2 of the teacher's image; ()."""
         finest, *coarser = network(pair.source)
         flux, taught = self.stretch.inverse(finest), self.stretch.inverse(pair.target)
-        square = (flux - taught).square() / (self.faint**2 + taught.square())
+        square = (flux - taught).square() / (FAINT**2 + taught.square())
         unused = sum(0 * output.sum() for output in coarser)  # a checkpoint holds what had a gradient
         return (pair.counts * square).sum() / pair.counts.sum() + unused
 
@@ -89,7 +98,7 @@ def distil(
     model: Path,
     architecture: Architecture,
     settings: TrainSettings,
-    training: Callable[..., DistilledTraining] = DistilledTraining,
+    training: type[DistilledTraining] = DistilledTraining,
 ) -> None:
     """Train a network on the patches of `run`, and leave it in `model`."""
     _, description = load_model(teacher)
@@ -102,7 +111,7 @@ def distil(
         model / "tensorboard",
     )
     job = TrainJob(*paths, architecture, settings, description.stretch.softening, about)
-    train(job, partial(training, teacher=teacher, images=run / "patches/taught.npy"))
+    train(job, partial(training, teacher=teacher, folder=run / "taught"))
 
 
 def main() -> None:
@@ -113,9 +122,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=11)
     parser.add_argument("--initial", default="", help="folder of a model to go on from, without a warmup")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument(
-        "--faint", type=float, default=FAINT, help="signal above which errors count relative to it"
-    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     settings = TrainSettings(
@@ -125,14 +131,7 @@ def main() -> None:
         learning_rate=arguments.learning_rate,
         warmup=0 if arguments.initial else 0.05,
     )
-    distil(
-        arguments.run,
-        arguments.teacher,
-        arguments.model,
-        Architecture(),
-        settings,
-        partial(DistilledTraining, faint=arguments.faint),
-    )
+    distil(arguments.run, arguments.teacher, arguments.model, Architecture(), settings)
 
 
 if __name__ == "__main__":
