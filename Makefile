@@ -10,7 +10,7 @@ CONFIGFILE ?= config/demo.yaml
 RESULTS ?= results/demo
 PORT ?= 8000
 
-.PHONY: install install-test demo sky test test-cluster docs/reliability.md lint clean
+.PHONY: install install-test demo sky test test-cluster docs/reliability.md fidelity lint clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -58,6 +58,13 @@ config/README.md: src/skydenoise/config.schema.yaml config/tables.py | install  
 
 docs/reliability.md: install-test  ## its table: every fault of the campaign is made (always)
 	$(RUN) python -m tests.faults.table
+
+# BM3D and non-local means need '.[peers]' beside; without them their rows are left out.
+fidelity: install-test  ## every figure of docs/fidelity.md (an hour and a half on 2 cores)
+	$(RUN) python -m benchmarks.quality.depths --bricks 2
+	for noise in decam bass; do $(RUN) python -m benchmarks.quality --noise $$noise --quick \
+		--bricks 6 --size 1000 --cutouts 6 --plot docs/pictures/fidelity_$$noise.png || exit; done
+	$(RUN) python -m benchmarks.quality.bands
 
 lint: install-test  ## style and types
 	$(RUN) ruff check .

@@ -35,7 +35,7 @@ def description(architecture: Architecture) -> ModelDescription:
 @given(
     layout=st.sampled_from(["residual_unet", "paper"]),
     fold=st.integers(1, 3),
-    block=st.sampled_from(["depthwise", "full"]),
+    block=st.sampled_from(["gated", "full"]),
     levels=st.integers(1, 3),
     width=st.integers(1, 5),
     bottleneck=st.integers(1, 4),
@@ -198,5 +198,5 @@ def test_a_model_of_another_format_is_refused_with_its_remedy(tmp_path: Path) ->
     save_model(tmp_path, Network(SMALL), description(SMALL))
     file = tmp_path / "model.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 1}))
-    with pytest.raises(StepError, match="format 1, this version reads 3: train again"):
+    with pytest.raises(StepError, match="format 1, this version reads 4: train again"):
         load_model(tmp_path)

@@ -23,7 +23,7 @@ from skydenoise.paths import check_band_name
 from skydenoise.stretch import Stretch
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-FORMAT = 3
+FORMAT = 4
 """Version of model.json: since 2, pixels are in units of their own noise; since 3, the stem may fold them."""
 
 

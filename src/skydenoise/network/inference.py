@@ -14,7 +14,7 @@ from torch.nn import functional
 from skydenoise.network.network import Network
 from skydenoise.network.residual_unet import (
     SMALLEST_POWER,
-    DepthwiseBlock,
+    GatedBlock,
     Merge,
     PixelNorm,
     ResidualBlock,
@@ -60,20 +60,19 @@ class InPlaceBlock(nn.Module):
         return x.add_(self.second(functional.leaky_relu_(inner, self.slope)))
 
 
-class InPlaceDepthwiseBlock(nn.Module):
-    """What a `DepthwiseBlock` computes; see `InPlaceBlock`. The depthwise convolution stays float32."""
+class InPlaceGatedBlock(nn.Module):
+    """What a `GatedBlock` computes; see `InPlaceBlock`. The depthwise convolution stays float32."""
 
-    def __init__(self, block: DepthwiseBlock, dtype: torch.dtype) -> None:
+    def __init__(self, block: GatedBlock, dtype: torch.dtype) -> None:
         super().__init__()
         self.depthwise = block.depthwise
         self.expand, self.shrink = rounded(block.expand, dtype), rounded(block.shrink, dtype)
-        self.dtype, self.slope = dtype, block.activation.negative_slope
-        self.norm = InPlaceNorm(block.norm)
+        self.dtype, self.norm = dtype, InPlaceNorm(block.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width, y, x) -> the same array, overwritten."""
-        inner = self.expand(self.norm(self.depthwise(x)).to(self.dtype))
-        return x.add_(self.shrink(functional.leaky_relu_(inner, self.slope)))
+        one, other = self.expand(self.norm(self.depthwise(x)).to(self.dtype)).chunk(2, dim=1)
+        return x.add_(self.shrink(one.mul_(other)))
 
 
 class FoldedMerge(nn.Module):
@@ -127,8 +126,8 @@ def for_inference(network: Network, dtype: torch.dtype = torch.float32) -> nn.Mo
         for name, child in module.named_children():
             if isinstance(child, ResidualBlock):
                 setattr(module, name, InPlaceBlock(child, dtype))
-            elif isinstance(child, DepthwiseBlock):
-                setattr(module, name, InPlaceDepthwiseBlock(child, dtype))
+            elif isinstance(child, GatedBlock):
+                setattr(module, name, InPlaceGatedBlock(child, dtype))
     _fold_merges(fast.layout)
     fast.heads = fast.heads[:1]
     return fast.eval()

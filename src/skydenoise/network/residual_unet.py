@@ -20,8 +20,8 @@ SMALLEST_POWER = 1e-3
 SLOPE = 0.2
 """Of the leaky ReLU below 0."""
 
-FAR, EXPANSION = 5, 2
-"""Edge of the depthwise kernels, pixels, and by how much a block's channels are multiplied in between."""
+FAR = 5
+"""Edge of the depthwise kernels, pixels."""
 
 
 class PixelNorm(nn.Module):
@@ -62,30 +62,31 @@ class ResidualBlock(nn.Module):
         return x + self.second(self.activation(inner))
 
 
-class DepthwiseBlock(nn.Module):
-    """x + shrink(act(expand(norm(depthwise(x))))), nearly x itself before training.
+class GatedBlock(nn.Module):
+    """x + shrink(a * b) with a, b = expand(norm(depthwise(x))), nearly x itself before training.
 
     As in ConvNeXt (Liu et al. 2022, CVPR) each channel sees far by itself, then the channels of a pixel are
-    mixed: half the work of a `ResidualBlock` of the same width (docs/decisions/network.md).
+    mixed; as in NAFNet (Chen et al. 2022, ECCV) half of them are multiplied by the other half, in place of an
+    activation. Less than half the work of a `ResidualBlock` of the same width (docs/decisions/network.md).
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(width, width, FAR, padding=FAR // 2, groups=width)
         self.norm = PixelNorm(width)
-        self.expand = nn.Conv2d(width, EXPANSION * width, 1)
-        self.shrink = nn.Conv2d(EXPANSION * width, width, 1)
-        self.activation = nn.LeakyReLU(SLOPE)
+        self.expand = nn.Conv2d(width, 2 * width, 1)
+        self.shrink = nn.Conv2d(width, width, 1)
         with torch.no_grad():
             for parameter in self.shrink.parameters():
                 parameter.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width, y, x) -> (n, width, y, x)."""
-        return x + self.shrink(self.activation(self.expand(self.norm(self.depthwise(x)))))
+        one, other = self.expand(self.norm(self.depthwise(x))).chunk(2, dim=1)
+        return x + self.shrink(one * other)
 
 
-BLOCKS: dict[str, type[ResidualBlock | DepthwiseBlock]] = {"full": ResidualBlock, "depthwise": DepthwiseBlock}
+BLOCKS: dict[str, type[ResidualBlock | GatedBlock]] = {"full": ResidualBlock, "gated": GatedBlock}
 """By their name in `model.block`."""
 
 
