@@ -41,7 +41,6 @@ NAN = float("nan")
         (Architecture, "model.outputs", 5),
         (PatchSettings, "patches.size", 0),
         (PatchSettings, "patches.count", 0),
-        (PatchSettings, "patches.shard_patches", 0),
         (PatchSettings, "patches.min_coverage", 0.0),
         (PatchSettings, "patches.min_coverage", 1.01),
         (TrainSettings, "train.objective", "supervised"),

@@ -17,7 +17,7 @@ from skydenoise.fill import fill
 from skydenoise.io import Brick
 from skydenoise.patches import PatchSet, allot, cut_patches, draw_corners, possible_corners
 
-SETTINGS = PatchSettings(size=16, count=50, min_coverage=0.9, shard_patches=20, seed=3)
+SETTINGS = PatchSettings(size=16, count=50, min_coverage=0.9, seed=3)
 NAMES = ("0010p000", "0020p000", "0030m010")
 
 
@@ -67,15 +67,14 @@ def test_another_seed_gives_other_patches(tmp_path: Path) -> None:
     assert not set(positions(tmp_path / "first")) & set(positions(tmp_path / "second"))
 
 
-def test_shards_hold_the_bricks_own_pixels_filled(tmp_path: Path) -> None:
+def test_patches_are_the_bricks_own_pixels_filled(tmp_path: Path) -> None:
     cut_patches(NAMES, brick, SETTINGS, tmp_path)
-    shards = [[np.load(tmp_path / f"{kind}-{n:03d}.npy") for kind in ("image", "invvar")] for n in range(3)]
-    assert [image.shape for image, _ in shards] == [(20, 3, 16, 16), (20, 3, 16, 16), (10, 3, 16, 16)]
-    assert all(array.dtype == np.float32 for pair in shards for array in pair)
-    for shard, row, name, y, x in positions(tmp_path):
+    arrays = [np.load(tmp_path / f"{kind}.npy") for kind in ("image", "invvar")]
+    assert [(array.shape, array.dtype) for array in arrays] == [((50, 3, 16, 16), np.float32)] * 2
+    for place, name, y, x in positions(tmp_path):
         source = brick(name)
         cut = (slice(None), slice(y, y + 16), slice(x, x + 16))
-        image, invvar = (array[row] for array in shards[shard])
+        image, invvar = (array[place] for array in arrays)
         np.testing.assert_array_equal(invvar, np.where(source.usable, source.invvar, 0)[cut])
         np.testing.assert_array_equal(image[invvar > 0], source.image[cut][invvar > 0])
         np.testing.assert_array_equal(image, fill(source.image, source.usable)[cut])
@@ -84,22 +83,22 @@ def test_shards_hold_the_bricks_own_pixels_filled(tmp_path: Path) -> None:
 def test_no_patch_twice_each_row_once_and_covered(tmp_path: Path) -> None:
     cut_patches(NAMES, brick, SETTINGS, tmp_path)
     rows = positions(tmp_path)
-    assert len({row[2:] for row in rows}) == SETTINGS.count
-    assert [row[:2] for row in rows] == [divmod(slot, 20) for slot in range(SETTINGS.count)]
-    for _, _, name, y, x in rows:
+    assert len({row[1:] for row in rows}) == SETTINGS.count
+    assert [row[0] for row in rows] == list(range(SETTINGS.count))
+    for _, name, y, x in rows:
         assert brick(name).usable[:, y : y + 16, x : x + 16].mean(axis=(1, 2)).min() >= 0.9
 
 
-def test_every_shard_mixes_the_bricks(tmp_path: Path) -> None:
+def test_the_bricks_are_mixed(tmp_path: Path) -> None:
     cut_patches(NAMES, brick, SETTINGS, tmp_path)
-    rows = positions(tmp_path)
-    assert all({row[2] for row in rows if row[0] == shard} == set(NAMES) for shard in range(3))
+    names = [row[1] for row in positions(tmp_path)]
+    assert all(set(names[start : start + 15]) == set(NAMES) for start in (0, 15, 30))
 
 
 def test_every_possible_position_can_be_asked_for(tmp_path: Path) -> None:
     total = sum(int(possible_corners(brick(name).usable, SETTINGS).sum()) for name in NAMES)
-    cut_patches(NAMES, brick, replace(SETTINGS, count=total, shard_patches=total), tmp_path)
-    assert len({row[2:] for row in positions(tmp_path)}) == total
+    cut_patches(NAMES, brick, replace(SETTINGS, count=total), tmp_path)
+    assert len({row[1:] for row in positions(tmp_path)}) == total
 
 
 def test_too_many_patches_says_how_many_are_possible(tmp_path: Path) -> None:
@@ -112,22 +111,24 @@ def test_too_many_patches_says_how_many_are_possible(tmp_path: Path) -> None:
 
 
 def test_a_bad_brick_is_skipped_and_recorded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    summary = cut_patches(NAMES, reader(b0020p000=broken), SETTINGS, tmp_path)
-    assert summary.skipped == {"0020p000": "brick 0020p000, band r: truncated"}
-    assert sum(summary.patches.values()) == SETTINGS.count
-    assert set(summary.patches) == {"0010p000", "0030m010"}
+    skipped = cut_patches(NAMES, reader(b0020p000=broken), SETTINGS, tmp_path)
+    assert skipped == {"0020p000": "brick 0020p000, band r: truncated"}
+    rows = positions(tmp_path)
+    assert len(rows) == SETTINGS.count
+    assert {row[1] for row in rows} == {"0010p000", "0030m010"}
     assert "left out of patches: brick 0020p000, band r: truncated" in caplog.text
 
 
 def test_a_brick_without_coverage_gives_none(tmp_path: Path) -> None:
-    summary = cut_patches(NAMES, reader(b0010p000=without_coverage), SETTINGS, tmp_path)
-    assert summary.patches["0010p000"] == 0
-    assert sum(summary.patches.values()) == SETTINGS.count
+    cut_patches(NAMES, reader(b0010p000=without_coverage), SETTINGS, tmp_path)
+    rows = positions(tmp_path)
+    assert len(rows) == SETTINGS.count
+    assert {row[1] for row in rows} == set(NAMES[1:])
 
 
 def test_a_brick_smaller_than_a_patch_gives_none(tmp_path: Path) -> None:
-    summary = cut_patches(NAMES, reader(b0010p000=lambda name: brick(name, 60, 15)), SETTINGS, tmp_path)
-    assert summary.patches["0010p000"] == 0
+    cut_patches(NAMES, reader(b0010p000=lambda name: brick(name, 60, 15)), SETTINGS, tmp_path)
+    assert {row[1] for row in positions(tmp_path)} == set(NAMES[1:])
 
 
 def test_only_bad_bricks_are_an_error(tmp_path: Path) -> None:
@@ -170,14 +171,10 @@ def test_a_full_disk_is_met_before_the_first_patch(tmp_path: Path, full_disk) ->
     assert not list(tmp_path.iterdir())
 
 
-def test_fewer_shards_than_before_leave_no_old_ones(tmp_path: Path) -> None:
+def test_fewer_patches_than_before_leave_no_old_ones(tmp_path: Path) -> None:
     cut_patches(NAMES, brick, SETTINGS, tmp_path)
     cut_patches(NAMES, brick, replace(SETTINGS, count=10), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "image-000.npy",
-        "invvar-000.npy",
-        "positions.ecsv",
-    ]
+    assert len(PatchSet.open(tmp_path)) == 10
 
 
 def test_patch_set_gives_the_patches_by_number(tmp_path: Path) -> None:
@@ -185,22 +182,22 @@ def test_patch_set_gives_the_patches_by_number(tmp_path: Path) -> None:
     patches = PatchSet.open(tmp_path)
     assert len(patches) == 50
     assert patches.shape == (3, 16, 16)
-    assert isinstance(patches.images[0], np.memmap)
+    assert isinstance(patches.images, np.memmap)
     image, invvar = patches.get([49, 0, 20, 19])
     assert image.shape == invvar.shape == (4, 3, 16, 16)
     for found, kind in ((image, "image"), (invvar, "invvar")):
-        shards = [np.load(tmp_path / f"{kind}-{n:03d}.npy") for n in range(3)]
-        np.testing.assert_array_equal(found, [shards[2][9], shards[0][0], shards[1][0], shards[0][19]])
-    assert list(patches.bricks) == [row[2] for row in positions(tmp_path)]
-    with pytest.raises(IndexError, match="patch 50 of 50"):
+        np.testing.assert_array_equal(found, np.load(tmp_path / f"{kind}.npy")[[49, 0, 20, 19]])
+        assert not isinstance(found, np.memmap)
+    assert list(patches.bricks) == [row[1] for row in positions(tmp_path)]
+    with pytest.raises(IndexError):
         patches.get([50])
 
 
-@pytest.mark.parametrize("shape", [(10, 3, 16, 16), (9, 3, 16, 16)])
-def test_patch_set_refuses_shards_that_do_not_belong(shape: tuple[int, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(50, 3, 16, 16), (49, 3, 16, 16)])
+def test_patch_set_refuses_patches_that_do_not_belong(shape: tuple[int, ...], tmp_path: Path) -> None:
     cut_patches(NAMES, brick, SETTINGS, tmp_path)
-    np.save(tmp_path / "image-002.npy", np.zeros(shape, dtype=np.float32))
-    with pytest.raises(SettingsError, match=r"image-002\.npy is damaged .*has changed since it was cut"):
+    np.save(tmp_path / "image.npy", np.zeros(shape, dtype=np.float32))
+    with pytest.raises(SettingsError, match=r"image\.npy is damaged .*has changed since it was cut"):
         PatchSet.open(tmp_path)
 
 

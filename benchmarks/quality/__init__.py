@@ -5,5 +5,5 @@
 
 `sky` makes the pixels and their truth; `product`, `classical` and `baselines` make images of them, which
 `methods` puts together; `measure` turns images into measurements, and `injection_tests` runs the methods
-again where that takes it; `acceptance` holds them against what was promised; `report` shows them.
+again where that takes it; `acceptance` holds them against what was promised.
 """

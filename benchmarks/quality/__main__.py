@@ -1,19 +1,19 @@
-"""Compare denoisers on the test sky, print the table and write it; docs/fidelity.md says how."""
+"""Compare denoisers on the test sky, print all that is measured and write it; docs/fidelity.md says how."""
 
 import argparse
 import json
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.machine import REPOSITORY, write_results
-from benchmarks.quality import injection_tests, measure, report
+from benchmarks.quality import injection_tests, measure
 from benchmarks.quality.acceptance import judge
+from benchmarks.quality.injection_tests import Workload
 from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import (
     PRODUCT,
@@ -34,23 +34,6 @@ SLOW = 60.0
 """Seconds per Mpixel of three bands."""
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How much is measured: bricks and their edge (pixels) of the test sky, and the injection tests.
-
-    slow_cutouts : of them for methods that take more than SLOW seconds per Mpixel
-    """
-
-    bricks: int
-    size: int
-    workload: injection_tests.Workload
-    slow_cutouts: int
-
-
-QUICK = Scale(1, 512, injection_tests.Workload(cutouts=1, size=512, rounds=3), slow_cutouts=0)
-FULL = Scale(6, 1000, injection_tests.Workload(cutouts=6, size=512, rounds=6), slow_cutouts=1)
-
-
 def arguments() -> argparse.Namespace:
     """Of the command line."""
     parser = argparse.ArgumentParser(
@@ -58,34 +41,21 @@ def arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--noise", choices=SEEDS, default="decam", help="of the test sky")
-    add("--quick", action="store_true", help="a small sky; nothing is trained")
+    add("--quick", action="store_true", help="nothing is trained, and half as much is injected")
     add("--model", type=Path, help="default: models/reference")
     add("--results", type=Path, help="folder of the run whose patches the learned baselines see, and where "
         "they are kept; default: results/quality_<noise>")  # fmt: skip
     add("--train-seconds", type=float, help="of each learned baseline; default: what the model took")
-    add("--bricks", type=int, help=f"of the test sky; default {FULL.bricks}, quick: {QUICK.bricks}")
-    add("--size", type=int, help=f"edge of a brick, pixels; default {FULL.size}, quick: {QUICK.size}")
-    add("--cutouts", type=int, help="of the injection tests; default "
-        f"{FULL.workload.cutouts}, quick: {QUICK.workload.cutouts}")  # fmt: skip
+    add("--bricks", type=int, default=6, help="of the test sky; default 6")
+    add("--size", type=int, default=1000, help="edge of a brick, pixels; default 1000")
+    add("--cutouts", type=int, default=6, help="of the injection tests; default 6")
     add("--device", default="cuda" if cuda_usable() else "cpu", help="of networks: cpu, cuda")
     add("--name", help="of the file in benchmarks/results; default: quality-<noise>, quick: -quick after it")
-    add("--plot", type=Path, help="PNG of the flux bias by true magnitude")
     options = parser.parse_args()
     options.model = options.model or REPOSITORY / "models/reference"
     options.results = options.results or REPOSITORY / f"results/quality_{options.noise}"
     options.name = options.name or f"quality-{options.noise}" + "-quick" * options.quick
     return options
-
-
-def scale_of(options: argparse.Namespace) -> Scale:
-    """Quick or full, with what the command line says otherwise."""
-    scale = QUICK if options.quick else FULL
-    return replace(
-        scale,
-        bricks=options.bricks or scale.bricks,
-        size=options.size or scale.size,
-        workload=replace(scale.workload, cutouts=options.cutouts or scale.workload.cutouts),
-    )
 
 
 def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
@@ -103,8 +73,11 @@ def compared(options: argparse.Namespace, sky: Sky) -> Comparison:
     return comparison
 
 
-def measure_all(sky: Sky, comparison: Comparison, scale: Scale, plot: Path | None = None) -> Measurements:
-    """Every measurement of every method; plot : PNG of the flux bias."""
+def measure_all(sky: Sky, comparison: Comparison, workload: Workload, slow_cutouts: int) -> Measurements:
+    """Every measurement of every method.
+
+    slow_cutouts : how many for methods that take more than SLOW seconds per Mpixel
+    """
     bands = sky.noise.bands
 
     def fresh() -> np.random.Generator:
@@ -112,14 +85,14 @@ def measure_all(sky: Sky, comparison: Comparison, scale: Scale, plot: Path | Non
 
     def take(what: str, measured: Iterator[Measurement]) -> None:
         start = time.perf_counter()
-        found.add(measured)
+        found.extend(measured)
         _log.info("%s: %.0f s", what, time.perf_counter() - start)
 
     images, times = make_images(sky, comparison.methods)
     found = Measurements()
     take("pixels", measure.pixels(sky, images))
     catalogues = measure.make_catalogues(sky, images)
-    take("fluxes", measure.fluxes(bands, catalogues.apertures, fresh(), catalogues.detected, plot))
+    take("fluxes", measure.fluxes(bands, catalogues.apertures, fresh(), catalogues.detected))
     take("scatter", measure.scatter(bands, catalogues, fresh()))
     take("depth", measure.depth(bands, catalogues, fresh()))
     take("stars", measure.stars(sky, images, fresh()))
@@ -129,9 +102,9 @@ def measure_all(sky: Sky, comparison: Comparison, scale: Scale, plot: Path | Non
         denoised = comparison.products[PRODUCT].with_uncertainty([scene.brick for scene in sky.scenes])
         take("coverage", measure.coverage(sky, PRODUCT, denoised))
     slow = {each.method for each in times if each.value > SLOW} - comparison.products.keys()
-    trials = injection_tests.make_trials(sky, scale.workload, fresh())
+    trials = injection_tests.make_trials(sky, workload, fresh())
     for name, method in comparison.methods.items():
-        some = trials[: scale.slow_cutouts] if name in slow else trials
+        some = trials[:slow_cutouts] if name in slow else trials
         if len(some) < len(trials):
             comparison.notes.append(f"{name}: slow, so {len(some)} of {len(trials)} cutouts for injections")
         take(f"injections, {name}", injection_tests.injected_sources(sky, name, method, some, fresh()))
@@ -140,7 +113,7 @@ def measure_all(sky: Sky, comparison: Comparison, scale: Scale, plot: Path | Non
         take(f"diffuse light, {name}", injection_tests.diffuse_light(sky, name, product, trials))
         if product.denoiser.settings.recover.enabled:
             take(f"regions in noise, {name}", injection_tests.noise_regions(sky, name, product, trials))
-    found.add(times)
+    found += times
     return found
 
 
@@ -148,13 +121,15 @@ def main() -> None:
     """Measure, print, write."""
     options = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    scale = scale_of(options)
-    sky = make_sky(sky_settings(options.noise, scale.bricks, scale.size))
+    workload = Workload(options.cutouts, size=512, rounds=3 if options.quick else 6)
+    sky = make_sky(sky_settings(options.noise, options.bricks, options.size))
     comparison = compared(options, sky)
-    found = measure_all(sky, comparison, scale, options.plot)
+    found = measure_all(sky, comparison, workload, slow_cutouts=0 if options.quick else 1)
     verdicts = {name: judge(found, name) for name in comparison.products}
     print("\n".join(comparison.notes) + "\n")
-    print(report.text(found, verdicts))
+    print(found.text())
+    for name, each in verdicts.items():
+        print(f"\nAccepted: {name}", *each, sep="\n")
     content = {
         "noise": options.noise,
         "sky": {"bricks": len(sky.scenes), "size": sky.settings.size, "seed": sky.settings.seed},

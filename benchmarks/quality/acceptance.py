@@ -84,6 +84,11 @@ class Verdict:
     cases: int = 0
     failed: int = 0
 
+    def __str__(self) -> str:
+        got = f"{self.got:.3g} ± {self.error:.1g} ({self.where})" if self.cases else ""
+        outside = f"{self.failed} of {self.cases} outside" if self.cases else ""
+        return f"{self.measure:52} {self.wanted:16} {got:38} {outside:16} {self.holds}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; what is not finite is left out."""
         return {

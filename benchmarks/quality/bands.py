@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.product import SEED, Product, load_product
 from benchmarks.quality.sky import SEEDS, Sky, make_sky, sky_settings
 from skydenoise.evaluate.aperture import RADIUS, aperture_noise, aperture_sums, inside_by
+from skydenoise.evaluate.images import values_at
 from skydenoise.io import Brick, flag_bit
 from skydenoise.predict.calibrate import calibrate
 from skydenoise.predict.denoise import denoise_brick, estimate_sky, noise_of, with_bands
@@ -40,67 +41,61 @@ UNTOUCHED = 0.3
 """Borrowed flux over the aperture's noise, below which a flag is a false one."""
 
 
-@dataclass
-class Flags:
-    """Numbers of sources: that borrow, and those of them that are flagged; that do not, and likewise."""
+def borrowed_and_flagged(
+    denoiser: Denoiser, brick: Brick, x: NDArray, y: NDArray, which: NDArray
+) -> tuple[NDArray, float]:
+    """Of the places that are `which`, (band, n) bool, whose whole aperture is usable: (2, places).
 
-    borrow: int = 0
-    found: int = 0
-    clean: int = 0
-    false: int = 0
-
-    def add(self, borrowed: NDArray[np.float64], near: NDArray[np.bool_]) -> None:
-        """Borrowed : flux over the aperture's noise; near : whether it is flagged."""
-        self.borrow += int(np.sum(borrowed > 1))
-        self.found += int(np.sum(near & (borrowed > 1)))
-        self.clean += int(np.sum(borrowed < UNTOUCHED))
-        self.false += int(np.sum(near & (borrowed < UNTOUCHED)))
-
-    def measurements(self, sources: str) -> Iterator[Measurement]:
-        """Shares, with the error of a binomial one."""
-        for what, hits, of in (("flagged", self.found, self.borrow), ("false flags", self.false, self.clean)):
-            share = hits / max(of, 1)
-            error = float(np.sqrt(share * (1 - share) / max(of, 1)))
-            yield Measurement("joint", what, "all", sources, share, error)
-
-
-def count_flags(
-    denoiser: Denoiser, brick: Brick, x: NDArray, y: NDArray, which: NDArray, flags: Flags
-) -> float:
-    """Count the places that are `which`, (band, n) bool; returns the share of pixels that are flagged."""
+    That is borrowed flux over the aperture's noise, and 1 where a flag is near, else 0; and the share of all
+    pixels that is flagged.
+    """
     noise = noise_of(brick, denoiser)
     denoised = denoise_brick(brick, denoiser, noise)
     alone = estimate_sky(brick, noise, with_bands(denoiser, "separate"))[0]
     spread = aperture_noise(brick, noise, x, y)
     whole = (aperture_sums((~brick.usable).astype(np.float32), x, y) == 0) & which
     borrowed = np.abs(aperture_sums(denoised.image - alone, x, y)) / np.where(whole, spread, 1)
-    marked = np.stack([denoised.flags >> flag_bit("BORROWED", band) & 1 for band in range(len(spread))]) == 1
-    near = ndimage.maximum_filter(marked, (1, 2 * REACH + 1, 2 * REACH + 1))
-    flags.add(borrowed[whole], near[:, np.rint(y).astype(int), np.rint(x).astype(int)][whole])
-    return float(marked[brick.usable].mean())
+    marked = np.stack([denoised.flags >> flag_bit("BORROWED", band) & 1 for band in range(len(spread))])
+    near = values_at(ndimage.maximum_filter(marked, (1, 2 * REACH + 1, 2 * REACH + 1)), x, y)
+    return np.stack([borrowed[whole], near[whole]]), float(marked[brick.usable].mean())
+
+
+def shares(parts: Sequence[NDArray], sources: str) -> Iterator[Measurement]:
+    """Shares of what borrows and of what does not that are flagged, with the error of a binomial one.
+
+    parts : (2, n) each, from `borrowed_and_flagged`
+    """
+    borrowed, near = np.concatenate(parts, axis=1)
+    for what, chosen in (("flagged", borrowed > 1), ("false flags", borrowed < UNTOUCHED)):
+        number = max(1, np.count_nonzero(chosen))
+        share = float(near[chosen].sum() / number)
+        yield Measurement("joint", what, "all", sources, share, float(np.sqrt(share * (1 - share) / number)))
 
 
 def flag_shares(sky: Sky, denoiser: Denoiser, trials: Sequence[Trial]) -> Iterator[Measurement]:
     """How many borrowing sources are flagged, of the sky's and of injected ones."""
     denoiser = replace(denoiser, settings=replace(denoiser.settings, flag_borrowed=True))
     bricks = [scene.brick for scene in sky.scenes]
-    uncertainty = calibrate(bricks, denoiser, np.random.default_rng(SEED))
-    denoiser = replace(denoiser, uncertainty=uncertainty)
-    flags, shares = Flags(), []
+    denoiser = replace(denoiser, uncertainty=calibrate(bricks, denoiser, np.random.default_rng(SEED)))
+    nothing = np.zeros((2, 0))
+    found, flagged = [nothing], []
     for scene in sky.scenes:
         inside = inside_by(RADIUS, *scene.places, scene.brick.shape)
         x, y = (place[inside] for place in scene.places)
         every = np.ones((len(scene.brick.bands), len(x)), bool)
-        shares.append(count_flags(denoiser, scene.brick, x, y, every, flags))
-    yield from flags.measurements("of the sky")
-    yield Measurement("joint", "flagged pixels", "all", "", float(np.mean(shares)), float(np.std(shares)))
-    flags = Flags()
+        part, share = borrowed_and_flagged(denoiser, scene.brick, x, y, every)
+        found.append(part)
+        flagged.append(share)
+    yield from shares(found, "of the sky")
+    yield Measurement("joint", "flagged pixels", "all", "", float(np.mean(flagged)), float(np.std(flagged)))
+    found = [nothing]
     for injection in (each for trial in trials for each in trial.injections):
         sources = injection.sources
         if (sources.alone >= 0).all():
             others = np.arange(len(sources.flux))[:, None] != sources.alone
-            count_flags(denoiser, injection.brick, sources.x, sources.y, others, flags)
-    yield from flags.measurements("in one band alone")
+            part, _ = borrowed_and_flagged(denoiser, injection.brick, sources.x, sources.y, others)
+            found.append(part)
+    yield from shares(found, "in one band alone")
 
 
 def coverage_without_bands(sky: Sky, denoiser: Denoiser) -> Iterator[Measurement]:
@@ -157,9 +152,7 @@ def main() -> None:
             *coverage_without_bands(sky, product.denoiser),
         ]
     )
-    for each in found:
-        what = f"{each.method:15} {each.measure:15} {each.band:8} {each.bin:18}"
-        print(f"{what} {each.value:.4g} ± {each.error:.2g}")
+    print(found.text())
     content = {
         "sky": {"noise": options.noise, "bricks": options.bricks, "size": options.size},
         "measurements": found.to_json(),

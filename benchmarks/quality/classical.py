@@ -6,8 +6,7 @@ the noise of each pixel; faint noise has unit variance there. Unusable pixels ar
 all of them, as for our network.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -21,8 +20,7 @@ from benchmarks.quality.measure import pixels
 from benchmarks.quality.sky import Sky
 from skydenoise import starlet
 from skydenoise.evaluate.images import Image, Mask, Method
-from skydenoise.evaluate.truth.known import KnownBrick
-from skydenoise.evaluate.truth.pixels import SOFTENING, stretched_error
+from skydenoise.evaluate.truth.pixels import SOFTENING
 from skydenoise.fill import fill
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
@@ -63,19 +61,6 @@ def smooth_bands(brick: Brick, widths: Sequence[float]) -> Image:
     """The noisy brick with each band smoothed by its own width: (band, y, x), nanomaggies."""
     planes = zip(brick.image, brick.usable, widths, strict=True)
     return np.stack([smooth(*plane) for plane in planes])
-
-
-def best_widths(bricks: Iterable[KnownBrick], noise: NoiseModel) -> tuple[float, ...]:
-    """Width out of `WIDTHS` with the least stretched error over all bricks, for each band; pixels."""
-    squares = np.zeros((len(noise.bands), len(WIDTHS)))
-    for known in bricks:
-        for band, sigma in enumerate(noise.sigma_sky):
-            measured, truth = known.measured[band], known.truth[band]
-            for trial, width in enumerate(WIDTHS):
-                smoothed = smooth(known.brick.image[band], known.brick.usable[band], width)
-                error = stretched_error(smoothed[measured], truth[measured], sigma)
-                squares[band, trial] += np.sum(error**2, dtype=np.float64)
-    return tuple(WIDTHS[best] for best in squares.argmin(axis=1))
 
 
 def starlet_threshold(
@@ -150,24 +135,37 @@ def nonlocal_means(brick: Brick, noise: NoiseModel, strength: float) -> Image:
     return in_sigmas(brick, noise, denoise)
 
 
-def best_of(candidates: Mapping[str, Method], sky: Sky) -> tuple[str, Method]:
-    """The candidate with the least error on the first brick, mean over its bands, and its name."""
-    if len(candidates) == 1:
-        return next(iter(candidates.items()))
+def errors_of(candidates: Mapping[str, Method], sky: Sky) -> dict[str, list[float]]:
+    """Error of each candidate on the first brick, by band."""
     first = replace(sky, scenes=sky.scenes[:1])
     images = {name: [method(first.scenes[0].brick)] for name, method in candidates.items()}
-    errors: Counter[str] = Counter()
+    errors: dict[str, list[float]] = {name: [] for name in candidates}
     for each in pixels(first, images):
         if each.measure == "error":
-            errors[each.method] += each.value
-    best = min(errors, key=errors.__getitem__)
+            errors[each.method].append(each.value)
+    return errors
+
+
+def best_widths(sky: Sky) -> tuple[float, ...]:
+    """Width out of `WIDTHS` with the least error in each band of the first brick; pixels."""
+    bands = len(sky.noise.bands)
+    errors = errors_of({str(width): partial(smooth_bands, widths=(width,) * bands) for width in WIDTHS}, sky)
+    return tuple(WIDTHS[best] for best in np.argmin(list(errors.values()), axis=0))
+
+
+def best_of(candidates: Mapping[str, Method], sky: Sky) -> tuple[str, Method]:
+    """The candidate with the least error, summed over the bands, and its name."""
+    if len(candidates) == 1:
+        return next(iter(candidates.items()))
+    errors = errors_of(candidates, sky)
+    best = min(errors, key=lambda name: sum(errors[name]))
     return best, candidates[best]
 
 
 def candidates(sky: Sky) -> dict[str, dict[str, Method]]:
     """Variants of each classical peer that is installed, by peer and by what sets them apart."""
     noise = sky.noise
-    widths = best_widths(sky.scenes[:1], noise)
+    widths = best_widths(sky)
     thresholds = ", ".join(map(str, STARLET_THRESHOLDS))
     peers: dict[str, dict[str, Method]] = {
         "noisy": {"": noisy},

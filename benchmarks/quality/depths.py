@@ -4,8 +4,8 @@
     python -m benchmarks.quality.depths --quick --noise bass --model results/mine/model
 
 Each region of one depth is measured alone: errors are in units of 3 asinh(x / 3 sigma) of the region's own
-sigma, and sources count where their aperture lies in the region. Prints tables for each kind of noise
-and writes everything to benchmarks/results/quality-depths.json.
+sigma, and sources count where their aperture lies in the region. All is printed, and written to
+benchmarks/results/quality-depths.json.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from benchmarks.machine import REPOSITORY, write_results
-from benchmarks.quality import measure, report
+from benchmarks.quality import measure
 from benchmarks.quality.acceptance import DEPTH_CRITERIA, judge
 from benchmarks.quality.classical import noisy
 from benchmarks.quality.measure import Images
@@ -132,7 +132,9 @@ def main() -> None:
         images, times = make_images(sky, comparison.methods)
         found = Measurements([*measure_depths(sky, comparison, images), *times])
         verdicts = {name: judge(found, name, DEPTH_CRITERIA) for name in comparison.products}
-        print(f"**{noise}**\n\n{report.text(found, verdicts)}")
+        print(f"{noise}\n{found.text()}")
+        for name, each in verdicts.items():
+            print(f"\nAccepted: {name}", *each, "", sep="\n")
         rows += [{"noise": noise} | row for row in found.to_json()]
         lines += [
             {"noise": noise, "model": name} | verdict.to_json()

@@ -222,7 +222,7 @@ def equal_threshold(matches: Matches, reference: Matches) -> float:
 def pure_noise(
     sky: Sky, name: str, method: Method, found: Catalogues, trials: Sequence[Trial]
 ) -> Iterator[Measurement]:
-    """False detections of a method in pure noise, the same for all methods.
+    """False detections of a method in pure noise, the same for all methods, by search.
 
     Above one score for all, and above scores at which each finds as many true sources as the matched filter
     above its threshold of 90 % purity: a method that shrinks has few false detections above any score, and
@@ -231,6 +231,10 @@ def pure_noise(
     psf = moffats(sky.fwhm)
     matched = matched_filter(psf, sky.noise)
     point_filter = matched if name == MATCHED_FILTER else smoothing_filter(psf, sky.noise)
+    thresholds = {}
+    for search in searches(sky.noise.bands):
+        deep = equal_threshold(found.compared[name, search], found.compared[MATCHED_FILTER, search])
+        thresholds |= {(search, f"score > {FIXED_SCORE:g}"): FIXED_SCORE, (search, "equally deep"): deep}
     counts: Counter[tuple[str, str]] = Counter()
     area = 0.0
     for number, trial in enumerate(trials):
@@ -238,19 +242,9 @@ def pure_noise(
         drawn = noise_brick(trial.brick, sky.noise, generator)
         peaks, arcmin2 = search_noise(drawn, method, point_filter, matched, sky.noise)
         area += arcmin2
-        for (bin, search), threshold in false_thresholds(name, found).items():
+        for (search, bin), threshold in thresholds.items():
             counts[search, bin] += int(np.sum(peaks[search].score >= threshold))
     for (search, bin), count in counts.items():
         error = np.sqrt(max(1, count)) / area  # that of one detection where there is none
-        yield Measurement(name, "false_detections", search, bin, count / area, float(error))
-
-
-def false_thresholds(name: str, found: Catalogues) -> dict[tuple[str, str], float]:
-    """Scores above which a method's false detections are counted, by bin and search."""
-    thresholds = {}
-    for method, search in found.compared:
-        if method == name:
-            matches, reference = found.compared[name, search], found.compared[MATCHED_FILTER, search]
-            thresholds[f"score > {FIXED_SCORE:g}", search] = FIXED_SCORE
-            thresholds["equally deep", search] = equal_threshold(matches, reference)
-    return {key: threshold for key, threshold in thresholds.items() if np.isfinite(threshold)}
+        if np.isfinite(thresholds[search, bin]):
+            yield Measurement(name, "false_detections", search, bin, count / area, float(error))

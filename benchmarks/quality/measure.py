@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from astropy.table import Row, Table
@@ -15,7 +14,6 @@ from skydenoise.evaluate.detection.dual import above, measure_detected, with_dua
 from skydenoise.evaluate.detection.matched import moffats
 from skydenoise.evaluate.detection.matches import Compared, compare, pool
 from skydenoise.evaluate.detection.tables import detection_table, threshold_at_purity
-from skydenoise.evaluate.figures.plots import bias_plot
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.residual.seams import seam_sums, seam_table
 from skydenoise.evaluate.statistics import Array, bootstrap_error, joined, robust_scatter
@@ -100,17 +98,12 @@ def fluxes(
     apertures: Apertures,
     generator: np.random.Generator,
     detected: Mapping[str, Apertures] | None = None,
-    plot: Path | None = None,
 ) -> Iterator[Measurement]:
     """Bias of fluxes by true and by measured signal-to-noise ratio, of dual-image photometry, of colours.
 
     apertures, detected : as those of Catalogues
-    plot : PNG of the bias by true magnitude
     """
-    table = photometry_table(apertures, bands, generator, detected or {})
-    if plot is not None:
-        bias_plot(table[[not str(method).startswith(_dual("")) for method in table["method"]]], plot)
-    for row in table:
+    for row in photometry_table(apertures, bands, generator, detected or {}):
         key = (str(row["binned_by"]), float(row["low"]))
         if str(row["method"]).startswith(_dual("")):
             if key[0] == "magnitude" and row["sources"] >= LEAST_SOURCES:

@@ -1,7 +1,6 @@
 """One measured number with its error, and a list of them that can be asked."""
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,21 +24,8 @@ class Measurement:
     error: float
 
 
-class Measurements:
+class Measurements(list[Measurement]):
     """Measurements in the order in which they were taken."""
-
-    def __init__(self, found: Iterable[Measurement] = ()) -> None:
-        self._found = list(found)
-
-    def __iter__(self) -> Iterator[Measurement]:
-        return iter(self._found)
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def add(self, found: Iterable[Measurement]) -> None:
-        """Add what was measured."""
-        self._found += found
 
     @property
     def methods(self) -> list[str]:
@@ -59,13 +45,16 @@ class Measurements:
             and math.isfinite(each.value)
         ]
 
-    def bands(self, measure: str) -> list[str]:
-        """In the order in which they came."""
-        return list(dict.fromkeys(each.band for each in self if each.measure == measure))
-
-    def bins(self, measure: str) -> list[str]:
-        """In the order in which they came."""
-        return list(dict.fromkeys(each.bin for each in self if each.measure == measure))
+    def text(self) -> str:
+        """A line for each measure and method, those of one measure together."""
+        rows: dict[tuple[str, str], list[str]] = {}
+        for each in self:
+            place = " ".join(part for part in (each.band, each.bin) if part)
+            cell = f"{place} {each.value:.4g} ± {each.error:.2g}".strip()
+            rows.setdefault((each.measure, each.method), []).append(cell)
+        order = list(dict.fromkeys(measure for measure, _ in rows))
+        lines = sorted(rows.items(), key=lambda row: order.index(row[0][0]))
+        return "\n".join(f"{measure:20} {method:14} {'; '.join(cells)}" for (measure, method), cells in lines)
 
     def to_json(self) -> list[dict[str, Any]]:
         """One dictionary for each method and measure; its values are [value, error] by band and bin.

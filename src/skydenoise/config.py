@@ -102,7 +102,6 @@ class PatchSettings(Settings):
     size: int = default("patches.size")
     count: int = default("patches.count")
     min_coverage: float = default("patches.min_coverage")
-    shard_patches: int = default("patches.shard_patches")
     seed: int = default("patches.seed")
 
 

@@ -1,17 +1,15 @@
 """Training patches: random cuts through all bands, spread over the training bricks, repeatable by a seed.
 
-A folder of patches holds `image-000.npy`, ... and `invvar-000.npy`, ... (n, band, y, x) float32, and
-`positions.ecsv`, which says where each patch comes from, and has the sha256 of each file; it is written
-last, so a folder with it is complete.
+A folder of patches holds `image.npy` and `invvar.npy`, (patch, band, y, x) float32, and `positions.ecsv`,
+which says where each patch comes from, and has the sha256 of both; it is written last, so a folder with it is
+complete.
 """
 
 import logging
 import os
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,36 +30,24 @@ _log = logging.getLogger(__name__)
 
 Array = NDArray[Any]
 
-POSITIONS = "positions.ecsv"
-
-
-@dataclass(frozen=True)
-class PatchSummary:
-    """What was cut.
-
-    patches : number of patches per brick; bricks without a possible position have 0
-    shards : number of shards
-    skipped : reason by name of each brick that could not be read
-    """
-
-    patches: dict[str, int]
-    shards: int
-    skipped: dict[str, str]
+POSITIONS, ARRAYS = "positions.ecsv", ("image.npy", "invvar.npy")
 
 
 def cut_patches(
     names: Sequence[str], read: Callable[[str], Brick], settings: PatchSettings, folder: Path
-) -> PatchSummary:
+) -> dict[str, str]:
     """Cut `settings.count` patches from the bricks `names` into `folder`.
 
     Every brick gives patches in proportion to its number of possible positions: those where at least
     `settings.min_coverage` of the pixels are usable in every band. Patches may overlap; none is taken twice.
     Positions depend on the seed, the names and the coverage alone, not on the order of the names, and the
-    patches of a brick are scattered over all shards. Unusable pixels are filled from their neighbours, with
+    patches of a brick are scattered over all places. Unusable pixels are filled from their neighbours, with
     invvar 0. Each brick is read twice, and one at a time is in memory.
 
     names : training bricks; a name given twice counts once
     read : gives the brick of a name, or raises BrickError: that brick is then skipped
+
+    Returns the reason by name of each brick that was skipped.
 
     Raises
     ------
@@ -77,22 +63,24 @@ def cut_patches(
         del brick
     _check_possible(possible, bands, skipped, settings)
     patches = allot(possible, settings.count)
-    _clear(folder)
-    slots = np.random.default_rng(settings.seed).permutation(settings.count)
-    origins: list[tuple[int, int, str, int, int]] = []  # shard, row, brick, y, x
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (POSITIONS, *ARRAYS):  # of an earlier run, the index first
+        (folder / name).unlink(missing_ok=True)
+    places = iter(np.random.default_rng(settings.seed).permutation(settings.count).tolist())
+    origins: list[tuple[int, str, int, int]] = []  # patch, brick, y, x
     with ExitStack() as files:
-        shards = _create_shards(files, folder, settings, len(bands.pop()))
+        shape = settings.count, len(bands.pop()), settings.size, settings.size
+        arrays = [_create_array(files.enter_context(atomic_path(folder / name)), shape) for name in ARRAYS]
         for name in tqdm([name for name in patches if patches[name]], unit="brick", disable=None):
             brick = read(name)
             corners = draw_corners(brick, patches[name], settings)
-            places = [divmod(int(slot), settings.shard_patches) for slot in slots[len(origins) :]]
-            _copy(brick, corners, places, shards, settings.size)
-            origins += [(*place, name, y, x) for place, (y, x) in zip(places, corners, strict=False)]
+            found = [(place, name, y, x) for (y, x), place in zip(corners, places, strict=False)]
+            _copy(brick, found, arrays, settings.size)
+            origins += found
             del brick
-    _write_positions(folder, origins, settings, len(shards))
-    used = np.count_nonzero(list(patches.values()))
-    _log.info("%d patches from %d bricks in %d shards", len(origins), used, len(shards))
-    return PatchSummary(patches, len(shards), skipped)
+    _write_positions(folder, origins, settings)
+    _log.info("%d patches from %d bricks", len(origins), np.count_nonzero(list(patches.values())))
+    return skipped
 
 
 def _check_possible(
@@ -160,33 +148,6 @@ def draw_corners(brick: Brick, count: int, settings: PatchSettings) -> list[tupl
     return [(int(y), int(x)) for y, x in zip(*np.unravel_index(chosen, possible.shape), strict=True)]
 
 
-def _clear(folder: Path) -> None:
-    """Remove patches of an earlier run, their index first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in (folder / POSITIONS, *folder.glob("image-*.npy"), *folder.glob("invvar-*.npy")):
-        stale.unlink(missing_ok=True)
-
-
-def _shard_file(folder: Path, kind: str, shard: int) -> Path:
-    return folder / f"{kind}-{shard:03d}.npy"
-
-
-def _create_shards(
-    files: ExitStack, folder: Path, settings: PatchSettings, bands: int
-) -> list[tuple[Array, Array]]:
-    """Memory maps (image, invvar) of each shard, under temporary names until `files` closes."""
-    shards: list[tuple[Array, Array]] = []
-    for shard, start in enumerate(range(0, settings.count, settings.shard_patches)):
-        rows = min(settings.shard_patches, settings.count - start)
-        shape = (rows, bands, settings.size, settings.size)
-        image, invvar = (
-            _create_array(files.enter_context(atomic_path(_shard_file(folder, kind, shard))), shape)
-            for kind in ("image", "invvar")
-        )
-        shards.append((image, invvar))
-    return shards
-
-
 def _create_array(path: Path, shape: tuple[int, ...]) -> Array:
     """Memory map of a new float32 .npy file, with its room on the disk: a full disk would kill us later.
 
@@ -198,39 +159,28 @@ def _create_array(path: Path, shape: tuple[int, ...]) -> Array:
             try:
                 os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
             except OSError as error:
-                cause = f"no room for a shard of {array.nbytes / 1e6:.0f} MB of patches: {error.strerror}"
+                cause = f"no room for {array.nbytes / 1e6:.0f} MB of patches: {error.strerror}"
                 raise OSError(error.errno, cause, str(path.parent)) from error
     return array
 
 
 def _copy(
-    brick: Brick,
-    corners: Sequence[tuple[int, int]],
-    places: Sequence[tuple[int, int]],
-    shards: Sequence[tuple[Array, Array]],
-    size: int,
+    brick: Brick, found: Sequence[tuple[int, str, int, int]], arrays: Sequence[Array], size: int
 ) -> None:
-    """Copy the patch at each corner to its place (shard, row)."""
+    """Copy the patches of a brick to their places in the arrays."""
     usable = brick.usable
-    filled = fill(brick.image, usable)
-    invvar = np.where(usable, brick.invvar, np.float32(0))
-    for (y, x), (shard, row) in zip(corners, places, strict=False):
-        cut = (slice(None), slice(y, y + size), slice(x, x + size))
-        shards[shard][0][row] = filled[cut]
-        shards[shard][1][row] = invvar[cut]
-
-
-def _shard_files(folder: Path, shards: int) -> list[Path]:
-    """Of the images, then of the invvars."""
-    return [_shard_file(folder, kind, shard) for kind in ("image", "invvar") for shard in range(shards)]
+    planes = fill(brick.image, usable), np.where(usable, brick.invvar, np.float32(0))
+    for place, _, y, x in found:
+        for array, plane in zip(arrays, planes, strict=True):
+            array[place] = plane[:, y : y + size, x : x + size]
 
 
 def _write_positions(
-    folder: Path, origins: Sequence[tuple[int, int, str, int, int]], settings: PatchSettings, shards: int
+    folder: Path, origins: Sequence[tuple[int, str, int, int]], settings: PatchSettings
 ) -> None:
-    table = Table(rows=sorted(origins), names=("shard", "row", "brick", "y", "x"))
+    table = Table(rows=sorted(origins), names=("patch", "brick", "y", "x"))
     table.meta = {"size": settings.size, "min_coverage": settings.min_coverage, "seed": settings.seed}
-    table.meta["sha256"] = {file.name: file_digest(file) for file in _shard_files(folder, shards)}
+    table.meta["sha256"] = {name: file_digest(folder / name) for name in ARRAYS}
     with atomic_path(folder / POSITIONS) as partial:
         table.write(partial, format="ascii.ecsv")
 
@@ -239,40 +189,38 @@ def _write_positions(
 class PatchSet:
     """The patches of a folder, memory-mapped: nothing is read until it is asked for.
 
-    images, invvars : one (n, band, y, x) float32 memory map per shard; nanomaggies, nanomaggies^-2
-    bricks : (patches,) name of the brick that each comes from
+    images, invvars : (patch, band, y, x) float32 memory maps; nanomaggies, nanomaggies^-2
+    bricks : (patch,) name of the brick that each comes from
     """
 
-    images: tuple[Array, ...]
-    invvars: tuple[Array, ...]
+    images: Array
+    invvars: Array
     bricks: Array
 
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Open what `cut_patches` wrote; raises SettingsError if the folder is not complete, or damaged."""
-        if not (folder / POSITIONS).exists():
-            raise SettingsError(
-                f"patches: {folder / POSITIONS} is missing: the patches were not cut to the end"
-            )
         file = folder / POSITIONS
-        shards: list[Array] = []
+        if not file.exists():
+            raise SettingsError(f"patches: {file} is missing: the patches were not cut to the end")
+        arrays: list[Array] = []
         try:
             table = Table.read(file, format="ascii.ecsv")
             if not isinstance(digests := table.meta.get("sha256"), dict):
-                raise ValueError("it has no sha256 of the shards")
-            for file in _shard_files(folder, int(table["shard"].max()) + 1):
+                raise ValueError("it has no sha256 of the patches")
+            for file in (folder / name for name in ARRAYS):
                 if file_digest(file) != digests.get(file.name):
                     raise ValueError("its content has changed since it was cut")
-                shards.append(np.load(file, mmap_mode="r"))
+                arrays.append(np.load(file, mmap_mode="r"))
         except (OSError, KeyError, ValueError, EOFError) as error:
             cause = " ".join(str(error).split())
             raise SettingsError(
                 f"patches: {file} is damaged ({cause}): remove it, and the next run cuts the patches again"
             ) from error
-        images, invvars = tuple(shards[: len(shards) // 2]), tuple(shards[len(shards) // 2 :])
-        if sum(map(len, images)) != len(table) or [a.shape for a in images] != [b.shape for b in invvars]:
+        images, invvars = arrays
+        if len(images) != len(table) or images.shape != invvars.shape:
             raise SettingsError(
-                f"patches: the shards in {folder} do not agree with {POSITIONS}: cut them again"
+                f"patches: the patches in {folder} do not agree with {POSITIONS}: cut them again"
             )
         return cls(images, invvars, np.asarray(table["brick"]))
 
@@ -282,18 +230,9 @@ class PatchSet:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(band, y, x) of a patch."""
-        _, bands, height, width = self.images[0].shape
+        _, bands, height, width = self.images.shape
         return bands, height, width
 
     def get(self, indices: Sequence[int] | Array) -> tuple[Array, Array]:
         """Image and invvar of the patches with these numbers, each (n, band, y, x) float32, in memory."""
-        image = np.empty((len(indices), *self.shape), dtype=np.float32)
-        invvar = np.empty_like(image)
-        ends = list(accumulate(map(len, self.images)))
-        for row, index in enumerate(indices):
-            if not 0 <= index < len(self):
-                raise IndexError(f"patch {index} of {len(self)}")
-            shard = bisect_right(ends, index)
-            inside = index - (ends[shard - 1] if shard else 0)
-            image[row], invvar[row] = self.images[shard][inside], self.invvars[shard][inside]
-        return image, invvar
+        return np.asarray(self.images[indices]), np.asarray(self.invvars[indices])

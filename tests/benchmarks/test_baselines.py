@@ -24,7 +24,7 @@ ELSEWHERE = "NVIDIA H100 80GB HBM3"
 def training_for(seconds):
     noise = noise_model()
     images = SIGMA * noise.draw((32, 3, 32, 32), np.random.default_rng(2))
-    patches = PatchSet((images,), (np.full_like(images, SIGMA**-2),), np.array(["a"] * 32))
+    patches = PatchSet(images, np.full_like(images, SIGMA**-2), np.array(["a"] * 32))
     return BaselineTraining(patches, noise, Stretch(3), seconds, seed=1, network=SMALL, tile=32, overlap=8)
 
 

@@ -8,6 +8,7 @@ import pytest
 from quality_inputs import SIGMA, SIZE, brick_of, noise_image, noise_model, star
 
 from benchmarks.quality import classical
+from benchmarks.quality.sky import make_sky, sky_settings
 
 PEERS = {
     "Gaussian": (None, lambda noise: partial(classical.smooth_bands, widths=(1.5,))),
@@ -76,3 +77,12 @@ def test_smoothing_neither_gains_nor_loses_flux_at_a_hole():
     image = np.where(usable, np.float32(3), np.float32(1e6))
     np.testing.assert_allclose(classical.smooth(image, usable, 1.5)[usable], 3, rtol=1e-5)
     assert classical.smooth(image, np.zeros_like(usable), 1.5).max() == 0
+
+
+def test_the_variant_with_the_least_error_is_chosen(tmp_path):
+    sky = make_sky(sky_settings("decam", 1, 192), tmp_path)
+    widths = classical.best_widths(sky)
+    assert len(widths) == 3
+    assert set(widths) <= set(classical.WIDTHS)
+    chosen = {str(width): partial(classical.smooth_bands, widths=(width,) * 3) for width in (0.5, 1.5)}
+    assert classical.best_of(chosen | {"noisy": classical.noisy}, sky)[0] == "1.5"

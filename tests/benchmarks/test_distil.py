@@ -49,7 +49,7 @@ def make_teacher(folder: Path, seed: int) -> Path:
 def run(tmp_path: Path) -> Path:
     """Folder of a run with 20 patches."""
     folder = tmp_path / "run"
-    settings = PatchSettings(size=16, count=20, shard_patches=20)
+    settings = PatchSettings(size=16, count=20)
     cut_patches([NAME], partial(brick, bands=BANDS), settings, folder / "patches")
     write_json(folder / "patches/noise.json", noise_model(bands=BANDS).to_json())
     return folder

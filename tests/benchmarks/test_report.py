@@ -1,12 +1,11 @@
-"""An honest verdict, and tables that can be read."""
+"""An honest verdict, and a text that can be read."""
 
 import math
 
 import pytest
 
 from benchmarks import machine
-from benchmarks.quality import report
-from benchmarks.quality.acceptance import CRITERIA, Criterion, judge, within
+from benchmarks.quality.acceptance import CRITERIA, Criterion, Verdict, judge, within
 from benchmarks.quality.measurements import Measurement, Measurements
 from benchmarks.quality.methods import PRODUCT
 
@@ -73,16 +72,17 @@ def some_measurements():
     )
 
 
-def test_the_tables_lose_nothing():
+def test_the_text_loses_nothing():
     found = some_measurements()
-    text = report.text(found, {PRODUCT: judge(found, PRODUCT)})
-    assert text.count("±0.001") == len(found)
-    assert "not measured" in text
+    assert found.text().count("± 0.001") == len(found)
+    first = " ".join(found.text().splitlines()[0].split())
+    assert first == "error noisy g 0 ± 0.001; r 0 ± 0.001; z 0 ± 0.001"
+    assert "g f 0.02469" in found.text()
 
 
-def test_the_file_is_short_and_the_table_has_every_measure(tmp_path):
+def test_the_file_is_short_and_a_verdict_says_what_was_wanted(tmp_path):
     found = some_measurements()
-    found.add([Measurement("noisy", "seconds", "", "", 0.5, math.nan)])
+    found.append(Measurement("noisy", "seconds", "", "", 0.5, math.nan))
     verdicts = {PRODUCT: judge(found, PRODUCT)}
     content = {
         "measurements": found.to_json(),
@@ -90,7 +90,7 @@ def test_the_file_is_short_and_the_table_has_every_measure(tmp_path):
     }
     path = machine.write_results("quality-test", "benchmarks.quality", content, folder=tmp_path)
     assert len(path.read_text().splitlines()) < 60  # a line for each method and measure
-    page = report.text(found, verdicts)
-    assert "| method | error g | error r | error z | sky g |" in page
-    assert f"| {PRODUCT} | 0.025±0.001 |" in page
-    assert "| rms error over Noise2Void, Noise2Self | <= 0.8 | - | - | - | not measured |" in page
+    words = [" ".join(str(each).split()) for each in verdicts[PRODUCT]]
+    assert "rms error over Noise2Void, Noise2Self <= 0.8 not measured" in words
+    bias = str(Verdict("bias", "< 0.01 mag", "r", 0.0211, 0.004, "no, in doubt", 3, 1))
+    assert " ".join(bias.split()) == "bias < 0.01 mag 0.0211 ± 0.004 (r) 1 of 3 outside no, in doubt"

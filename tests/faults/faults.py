@@ -65,10 +65,10 @@ CONTENT = (
     Fault("the end of a fetched file", before("predict", raw(cut)), LEFT_OUT, CHANGED),
     Fault(
         "a bit of the training patches",
-        before("train", lambda house: flip(house.root / "patches/invvar-000.npy")),
+        before("train", lambda house: flip(house.root / "patches/invvar.npy")),
         ONE_LINE,
-        r"patches: .*invvar-000\.npy is damaged .*changed since it was cut.*: remove it",
-        remove("patches/invvar-000.npy", "patches/bricks.tsv"),
+        r"patches: .*invvar\.npy is damaged .*changed since it was cut.*: remove it",
+        remove("patches/invvar.npy", "patches/bricks.tsv"),
     ),
     Fault(
         "a bit of a denoised file, before a mosaic",
@@ -125,7 +125,7 @@ CHANGES = tuple(
     for step, folder, name in (
         ("fetch", "raw/141/1411m032", "legacysurvey-1411m032-image-r.fits.fz"),
         ("noise", "run/patches", "noise.json"),
-        ("patches", "run/patches", "image-000.npy"),
+        ("patches", "run/patches", "image.npy"),
         ("train", "run/model", "checkpoint.safetensors"),
         ("predict", "run/coadd/141/1411m032", "skydenoise-1411m032-image-r.fits.fz"),
         ("mosaic", "run/mosaic", "image-g.fits"),
@@ -134,11 +134,11 @@ CHANGES = tuple(
 
 LINES = (
     Fault(
-        "a patch shard that is cut short",
-        before("train", lambda house: cut(house.root / "patches/image-001.npy")),
+        "patches that are cut short",
+        before("train", lambda house: cut(house.root / "patches/image.npy")),
         ONE_LINE,
-        r"patches: .*image-001\.npy is damaged .*: remove it, and the next run cuts the patches again",
-        remove("patches/image-001.npy", "patches/bricks.tsv"),
+        r"patches: .*image\.npy is damaged .*: remove it, and the next run cuts the patches again",
+        remove("patches/image.npy", "patches/bricks.tsv"),
     ),
     *(
         Fault(

@@ -142,11 +142,11 @@ class House:
             return without_background_level(read_brick(self.raw, name, BANDS))
 
         names = needed([self.manifests["fetch"]], "patches")
-        settings = PatchSettings(size=16, count=40, shard_patches=24)
-        cut = cut_patches(names, read, settings, self.root / "patches")
-        skipped = [Entry(name, "skipped", reason=reason) for name, reason in cut.skipped.items()]
-        used = [Entry(name, "done") for name in names if name not in cut.skipped]
-        write_manifest(self.manifests["patches"], used + skipped)
+        settings = PatchSettings(size=16, count=40)
+        skipped = cut_patches(names, read, settings, self.root / "patches")
+        unused = [Entry(name, "skipped", reason=reason) for name, reason in skipped.items()]
+        used = [Entry(name, "done") for name in names if name not in skipped]
+        write_manifest(self.manifests["patches"], used + unused)
 
     @property
     def job(self) -> TrainJob:

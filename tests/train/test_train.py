@@ -58,8 +58,7 @@ def job(tmp_path: Path) -> TrainJob:
     folder = tmp_path / "patches"
     folder.mkdir()
     for kind, array in (("image", image), ("invvar", invvar)):
-        np.save(folder / f"{kind}-000.npy", array[:12])
-        np.save(folder / f"{kind}-001.npy", array[12:])
+        np.save(folder / f"{kind}.npy", array)
     write_positions(folder)
     noise = NoiseModel(("g", "r"), (1.0, 1.0), (1.0, 1.0), np.ones((2, 1, 1)), np.ones((2, 5)))
     (tmp_path / "noise.json").write_text(json.dumps(noise.to_json()))
@@ -70,8 +69,8 @@ def job(tmp_path: Path) -> TrainJob:
 
 def write_positions(folder: Path) -> None:
     """The index of these patches, with the digests of the files as they are."""
-    places = [(int(n >= 12), n % 12, "0000p000", n, 0) for n in range(20)]
-    table = Table(rows=places, names=("shard", "row", "brick", "y", "x"))
+    places = [(n, "0000p000", n, 0) for n in range(20)]
+    table = Table(rows=places, names=("patch", "brick", "y", "x"))
     table.meta["sha256"] = {file.name: file_digest(file) for file in folder.glob("*.npy")}
     table.write(folder / "positions.ecsv", format="ascii.ecsv", overwrite=True)
 
@@ -235,7 +234,7 @@ def test_one_rank_that_fails_ends_all_with_its_error(job: TrainJob, tmp_path: Pa
 
 
 def test_wild_pixels_stop_it_with_one_line(job: TrainJob) -> None:
-    path = job.patches / "image-000.npy"
+    path = job.patches / "image.npy"
     image = np.load(path)
     image[:, 0, 4, 4] = np.nan
     np.save(path, image)

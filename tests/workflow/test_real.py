@@ -20,7 +20,7 @@ SDSS = """
 run: sdss
 bricks: bricks.tsv
 survey: {source: files, files: images.tsv, bands: [r, i, z]}
-patches: {size: 32, count: 480, shard_patches: 480}
+patches: {size: 32, count: 480}
 model: {levels: 3, width: 8, bottleneck: 16, outputs: 2}
 train: {epochs: 4}
 predict: {tile: 64, overlap: 16}

@@ -94,7 +94,7 @@ def test_the_mosaic_holds_the_denoised_brick(root: Path) -> None:
     ("changed", "again", "kept"),
     [
         ("simulation: {size: 320, seed: 12, bricks: 4}", "simulate_brick", None),
-        ("patches: {size: 32, count: 90, shard_patches: 64}", "patches", "fetch"),
+        ("patches: {size: 32, count: 90}", "patches", "fetch"),
         ("noise: {max_lag: 5}", "noise", "fetch"),
         ("train: {epochs: 4, batch_size: 8}", "train", "patches"),
         ("predict: {tile: 64, overlap: 24}", "predict", "train"),

@@ -38,6 +38,12 @@ MODEL = {
     "weights": f"{RESULTS}/model/model.safetensors",
     "description": f"{RESULTS}/model/model.json",
 }
+# the training patches
+PATCHES = {
+    "positions": f"{RESULTS}/patches/positions.ecsv",
+    "images": f"{RESULTS}/patches/image.npy",
+    "invvars": f"{RESULTS}/patches/invvar.npy",
+}
 # What `all` asks for; every file of rules adds its own.
 PRODUCTS = []
 
@@ -77,16 +83,6 @@ def truths(bricks):
     if RUN.source != "simulation":
         return []
     return [str(truth_catalogue(RUN.root, brick)) for brick in bricks]
-
-
-def shards():
-    """Files of the training patches."""
-    count = -(-RUN.patches.count // RUN.patches.shard_patches)
-    return expand(
-        f"{RESULTS}/patches/{{kind}}-{{shard:03d}}.npy",
-        kind=["image", "invvar"],
-        shard=range(count),
-    )
 
 
 def launcher(wildcards, threads, resources):

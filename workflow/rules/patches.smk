@@ -1,7 +1,7 @@
 """Training patches, and the noise measured on the training bricks, once.
 
 in   <results>/fetch/train-<chunk>.tsv and the bricks in the cache
-out  <results>/patches/image-NNN.npy, invvar-NNN.npy, positions.ecsv     random cuts of all bands
+out  <results>/patches/image.npy, invvar.npy, positions.ecsv     random cuts of all bands
      <results>/patches/bricks.tsv     which training bricks could not be used, and why
      <results>/patches/noise.json     sigma, correlation function and level per starlet scale
 """
@@ -38,9 +38,8 @@ rule patches:
     input:
         manifests=fetched("train"),
     output:
-        positions=f"{RESULTS}/patches/positions.ecsv",
+        **PATCHES,
         manifest=f"{RESULTS}/patches/bricks.tsv",
-        shards=shards(),
     log:
         f"{RESULTS}/logs/patches.log",
     benchmark:

@@ -2,7 +2,7 @@
 
 in   the files of the stacks
 out  <results>/patches/noise.json     level and rms of each channel: the scale of the stretch, not a measured noise
-     <results>/patches/image-NNN.npy, invvar-NNN.npy, positions.ecsv     random cuts of all channels
+     <results>/patches/image.npy, invvar.npy, positions.ecsv     random cuts of all channels
      <results>/frames/<stack>.<ext>     every frame denoised, in the format that it came in
      <results>/frames/<stack>.png       a frame before and after
 """
@@ -66,8 +66,7 @@ rule stack_patches:
         [stack["path"] for stack in TRAINING.values()],
         noise=rules.stack_scale.output.noise,
     output:
-        positions=f"{RESULTS}/patches/positions.ecsv",
-        shards=shards(),
+        **PATCHES,
     log:
         f"{RESULTS}/logs/stack_patches.log",
     benchmark:

@@ -43,8 +43,7 @@ else:
     rule train:
         """Training; goes on from its last checkpoint after a kill."""
         input:
-            f"{RESULTS}/patches/positions.ecsv",
-            shards(),
+            **PATCHES,
             noise=f"{RESULTS}/patches/noise.json",
         output:
             **MODEL,

@@ -15,7 +15,7 @@ with job_log(snakemake.log[0]):
 
     names = needed(snakemake.input.manifests, "patches")
     settings = rebuild(PatchSettings, params.settings)
-    summary = cut_patches(names, read, settings, Path(snakemake.output.positions).parent)
-    used = [Entry(name, "done") for name in names if name not in summary.skipped]
-    skipped = [Entry(name, "skipped", reason=reason) for name, reason in summary.skipped.items()]
-    write_manifest(Path(snakemake.output.manifest), used + skipped)
+    skipped = cut_patches(names, read, settings, Path(snakemake.output.positions).parent)
+    used = [Entry(name, "done") for name in names if name not in skipped]
+    unused = [Entry(name, "skipped", reason=reason) for name, reason in skipped.items()]
+    write_manifest(Path(snakemake.output.manifest), used + unused)

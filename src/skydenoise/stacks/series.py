@@ -15,7 +15,7 @@ from skydenoise.errors import SettingsError
 from skydenoise.io import Brick
 from skydenoise.noise import NoiseModel
 from skydenoise.noise.levels import noise_levels
-from skydenoise.patches import PatchSummary, cut_patches
+from skydenoise.patches import cut_patches
 from skydenoise.stacks.pixels import StackFile
 from skydenoise.stacks.stack import Stack, check_channels, open_stack
 
@@ -135,7 +135,7 @@ def measure_series(series: Series, scales: int = 5) -> NoiseModel:
 
 def cut_frames(
     files: Mapping[str, StackFile], noise: NoiseModel, settings: PatchSettings, folder: Path
-) -> PatchSummary:
+) -> dict[str, str]:
     """Cut `settings.count` patches from the frames of the stacks into `folder`; see `cut_patches`.
 
     Of more frames than patches, as many as patches are looked at, evenly spread.
