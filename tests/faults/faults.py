@@ -62,35 +62,35 @@ def nothing(house: House) -> None:
 CHANGED = r"BAD, band r, .*: changed since it was fetched.* \(snakemake retry_skipped"
 CONTENT = (
     Fault(
-        "a flipped bit: in a fetched file before it is denoised",
+        "a flipped bit: in a file to denoise",
         before("predict", raw(flip)),
         LEFT_OUT,
         CHANGED,
     ),
-    Fault("a flipped bit: in one before training", before("noise", raw(flip)), LEFT_OUT, CHANGED),
+    Fault("a flipped bit: in a file to train on", before("noise", raw(flip)), LEFT_OUT, CHANGED),
     Fault("a fetched file cut short", before("predict", raw(cut)), LEFT_OUT, CHANGED),
     Fault(
-        "a flipped bit in the training patches",
+        "a flipped bit in patches",
         before("train", lambda house: flip(house.root / "patches/invvar-000.npy")),
         ONE_LINE,
         r"patches: .*invvar-000\.npy is damaged .*changed since it was cut.*: remove it",
         remove("patches/invvar-000.npy", "patches/bricks.tsv"),
     ),
     Fault(
-        "a flipped bit: in a denoised file before a mosaic",
+        "a flipped bit: in a denoised file",
         before("mosaic", lambda house: flip(house.product())),
         LEFT_OUT,
         r"left out of the mosaic: brick BAD, band r, .*(CHECKSUM|DATASUM) does not hold",
         denoise_again,
     ),
     Fault(
-        "a header: a byte that is no text",
+        "a header: bytes that are no text",
         before("noise", by_hand(card(b"CTYPE1  = 'RA", b"CTYPE1  = '\xff\xfe"))),
         LEFT_OUT,
         r"left out of patches: brick BAD, band r, .*: (truncated, )?damaged",
     ),
     Fault(
-        "a header: a card that cannot be read",
+        "a header: an unreadable card",
         before("noise", by_hand(card(b"CRVAL1  =                 0.15", b"CRVAL1  =                 0..5"))),
         LEFT_OUT,
         r"left out of noise: brick BAD, band r, .*: damaged header: card \d+, CRVAL1",
@@ -112,14 +112,14 @@ CONTENT = (
             f"a checkpoint: {what}", checkpoint(spoil), UNHARMED, f"is not taken, going on without it: {said}"
         )
         for what, spoil, said in (
-            ("with a flipped bit", flip, "its content has changed since it was written"),
+            ("flipped bit", flip, "its content has changed since it was written"),
             ("cut short", cut, ""),
-            ("without an array", tensors(lambda arrays: arrays.popitem()), "its content has changed"),
-            ("with values of NaN", tensors(not_finite), "its content has changed"),
+            ("array missing", tensors(lambda arrays: arrays.popitem()), "its content has changed"),
+            ("NaN", tensors(not_finite), "its content has changed"),
         )
     ),
     Fault(
-        "both checkpoints cut short",
+        "a checkpoint: both cut short",
         checkpoint(cut, "checkpoint-before.safetensors"),
         UNHARMED,
         r"checkpoint-before\.safetensors is not taken, going on without it",
@@ -155,10 +155,10 @@ LINES = (
             remove("fetch/c.tsv"),
         )
         for what, old, new in (
-            ("a word for a number", "\t4\t", "\tfour\t"),
-            ("an unknown state", "\tdone\t", "\tfinished\t"),
-            ("a path for a brick", "1411m032\t", "../../1411m032\t"),
-            ("a quote that is not closed", "1411m032\t", '"1411m032\t'),
+            ("word for a number", "\t4\t", "\tfour\t"),
+            ("unknown state", "\tdone\t", "\tfinished\t"),
+            ("path for a brick", "1411m032\t", "../../1411m032\t"),
+            ("open quote", "1411m032\t", '"1411m032\t'),
         )
     ),
     *(
@@ -178,11 +178,11 @@ LINES = (
                 r"model: [\d.e+]+ weights are more than",
             ),
             (
-                "with weights of NaN",
+                "with NaN",
                 weights_not_finite,
                 r"safetensors: .* has values that are not finite",
             ),
-            ("with a description cut short", text("model/model.json", '{"format": 2, '), "cannot be used"),
+            ("cut short", text("model/model.json", '{"format": 2, '), "cannot be used"),
         )
     ),
     Fault(
