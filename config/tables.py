@@ -8,37 +8,32 @@ from skydenoise.schema import SCHEMA, Schema
 
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- The rest is made from src/skydenoise/config.schema.yaml by `make config/README.md`. -->\n"
+HEADER = "key | values | meaning\n---|---|---"
 
 
 def tables() -> str:
     """One table for each section, of its keys, their values and meaning."""
-    return "\n".join(_table(*section) for section in _sections(SCHEMA, "", "settings of the run"))
+    return "\n".join(_table(*section) for section in _sections(SCHEMA, ""))
 
 
-def _sections(part: Schema, name: str, about: str) -> Iterator[tuple[str, str, dict[str, Schema]]]:
-    """Name, description and keys of each section, the sections in it after it."""
+def _sections(part: Schema, name: str) -> Iterator[tuple[str, dict[str, Schema]]]:
+    """Name and keys of each section, the sections in it after it."""
     keys, below = {}, []
     for key, content in part["properties"].items():
         if "properties" in content:
             below.append((content, f"{name}{key}."))
         elif "properties" in content.get("additionalProperties", {}):
-            below.append(
-                (
-                    content["additionalProperties"] | {"description": content["description"]},
-                    f"{name}{key}.<name>.",
-                )
-            )
+            below.append((content["additionalProperties"], f"{name}{key}.<name>."))
         else:
             keys[name + key] = content
-    yield name.strip("."), about, keys
+    yield name.strip("."), keys
     for content, prefix in below:
-        yield from _sections(content, prefix, content["description"])
+        yield from _sections(content, prefix)
 
 
-def _table(name: str, about: str, keys: dict[str, Schema]) -> str:
-    rows = [f"| `{key}` | {_values(part)} | {part['description']} |" for key, part in keys.items()]
-    heading = f"### `{name or 'run'}`\n\n{about[0].upper()}{about[1:]}.\n"
-    return "\n".join([heading, "| key | default, other values | meaning |", "|---|---|---|", *rows]) + "\n"
+def _table(name: str, keys: dict[str, Schema]) -> str:
+    rows = [f"`{key}` | {_values(part)} | {part['description']}" for key, part in keys.items()]
+    return "\n".join([f"### `{name or 'run'}`\n", HEADER, *rows]) + "\n"
 
 
 def _values(part: Schema) -> str:

@@ -1,6 +1,7 @@
 """The campaign: what goes wrong, how it is made, what the first run does, what makes the second one whole.
 
-Faults that tests of one room already make stand in `elsewhere`: none is written twice.
+Faults that tests of one room already make stand in `elsewhere`: none is written twice. Faults that
+are named `subject: variant` become one line for each subject (`table.py`).
 """
 
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ from .spoil import (
     weights_not_finite,
 )
 
-LEFT_OUT = "left out, named"
-"""The brick; the others are done."""
+LEFT_OUT = "left out"
+"""The brick, which is named with the cause; the others are done."""
 ONE_LINE = "one line"
 """And the job ends, with nothing half-written."""
 UNHARMED = "same bytes"
@@ -60,37 +61,42 @@ def nothing(house: House) -> None:
 
 CHANGED = r"BAD, band r, .*: changed since it was fetched.* \(snakemake retry_skipped"
 CONTENT = (
-    Fault("a bit of a fetched file, before it is denoised", before("predict", raw(flip)), LEFT_OUT, CHANGED),
-    Fault("a bit of a fetched file, before training", before("noise", raw(flip)), LEFT_OUT, CHANGED),
-    Fault("the end of a fetched file", before("predict", raw(cut)), LEFT_OUT, CHANGED),
     Fault(
-        "a bit of the training patches",
+        "a flipped bit: in a file to denoise",
+        before("predict", raw(flip)),
+        LEFT_OUT,
+        CHANGED,
+    ),
+    Fault("a flipped bit: in a file to train on", before("noise", raw(flip)), LEFT_OUT, CHANGED),
+    Fault("a fetched file cut short", before("predict", raw(cut)), LEFT_OUT, CHANGED),
+    Fault(
+        "a flipped bit in patches",
         before("train", lambda house: flip(house.root / "patches/invvar.npy")),
         ONE_LINE,
         r"patches: .*invvar\.npy is damaged .*changed since it was cut.*: remove it",
         remove("patches/invvar.npy", "patches/bricks.tsv"),
     ),
     Fault(
-        "a bit of a denoised file, before a mosaic",
+        "a flipped bit: in a denoised file",
         before("mosaic", lambda house: flip(house.product())),
         LEFT_OUT,
         r"left out of the mosaic: brick BAD, band r, .*(CHECKSUM|DATASUM) does not hold",
         denoise_again,
     ),
     Fault(
-        "a byte of a header that is no text",
+        "a header: bytes that are no text",
         before("noise", by_hand(card(b"CTYPE1  = 'RA", b"CTYPE1  = '\xff\xfe"))),
         LEFT_OUT,
         r"left out of patches: brick BAD, band r, .*: (truncated, )?damaged",
     ),
     Fault(
-        "a card that cannot be read",
+        "a header: an unreadable card",
         before("noise", by_hand(card(b"CRVAL1  =                 0.15", b"CRVAL1  =                 0..5"))),
         LEFT_OUT,
         r"left out of noise: brick BAD, band r, .*: damaged header: card \d+, CRVAL1",
     ),
     Fault(
-        "a header without a size",
+        "a header: no size",
         before("noise", by_hand(card(b"NAXIS2  =                  112", b"NAXISX  =                  112"))),
         LEFT_OUT,
         r"brick BAD, band r, .*: .*(truncated, damaged or no FITS file|no image)",
@@ -103,17 +109,17 @@ CONTENT = (
     ),
     *(
         Fault(
-            f"a checkpoint {what}", checkpoint(spoil), UNHARMED, f"is not taken, going on without it: {said}"
+            f"a checkpoint: {what}", checkpoint(spoil), UNHARMED, f"is not taken, going on without it: {said}"
         )
         for what, spoil, said in (
-            ("with a flipped bit", flip, "its content has changed since it was written"),
+            ("flipped bit", flip, "its content has changed since it was written"),
             ("cut short", cut, ""),
-            ("without an array", tensors(lambda arrays: arrays.popitem()), "its content has changed"),
-            ("whose values are NaN", tensors(not_finite), "its content has changed"),
+            ("array missing", tensors(lambda arrays: arrays.popitem()), "its content has changed"),
+            ("NaN", tensors(not_finite), "its content has changed"),
         )
     ),
     Fault(
-        "both checkpoints cut short",
+        "a checkpoint: both cut short",
         checkpoint(cut, "checkpoint-before.safetensors"),
         UNHARMED,
         r"checkpoint-before\.safetensors is not taken, going on without it",
@@ -121,7 +127,7 @@ CONTENT = (
 )
 
 CHANGES = tuple(
-    Fault(f"a half-written {name} of a killed job", before(step, leftover(folder, name)), UNHARMED)
+    Fault(f"a half-written file: {name}", before(step, leftover(folder, name)), UNHARMED)
     for step, folder, name in (
         ("fetch", "raw/141/1411m032", "legacysurvey-1411m032-image-r.fits.fz"),
         ("noise", "run/patches", "noise.json"),
@@ -134,7 +140,7 @@ CHANGES = tuple(
 
 LINES = (
     Fault(
-        "patches that are cut short",
+        "a patch file cut short",
         before("train", lambda house: cut(house.root / "patches/image.npy")),
         ONE_LINE,
         r"patches: .*image\.npy is damaged .*: remove it, and the next run cuts the patches again",
@@ -142,21 +148,21 @@ LINES = (
     ),
     *(
         Fault(
-            f"a manifest with {what}",
+            f"a manifest: {what}",
             before("predict", manifest(old, new)),
             ONE_LINE,
             r"c\.tsv: is no manifest .*; remove it, and the next run makes it again",
             remove("fetch/c.tsv"),
         )
         for what, old, new in (
-            ("a word for a number", "\t4\t", "\tfour\t"),
-            ("an unknown state", "\tdone\t", "\tfinished\t"),
-            ("a path for a brick", "1411m032\t", "../../1411m032\t"),
-            ("a quote that is not closed", "1411m032\t", '"1411m032\t'),
+            ("word for a number", "\t4\t", "\tfour\t"),
+            ("unknown state", "\tdone\t", "\tfinished\t"),
+            ("path for a brick", "1411m032\t", "../../1411m032\t"),
+            ("open quote", "1411m032\t", '"1411m032\t'),
         )
     ),
     *(
-        Fault(f"a model {what}", before("predict", spoil), ONE_LINE, said, train_again)
+        Fault(f"a model: {what}", before("predict", spoil), ONE_LINE, said, train_again)
         for what, spoil, said in (
             ("of 10^9 channels", description(width=10**9), r"model\.width: 1000000000 is greater than"),
             (
@@ -172,15 +178,15 @@ LINES = (
                 r"model: [\d.e+]+ weights are more than",
             ),
             (
-                "whose weights are NaN",
+                "with NaN",
                 weights_not_finite,
                 r"safetensors: .* has values that are not finite",
             ),
-            ("whose description is cut short", text("model/model.json", '{"format": 2, '), "cannot be used"),
+            ("cut short", text("model/model.json", '{"format": 2, '), "cannot be used"),
         )
     ),
     Fault(
-        "an uncertainty that is cut short",
+        "an uncertainty cut short",
         before("predict", text("model/uncertainty.json", '{"bands": ')),
         ONE_LINE,
         r"uncertainty\.json is damaged .*; remove it: the next run measures it",
