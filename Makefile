@@ -59,11 +59,12 @@ config/README.md: src/skydenoise/config.schema.yaml config/tables.py | install  
 docs/reliability.md: install-test  ## its table: every fault of the campaign is made (always)
 	$(RUN) python -m tests.faults.table
 
-# BM3D and non-local means need '.[peers]' beside; without them their rows are left out.
-fidelity: install-test  ## every figure of docs/fidelity.md (an hour and a half on 2 cores)
-	$(RUN) python -m benchmarks.quality.depths --bricks 2
-	for noise in decam bass; do $(RUN) python -m benchmarks.quality --noise $$noise --quick \
-		--bricks 6 --size 1000 --cutouts 6 --plot docs/pictures/fidelity_$$noise.png || exit; done
+# BM3D and non-local means need '.[peers]' as well; without it their rows are left out.
+fidelity: install-test  ## every figure of docs/fidelity.md (about an hour on 2 cores)
+	$(RUN) python -m benchmarks.quality.depths
+	$(RUN) python docs/pictures/depths.py
+	$(RUN) python -m benchmarks.quality --quick --noise decam
+	$(RUN) python -m benchmarks.quality --quick --noise bass
 	$(RUN) python -m benchmarks.quality.bands
 
 lint: install-test  ## style and types

@@ -108,12 +108,12 @@ def arguments() -> argparse.Namespace:
     add("--noise", nargs="+", choices=NOISES, default=NOISES)
     add("--model", type=Path, nargs="+", default=[REPOSITORY / "models/reference"])
     add("--quick", action="store_true", help="one brick of 512 pixels")
-    add("--bricks", type=int, help="of each sky; default 4, quick: 1")
+    add("--bricks", type=int, help="of each sky; default 2, quick: 1")
     add("--size", type=int, help="edge of a brick, pixels; default 1000, quick: 512")
     add("--device", default="cuda" if cuda_usable() else "cpu", help="of networks: cpu, cuda")
     add("--name", default="quality-depths", help="of the file in benchmarks/results")
     options = parser.parse_args()
-    options.bricks = options.bricks or (1 if options.quick else 4)
+    options.bricks = options.bricks or (1 if options.quick else 2)
     options.size = options.size or (512 if options.quick else 1000)
     return options
 
