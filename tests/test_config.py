@@ -22,7 +22,6 @@ from skydenoise.config import (
     rebuild,
 )
 from skydenoise.errors import SettingsError
-from skydenoise.run import check_bands
 from skydenoise.schema import SCHEMA, Settings, default, schema_of, with_defaults
 
 NAN = float("nan")
@@ -91,11 +90,6 @@ def test_the_paper_s_layout_has_no_skips() -> None:
     with pytest.raises(SettingsError, match=r"^model\.skips: "):
         Architecture(layout="paper", skips=True)
     assert Architecture(layout="paper", fold=1, levels=4, skips=False).stride == 16
-
-
-def test_a_band_is_named_once() -> None:
-    with pytest.raises(SettingsError, match=r"^survey\.bands: g, r, g names a band twice"):
-        check_bands(("g", "r", "g"))
 
 
 TOGETHER = (

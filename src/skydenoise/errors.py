@@ -41,6 +41,11 @@ class StepError(RuntimeError):
     """A whole step cannot go on (network down, loss not finite, disk full): one line, cause and remedy."""
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, or of which kind it is, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def disk_full(error: BaseException) -> bool:
     """Whether an exhausted disk, quota or `ulimit -f` is at the bottom of `error`: later writes fail too."""
     cause: BaseException | None = error

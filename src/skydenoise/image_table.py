@@ -83,11 +83,15 @@ def read_table(path: Path) -> list[ListedImage]:
     file of no known kind, a band listed twice.
     """
     known = {field.name for field in fields(ListedImage)}
-    columns, rows = _cells(path)
-    if unknown := sorted(columns - known):
+    try:
+        (_, columns), *lines = read_cells(path) or [(0, [])]
+    except SettingsError as error:
+        raise SettingsError(f"survey.files: {error}") from None
+    if unknown := sorted(set(columns) - known):
         raise SettingsError(f"{path}: unknown column {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-    if missing := sorted({"brick", "image"} - columns):
+    if missing := sorted({"brick", "image"} - set(columns)):
         raise SettingsError(f"{path}: column {', '.join(missing)} is missing")
+    rows = (dict(zip_longest(columns, cells[: len(columns)], fillvalue="")) for _, cells in lines)
     images = [_row(path, row) for row in rows]
     for (brick, band), times in Counter((image.brick, image.band) for image in images).items():
         if times > 1:
@@ -106,15 +110,6 @@ def files_of(images: Iterable[ListedImage], bricks: Collection[str]) -> list[Pat
 def versions_of(files: Iterable[Path]) -> list[str]:
     """Size in bytes and time of writing in ns of each: a file may be exchanged for an older one."""
     return [f"{found.st_size} {found.st_mtime_ns}" for found in (path.stat() for path in files)]
-
-
-def _cells(path: Path) -> tuple[set[str], list[dict[str, str]]]:
-    """Columns and rows of a tab-separated table."""
-    try:
-        (_, columns), *lines = read_cells(path) or [(0, [])]
-    except SettingsError as error:
-        raise SettingsError(f"survey.files: {error}") from None
-    return set(columns), [dict(zip_longest(columns, row[: len(columns)], fillvalue="")) for _, row in lines]
 
 
 def _row(table: Path, cells: dict[str, str]) -> ListedImage:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from skydenoise import __version__
 from skydenoise.config import MosaicSettings
-from skydenoise.errors import BrickError, SettingsError, StepError, disk_full
+from skydenoise.errors import BrickError, SettingsError, StepError, disk_full, one_line
 from skydenoise.io.atomic import atomic_path
 from skydenoise.io.cards import inverse_square
 from skydenoise.io.fitsfile import check_cards, read_survey_image
@@ -94,7 +94,7 @@ def read_grid(path: Path) -> WCS:
         check_cards(header)
         return _grid(header, (header["NAXIS2"], header["NAXIS1"]))
     except (OSError, EOFError, KeyError, ValueError) as error:
-        raise SettingsError(f"mosaics: wcs {path}: {' '.join(str(error).split()) or 'is empty'}") from None
+        raise SettingsError(f"mosaics: wcs {path}: {one_line(error)}") from None
 
 
 def _grid(header: fits.Header, shape: tuple[int, int]) -> WCS:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from skydenoise.config import PatchSettings
-from skydenoise.errors import SettingsError
+from skydenoise.errors import SettingsError, one_line
 from skydenoise.fill import fill
 from skydenoise.io import Brick, readable
 from skydenoise.io.atomic import atomic_path
@@ -154,13 +154,12 @@ def _create_array(path: Path, shape: tuple[int, ...]) -> Array:
     Raises OSError if there is no room.
     """
     array = open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as stream:
-            try:
-                os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-            except OSError as error:
-                cause = f"no room for {array.nbytes / 1e6:.0f} MB of patches: {error.strerror}"
-                raise OSError(error.errno, cause, str(path.parent)) from error
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            cause = f"no room for {array.nbytes / 1e6:.0f} MB of patches: {error.strerror}"
+            raise OSError(error.errno, cause, str(path.parent)) from error
     return array
 
 
@@ -213,10 +212,8 @@ class PatchSet:
                     raise ValueError("its content has changed since it was cut")
                 arrays.append(np.load(file, mmap_mode="r"))
         except (OSError, KeyError, ValueError, EOFError) as error:
-            cause = " ".join(str(error).split())
-            raise SettingsError(
-                f"patches: {file} is damaged ({cause}): remove it, and the next run cuts the patches again"
-            ) from error
+            remedy = "remove it, and the next run cuts the patches again"
+            raise SettingsError(f"patches: {file} is damaged ({one_line(error)}): {remedy}") from error
         images, invvars = arrays
         if len(images) != len(table) or images.shape != invvars.shape:
             raise SettingsError(

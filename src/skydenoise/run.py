@@ -120,12 +120,13 @@ def read_run(config: Config) -> Run:
     config = with_defaults(config)
     survey, bands = config["survey"], tuple(config["survey"]["bands"])
     root, simulated = Path("results") / config["run"], survey["source"] == "simulation"
-    check_bands(bands)
+    require(len(set(bands)) == len(bands), f"survey.bands: {', '.join(bands)} names a band twice")
     region_of(config["choose"])
     bricks, places = read_bricks(config)
     images = read_table(Path(survey["files"])) if survey["source"] == "files" else []
     evaluate = EvaluationSettings(config["evaluate"]["injections"], config["evaluate"]["fwhm"])
-    check_evaluation(evaluate, bands)
+    widths = f"evaluate.fwhm: {len(evaluate.fwhm)} values for the bands {', '.join(bands)}"
+    require(len(evaluate.fwhm) in (0, len(bands)), widths)
     run = Run(
         root=root,
         source=survey["source"],
@@ -156,19 +157,6 @@ def read_run(config: Config) -> Run:
     if run.stacks:
         check_stacks(run)
     return run
-
-
-def check_evaluation(settings: EvaluationSettings, bands: tuple[str, ...]) -> None:
-    """Refuse another number of widths than bands."""
-    require(
-        len(settings.fwhm) in (0, len(bands)),
-        f"evaluate.fwhm: {len(settings.fwhm)} values for the bands {', '.join(bands)}",
-    )
-
-
-def check_bands(bands: tuple[str, ...]) -> None:
-    """Refuse a list of bands that names one twice."""
-    require(len(set(bands)) == len(bands), f"survey.bands: {', '.join(bands)} names a band twice")
 
 
 def network_settings(config: Config, bands: int) -> dict[str, Any]:

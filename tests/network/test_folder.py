@@ -146,7 +146,7 @@ def test_weights_of_another_shape_are_refused_even_if_the_digest_fits(tmp_path: 
     content = json.loads((tmp_path / "model.json").read_text())
     content["sha256"] = hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest()
     (tmp_path / "model.json").write_text(json.dumps(content))
-    with pytest.raises(StepError, match=r"first heads\.0\.bias"):
+    with pytest.raises(StepError, match=r"size mismatch for heads\.0\.bias"):
         load_model(tmp_path)
 
 

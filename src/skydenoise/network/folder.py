@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
 
 from skydenoise.config import Architecture
-from skydenoise.errors import StepError
+from skydenoise.errors import StepError, one_line
 from skydenoise.io.atomic import atomic_path, write_json
 from skydenoise.io.digest import file_digest
 from skydenoise.network.network import Network, array_shapes
@@ -95,19 +94,18 @@ def load_model(folder: Path, device: str = "cpu") -> tuple[Network, ModelDescrip
             )
         state = load_file(weights)
     except (OSError, SafetensorError) as error:
-        raise StepError(f"model: {weights} cannot be read: {_one_line(error)}") from error
-    expected = array_shapes(description.architecture)
-    wrong = [name for name in sorted(expected.keys() | state.keys()) if not _fits(name, expected, state)]
-    if wrong:
-        raise StepError(
-            f"model: {weights} does not fit the architecture in {DESCRIPTION}: {len(wrong)} arrays are "
-            f"missing, superfluous or of another shape, first {wrong[0]}"
-        )
+        raise StepError(f"model: {weights} cannot be read: {one_line(error)}") from error
     if broken := sorted(name for name, value in state.items() if not value.isfinite().all()):
         raise StepError(f"model: {weights}: {broken[0]} has values that are not finite; train again")
     with torch.device("meta"):
         network = Network(description.architecture)
-    network.load_state_dict(state, assign=True)
+    try:
+        network.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        cause = one_line(error)[:300]  # of as many arrays as there are
+        raise StepError(
+            f"model: {weights} does not fit the architecture in {DESCRIPTION}: {cause}"
+        ) from error
     return network.to(device).eval().requires_grad_(False), description
 
 
@@ -153,14 +151,4 @@ def read_description(path: Path) -> ModelDescription:
             NoiseRange.from_json(content["noise_range"]),
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StepError(
-            f"model: {path} cannot be used: {type(error).__name__}: {_one_line(error)}"
-        ) from error
-
-
-def _fits(name: str, expected: dict[str, tuple[int, ...]], state: dict[str, Tensor]) -> bool:
-    return name in expected and name in state and expected[name] == tuple(state[name].shape)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        raise StepError(f"model: {path} cannot be used: {type(error).__name__}: {one_line(error)}") from error

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from skydenoise.noise.correlation import valid_correlation
 from skydenoise.noise.levels import noise_levels
 from skydenoise.noise.model import NoiseModel
-from skydenoise.noise.sky_sums import Sampling, Tally, tally_blocks
+from skydenoise.noise.sky_sums import Tally, tally_blocks
 
 if TYPE_CHECKING:
     from skydenoise.io import Brick
 
 Array = NDArray[Any]
 
-SAMPLING = Sampling(block=256, blocks=8)
-"""Half a million pixels: rho to 0.002, sigma to 0.2 %, in a twentieth of a brick's time."""
+BLOCK, BLOCKS = 256, 8
+"""Edge and number of the blocks: half a million pixels give rho to 0.002, sigma to 0.2 %."""
 PRIOR_PIXELS = 10_000
 """Pixels of empty sky that count as much as what is known of the survey."""
 CROWDED = 1.3
@@ -83,7 +83,7 @@ def without_background_level(brick: Brick) -> Brick:
 def _sky(brick: Brick, max_lag: int) -> list[Tally]:
     """Sums over the blocks of each band, without those in which sources pass for noise."""
     totals = [Tally.empty(max_lag) for _ in brick.bands]
-    blocks = list(tally_blocks(brick, max_lag, SAMPLING))
+    blocks = list(tally_blocks(brick, max_lag, BLOCK, BLOCKS))
     for band, total in enumerate(totals):
         filled = [block[band] for block in blocks if block[band].pixels]
         middle = np.median([tally.variances[0] for tally in filled]) if filled else 0.0

@@ -18,20 +18,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+BLOCK, BLOCKS = 512, 12
+"""Largest edge of a block, pixels, and blocks of each band: 3 million pixels give rho to 0.001."""
 OUTLIER = 5.0
 """Single pixels beyond this many sigma, of either sign, are defects."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Which part of a brick is looked at.
-
-    block : largest edge of a block, pixels
-    blocks : of each band, spread evenly over what it covers; 12 of 512 pixels, 3 million, give rho to 0.001
-    """
-
-    block: int = 512
-    blocks: int = 12
 
 
 @dataclass
@@ -89,16 +79,22 @@ def tally_sky(brick: Brick, max_lag: int) -> list[Tally]:
     step = max(1, min(brick.shape) // 200)
     for tally, invvar, covered in zip(tallies, brick.invvar, brick.usable, strict=True):
         tally.inverse_root.append(1 / np.sqrt(invvar[::step, ::step][covered[::step, ::step]]))
-    for block in tally_blocks(brick, max_lag, Sampling()):
+    for block in tally_blocks(brick, max_lag):
         for tally, found in zip(tallies, block, strict=True):
             tally.join(found)
     return tallies
 
 
-def tally_blocks(brick: Brick, max_lag: int, sampling: Sampling) -> Iterator[list[Tally]]:
-    """Yield a tally for each band, block by block; it is empty where there is too little sky."""
+def tally_blocks(
+    brick: Brick, max_lag: int, edge: int = BLOCK, number: int = BLOCKS
+) -> Iterator[list[Tally]]:
+    """Yield a tally for each band, block by block; it is empty where there is too little sky.
+
+    edge : of a block at most, pixels
+    number : of the blocks of each band, spread evenly over what it covers
+    """
     usable = brick.usable
-    for rows, columns in _blocks(usable, sampling):
+    for rows, columns in _blocks(usable, edge, number):
         tallies = [Tally.empty(max_lag) for _ in brick.bands]
         block = (slice(None), rows, columns)
         whitened, sky = empty_sky(brick.image[block], brick.invvar[block], usable[block], brick.masked[block])
@@ -108,17 +104,17 @@ def tally_blocks(brick: Brick, max_lag: int, sampling: Sampling) -> Iterator[lis
         yield tallies
 
 
-def _blocks(usable: Array, sampling: Sampling) -> Iterator[tuple[slice, slice]]:
+def _blocks(usable: Array, edge: int, number: int) -> Iterator[tuple[slice, slice]]:
     """Blocks (rows, columns) spread over the covered area of each band of `usable` (band, y, x)."""
-    parts = [max(2, -(-size // sampling.block)) for size in usable.shape[1:]]
+    parts = [max(2, -(-size // edge)) for size in usable.shape[1:]]
     edges = [np.linspace(0, size, n + 1).astype(int) for size, n in zip(usable.shape[1:], parts, strict=True)]
-    rows, columns = ([slice(a, b) for a, b in itertools.pairwise(edge)] for edge in edges)
+    rows, columns = ([slice(a, b) for a, b in itertools.pairwise(each)] for each in edges)
     blocks = [(row, column) for row in rows for column in columns]
     covered = np.array([usable[:, row, column].mean(axis=(1, 2)) for row, column in blocks])  # (block, band)
     chosen: set[int] = set()
     for fraction in covered.T:
         full = np.flatnonzero((fraction >= min(0.5, fraction.max())) & (fraction > 0))
         if len(full):
-            chosen.update(full[np.linspace(0, len(full) - 1, sampling.blocks).round().astype(int)])
+            chosen.update(full[np.linspace(0, len(full) - 1, number).round().astype(int)])
     for index in sorted(chosen):
         yield blocks[index]

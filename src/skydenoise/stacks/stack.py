@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skydenoise import __version__
-from skydenoise.errors import SettingsError, StepError, disk_full
+from skydenoise.errors import SettingsError, StepError, disk_full, one_line
 from skydenoise.image_table import STACK_KINDS, stack_suffix
 from skydenoise.io.atomic import atomic_path
 from skydenoise.io.memory import too_large
@@ -77,7 +77,7 @@ class Stack:
         try:
             block = np.asarray(self.pixels[key])
         except Exception as error:  # of many kinds, by what is damaged
-            raise StepError(f"{self.file.path}: frame {index} cannot be read: {_one_line(error)}") from error
+            raise StepError(f"{self.file.path}: frame {index} cannot be read: {one_line(error)}") from error
         return np.ascontiguousarray(self.axes.to_image(block), dtype=np.float32)
 
 
@@ -100,7 +100,7 @@ def open_stack(file: StackFile) -> Iterator[Stack]:
         except FileNotFoundError:
             raise StepError(f"{path}: there is no such file") from None
         except Exception as error:  # of many kinds, by what is damaged
-            raise StepError(f"{path}: cannot be read as {suffix_of(path)}: {_one_line(error)}") from error
+            raise StepError(f"{path}: cannot be read as {suffix_of(path)}: {one_line(error)}") from error
         if dtype.kind not in "uifb":
             raise SettingsError(f"{path}: pixels of type {dtype}: whole or real numbers are needed")
         yield Stack(StackFile(path, stored.dataset, axes.text), axes, stored.pixels)
@@ -160,7 +160,7 @@ def write_like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter
                 try:
                     pixels = files.enter_context(create_like(stack.file, stack.axes, partial, made_by))
                 except (ValueError, LookupError) as error:
-                    cause = f"its header is damaged: {_one_line(error)}"
+                    cause = f"its header is damaged: {one_line(error)}"
                     raise StepError(f"{stack.file.path}: {cause}") from error
                 writer = StackWriter(stack.axes, pixels)
                 yield writer
@@ -170,8 +170,3 @@ def write_like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter
         if disk_full(error):
             raise StepError(f"no space left for {path}; free some and run again") from error
         raise
-
-
-def _one_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -23,6 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from skydenoise.errors import one_line
 from skydenoise.io.atomic import atomic_path
 from skydenoise.network import Network
 
@@ -115,38 +116,12 @@ class TrainState:
             if not path.exists():
                 continue
             try:
-                tensors, numbers = self._read(path, digest)
+                tensors, numbers = _read(path, digest)
             except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-                cause = " ".join(str(error).split())
-                logger.warning("checkpoint %s is not taken, going on without it: %s", path, cause)
+                logger.warning("checkpoint %s is not taken, going on without it: %s", path, one_line(error))
             else:
                 self._take(tensors, numbers)
                 return
-
-    def _read(self, path: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Content of a checkpoint; raises ValueError, or what readers raise, for one that cannot be used."""
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata["digest"] != digest:
-                raise ValueError("it is of other settings or patches")
-            tensors = {name: file.get_tensor(name) for name in set(file.keys())}
-        if metadata["sha256"] != _sha256(tensors, metadata["numbers"]):
-            raise ValueError("its content has changed since it was written")
-        found = {name: tuple(value.shape) for name, value in tensors.items()}
-        if wrong := sorted(found.items() ^ self._shapes().items()):
-            raise ValueError(f"{wrong[0][0]} is missing, superfluous or of another shape")
-        if broken := sorted(name for name, value in tensors.items() if not value.isfinite().all()):
-            raise ValueError(f"{broken[0]} has values that are not finite")
-        return tensors, json.loads(metadata["numbers"])
-
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of every array in a checkpoint."""
-        shapes = {f"network.{name}": tuple(value.shape) for name, value in self.network.state_dict().items()}
-        shapes |= {f"average.{name}": tuple(value.shape) for name, value in self.average.items()}
-        for number, parameter in enumerate(self.network.parameters()):
-            shapes |= {f"optimizer.{number}.{slot}": tuple(parameter.shape) for slot in MOMENTS}
-            shapes[f"optimizer.{number}.step"] = ()
-        return shapes
 
     def _take(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Go on from the content of a checkpoint."""
@@ -166,6 +141,18 @@ class TrainState:
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
         for key, value in numbers.items():
             setattr(self, key, value)
+
+
+def _read(path: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Content of a checkpoint; raises ValueError, or what readers raise, for one that cannot be used."""
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        if metadata["digest"] != digest:
+            raise ValueError("it is of other settings or patches")
+        tensors = {name: file.get_tensor(name) for name in set(file.keys())}
+    if metadata["sha256"] != _sha256(tensors, metadata["numbers"]):
+        raise ValueError("its content has changed since it was written")
+    return tensors, json.loads(metadata["numbers"])
 
 
 def remove_checkpoints(folder: Path) -> None:

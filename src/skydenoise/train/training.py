@@ -177,8 +177,6 @@ def check_possible(job: TrainJob, patches: PatchSet, noise: NoiseModel, world: i
         problem = f"train.batch_size: {settings.batch_size} is more than the {left} patches left for training"
     elif settings.batch_size % world:
         problem = f"train.batch_size: {settings.batch_size} cannot be shared equally by {world} ranks"
-    elif not job.softening > 0:
-        problem = f"noise.softening: {job.softening} is not above 0"
     else:
         return
     raise SettingsError(problem)
