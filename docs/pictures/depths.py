@@ -1,7 +1,4 @@
-"""Draw docs/pictures/depths.png: the error of each method by depth, from benchmarks/results/quality-depths.json.
-
-python docs/pictures/depths.py
-"""
+"""Draw depths.png, errors by depth, from the last measurement: `python docs/pictures/depths.py`."""
 
 import json
 from pathlib import Path
@@ -10,27 +7,26 @@ import numpy as np
 from matplotlib import pyplot
 
 HERE = Path(__file__).parent
+RESULTS = HERE.parents[1] / "benchmarks/results/quality-depths.json"
 TITLES = {"decam": "DECam-like", "bass": "BASS-like", "between": "between", "resampled": "resampled"}
-STYLES = {"models/reference": "k*-", "alone": "o--", "BM3D": "s-", "NLM": "^-", "starlet": "v-", "Gaussian": "d-"}
-"""Of what is drawn; "alone" is the model of one noise."""
+STYLES = {"models/reference": "k*-", "BM3D": "s-", "NLM": "^-", "starlet": "v-", "Gaussian": "d-"}
 
 
-def main() -> None:
-    rows = json.loads((HERE.parents[1] / "benchmarks/results/quality-depths.json").read_text())["measurements"]
-    errors = [row for row in rows if row["measure"] == "error"]
+def main(picture: Path) -> None:
+    """One panel for each kind of noise; the mean of the bands against the number of passes."""
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["measurements"]
+    errors = {(row["noise"], row["method"]): row["values"] for row in rows if row["measure"] == "error"}
     figure, axes = pyplot.subplots(1, len(TITLES), figsize=(13, 3.6), sharey=True, layout="constrained")
     for axis, (noise, title) in zip(axes, TITLES.items(), strict=True):
         for method, style in STYLES.items():
-            for row in errors:
-                if row["noise"] == noise and row["method"].endswith(method):
-                    bands = list(row["values"].values())
-                    means = [np.mean([band[depth][0] for band in bands]) for depth in bands[0]]
-                    axis.plot(list(bands[0]), means, style, label=method)
+            if bands := list(errors.get((noise, method), {}).values()):
+                means = [np.mean([band[depth][0] for band in bands]) for depth in bands[0]]
+                axis.plot(list(bands[0]), means, style, label=method)
         axis.set(title=title, yscale="log")
     axes[0].set_ylabel("rms error of 3 asinh(x / 3 sigma)")
     axes[0].legend(fontsize=8)
-    figure.savefig(HERE / "depths.png", dpi=90)
+    figure.savefig(picture, dpi=90)
 
 
 if __name__ == "__main__":
-    main()
+    main(HERE / "depths.png")
