@@ -11,9 +11,9 @@ from builders import PIXEL, make_brick, make_denoised, make_noise, places, stamp
 from skydenoise.config import SkySettings
 from skydenoise.evaluate.detection.matched import moffats
 from skydenoise.io.manifest import Entry, write_manifest
-from skydenoise.sky.chunk import Search, add_bricks
-from skydenoise.sky.pyramid import Pyramid, pyramid_of
-from skydenoise.sky.survey import About, write_sky
+from skydenoise.sky.chunk import add_bricks
+from skydenoise.sky.pyramid import Pyramid
+from skydenoise.sky.survey import write_sky
 from skydenoise.sky.tiles import read_tile
 
 ORDER, EDGE = 5, 64 * PIXEL
@@ -35,7 +35,7 @@ class Sky:
 
     @property
     def pyramid(self) -> Pyramid:
-        return pyramid_of(self.root, self.settings, NOISE)
+        return Pyramid(self.root, self.settings, NOISE)
 
     def brick(self, name: str, x0: float = 0.0, level: float = 0.0, seed: int = 0) -> Entry:
         """Write a brick `x0` pixels to the right, and what was made of it; its line of a manifest."""
@@ -50,9 +50,8 @@ class Sky:
 
     def add(self, *entries: Entry, chunk: str = "a") -> list[dict[str, Any]]:
         """What rule sky_chunk does."""
-        records = add_bricks(
-            entries, self.folder / "raw", self.pyramid, Search(NOISE, (4 * 3600 * EDGE,) * 3, LEAST)
-        )
+        fwhm = (4 * 3600 * EDGE,) * 3
+        records = add_bricks(entries, self.folder / "raw", self.pyramid, fwhm, LEAST)
         write_manifest(self.folder / f"{chunk}.tsv", entries)
         (self.folder / f"{chunk}.json").write_text(json.dumps(records))
         return records
@@ -61,8 +60,7 @@ class Sky:
         """What rule sky does; what the page reads."""
         records = [self.folder / f"{chunk}.json" for chunk in chunks or "a"]
         manifests = [path.with_suffix(".tsv") for path in records]
-        about = About("small", "Simulated.", LEAST, NOISE)
-        write_sky(self.pyramid, records, manifests, self.folder / "raw", about)
+        write_sky(self.pyramid, records, manifests, self.folder / "raw", "Simulated.", LEAST)
         content: dict[str, Any] = json.loads((self.root / "sky.json").read_text())
         return content
 

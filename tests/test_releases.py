@@ -53,11 +53,11 @@ class Case:
 CASES = {
     "dr8": Case("grz", [("dr8", "south", 150.05, 5.0)]),
     "dr9, both sides of the border": Case(
-        "grz", [("dr9", "south", 150.05, 32.395), ("dr9", "north", 150.05, 32.405)]
+        "grz", [("dr9", "south", 149.998, 32.37), ("dr9", "north", 150.003, 32.38)]
     ),
     "dr10, with i and int32 masks": Case("griz", [("dr10", "south", 20.05, -84.0)], 2),
     "dr10, the north from dr9": Case(
-        "grz", [("dr10", "south", 150.05, 32.395), ("dr9", "north", 150.05, 32.405)]
+        "grz", [("dr10", "south", 149.998, 32.37), ("dr9", "north", 150.003, 32.38)]
     ),
     "dr11, the north without i, over RA 0": Case(
         "griz", [("dr11", "south", 359.95, 84.0), ("dr11", "north", 0.05, 84.0)]
@@ -215,6 +215,12 @@ def test_the_mosaic_shows_every_brick(run: Finished, tmp_path: Path) -> None:
         assert added == [name for name in sorted(run.places) if band in present(run, name)]
         mosaic, header = fits.getdata(files[0], header=True)
         assert max(mosaic.shape) < 2 * COMMON["size"]  # neighbours overlap
+        middles = [fits.getheader(coadd_file(run.root, name, "image", band), 1)["CRVAL*"] for name in added]
+        ends = WCS(header).wcs_world2pix([list(each.values()) for each in (middles[0], middles[-1])], 0)
+        columns, rows = np.rint(np.linspace(*ends, 50)).astype(int).T
+        assert (
+            fits.getdata(files[1])[rows, columns] > 0
+        ).mean() > 0.95  # from one to the other, without a gap
         for name in added:
             product = read_denoised(run.root, name, band)
             cards = fits.getheader(coadd_file(run.root, name, "image", band), 1)

@@ -79,7 +79,6 @@ rule sky:
         mem_mb=growing(6000),
         runtime=growing(60),
     params:
-        run=RUN.root.name,
         credit=RUN.credit,
         cache=CACHE,
         settings=plain(RUN.sky),

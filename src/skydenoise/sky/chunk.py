@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from skydenoise.io import Brick, Denoised, read_brick, read_denoised, readable
 from skydenoise.io.atomic import write_text
 from skydenoise.io.manifest import Entry
 from skydenoise.io.wcs import celestial_wcs
-from skydenoise.noise import NoiseModel
 from skydenoise.paths import sky_folder
 from skydenoise.sky.bricks import enlist
 from skydenoise.sky.found import found_in
 from skydenoise.sky.pyramid import Pyramid
-from skydenoise.sky.sheet import PlacedSheet, sheet_of
+from skydenoise.sky.sheet import Sheet, sheet_of
 from skydenoise.sky.tiles import tiles_of_image
 
 log = logging.getLogger(__name__)
@@ -31,27 +29,26 @@ AT_HAND = 4
 """Bricks in memory: as many as meet in a tile."""
 
 
-@dataclass(frozen=True, eq=False)
-class Search:
-    """How bricks are searched for sources; see `found_in`."""
-
-    noise: NoiseModel
-    fwhm: Sequence[float]
-    least: Mapping[str, float]
-
-
-def add_bricks(entries: Sequence[Entry], cache: Path, pyramid: Pyramid, search: Search) -> list[Record]:
+def add_bricks(
+    entries: Sequence[Entry],
+    cache: Path,
+    pyramid: Pyramid,
+    fwhm: Sequence[float],
+    least: Mapping[str, float],
+) -> list[Record]:
     """Bring the bricks of a manifest into the sky; those that are there as they are cost next to nothing.
 
     Beside its tiles, each brick has a file `found/<AAA>/<brick>.json` with its place, its tiles and what is
-    found in it. A brick that cannot be read is left out, and the log says so.
+    found in it by `found_in`. A brick that cannot be read is left out, and the log says so.
 
     Returns the contents of these files, of tiles and sources their numbers.
     """
     done = [entry for entry in entries if entry.state != "skipped"]
     digests = {entry.brick: f"{entry.sha256} {pyramid.order}" for entry in done}
     records, affected = [], set[int]()
-    for record in readable(sorted(digests), partial(_record, digests, cache, pyramid, search), step="sky"):
+    for record in readable(
+        sorted(digests), partial(_record, digests, cache, pyramid, fwhm, least), step="sky"
+    ):
         affected |= enlist(pyramid.root, record["brick"], record["digest"], np.array(record["tiles"]))
         records.append(record | {name: len(record[name]) for name in ("tiles", "input", "denoised")})
     made = pyramid.bring_up_to_date(affected, sheets(cache, pyramid))
@@ -59,19 +56,27 @@ def add_bricks(entries: Sequence[Entry], cache: Path, pyramid: Pyramid, search: 
     return records
 
 
-def sheets(cache: Path, pyramid: Pyramid) -> Callable[[str], PlacedSheet]:
+def sheets(cache: Path, pyramid: Pyramid) -> Callable[[str], Sheet]:
     """What reads the sheet of a brick, and keeps the last few."""
     return lru_cache(AT_HAND)(lambda name: sheet_of(*_product(cache, pyramid, name)))
 
 
 def _product(cache: Path, pyramid: Pyramid, name: str) -> tuple[Brick, Denoised]:
-    return read_brick(cache, name, pyramid.bands), read_denoised(pyramid.root.parent, name, pyramid.bands)
+    bands = pyramid.noise.bands
+    return read_brick(cache, name, bands), read_denoised(pyramid.root.parent, name, bands)
 
 
-def _record(digests: Mapping[str, str], cache: Path, pyramid: Pyramid, search: Search, name: str) -> Record:
+def _record(
+    digests: Mapping[str, str],
+    cache: Path,
+    pyramid: Pyramid,
+    fwhm: Sequence[float],
+    least: Mapping[str, float],
+    name: str,
+) -> Record:
     """Place, tiles and sources of a brick: as they are noted, if it is the same brick and search."""
     path = pyramid.root / "found" / sky_folder(name) / f"{name}.json"
-    key = {"digest": digests[name], "least": dict(search.least)}
+    key = {"digest": digests[name], "least": dict(least)}
     if path.exists():
         noted: Record = json.loads(path.read_text())
         if key.items() <= noted.items():
@@ -89,7 +94,7 @@ def _record(digests: Mapping[str, str], cache: Path, pyramid: Pyramid, search: S
         "size": round(max(brick.shape) * pixel_scale(brick.headers[0]) / 3600, 6),
         "corners": np.stack([corners.ra.deg, corners.dec.deg], axis=1).round(6).tolist(),
         "tiles": tiles_of_image(pyramid.order, wcs, brick.shape).tolist(),
-        **found_in(brick, denoised, search.noise, search.fwhm, search.least),
+        **found_in(brick, denoised, pyramid.noise, fwhm, least),
     }
     write_text(path, json.dumps(record))
     return record

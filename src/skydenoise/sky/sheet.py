@@ -23,24 +23,19 @@ MARKS = {
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A brick, or a tile.
+    """What is shown of a brick.
 
     images : by kind, (band, y, x) float32, nanomaggies in a pixel of the brick; NaN where there are no data
     marks : (y, x) uint8, 0 or 1 + the number of the flag in MARKS
+    wcs : its place on the sky
     """
 
     images: Mapping[str, NDArray[np.float32]]
     marks: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class PlacedSheet(Sheet):
-    """A brick and its place on the sky."""
-
     wcs: WCS
 
 
-def sheet_of(brick: Brick, denoised: Denoised) -> PlacedSheet:
+def sheet_of(brick: Brick, denoised: Denoised) -> Sheet:
     """The sheet of a brick."""
     bands, hole = len(brick.bands), np.float32(np.nan)
     images = {
@@ -51,7 +46,7 @@ def sheet_of(brick: Brick, denoised: Denoised) -> PlacedSheet:
     marks = np.zeros(brick.shape, np.uint8)
     for number, kind in enumerate(MARKS, start=1):
         marks[_flagged(denoised, kind, bands).any(axis=0)] = number
-    return PlacedSheet(images, marks, celestial_wcs(brick.headers[0]))
+    return Sheet(images, marks, celestial_wcs(brick.headers[0]))
 
 
 def _flagged(denoised: Denoised, kind: str, bands: int) -> NDArray[np.bool_]:
@@ -59,8 +54,10 @@ def _flagged(denoised: Denoised, kind: str, bands: int) -> NDArray[np.bool_]:
     return np.stack([(denoised.flags >> flag_bit(kind, band)) & 1 == 1 for band in range(bands)])
 
 
-def tile_of(order: int, tile: int, sheets: Sequence[PlacedSheet]) -> Sheet:
-    """A tile of bricks: each pixel is that of the brick into which its middle falls, nothing is interpolated.
+def tile_of(
+    order: int, tile: int, sheets: Sequence[Sheet]
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.uint8]]:
+    """Images and marks of a tile: a pixel is that of the brick in which its middle lies, not interpolated.
 
     Where bricks overlap, the one whose border is farther away counts; one without data never does.
     """
@@ -80,4 +77,4 @@ def tile_of(order: int, tile: int, sheets: Sequence[PlacedSheet]) -> Sheet:
         marks[taken] = sheet.marks[pixels]
         for kind, image in images.items():
             image[:, taken] = sheet.images[kind][:, *pixels]
-    return Sheet(images, marks)
+    return images, marks

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +15,6 @@ from skydenoise import __version__
 from skydenoise.errors import StepError
 from skydenoise.io.atomic import atomic_path, write_text
 from skydenoise.io.manifest import read_manifest
-from skydenoise.noise import NoiseModel
 from skydenoise.sky.bricks import all_tiles, strike
 from skydenoise.sky.chunk import sheets
 from skydenoise.sky.pyramid import Pyramid
@@ -25,27 +23,11 @@ from skydenoise.sky.tiles import WIDTH, tile_path
 
 PAGE = ("index.html", "sky.js")
 
-QUALITY = ("noise", "foreign", "unverified")
+QUALITY = ("noise", "foreign", "unmasked", "unverified")
 """Columns of the manifests that the page lists."""
 
 CUTS = {"input": (-2, 20), "denoised": (-2, 20), "sigma": (0, 2)}
 """Between which values a survey is shown, in units of the noise of a sky pixel of the input."""
-
-
-@dataclass(frozen=True, eq=False)
-class About:
-    """What the page says of a run.
-
-    run : its name
-    credit : whose pixels these are
-    least : score of the faintest source that is listed, by image searched
-    noise : of the training bricks, which sets the cuts
-    """
-
-    run: str
-    credit: str
-    least: Mapping[str, float]
-    noise: NoiseModel
 
 
 def write_sky(
@@ -53,12 +35,15 @@ def write_sky(
     records: Sequence[Path],
     manifests: Sequence[Path],
     cache: Path,
-    about: About,
+    credit: str,
+    least: Mapping[str, float],
 ) -> None:
     """Take out bricks that are gone, describe the surveys and write the page with its list of bricks.
 
     records : what `chunk.add_bricks` gave, in files
     manifests : of fetch, then of predict; what the later say of a brick counts
+    credit : whose pixels these are
+    least : score of the faintest source that is listed, by image searched
 
     Raises
     ------
@@ -71,19 +56,19 @@ def write_sky(
     gone = strike(pyramid.root, {brick["brick"]: brick["digest"] for brick in bricks})
     pyramid.bring_up_to_date(gone, sheets(cache, pyramid))
     tiles = np.array(all_tiles(pyramid.root))
-    _describe(pyramid, tiles, bricks[0], about)
+    _describe(pyramid, tiles, bricks[0], credit)
     quality: dict[str, dict[str, Any]] = {}
     for path in manifests:
         for entry in read_manifest(path):
             known = {key: value for key in QUALITY if (value := getattr(entry, key))}
             quality.setdefault(entry.brick, {}).update(known)
     content = {
-        "run": about.run,
-        "credit": about.credit,
-        "least": dict(about.least),
+        "run": pyramid.root.parent.name,
+        "credit": credit,
+        "least": dict(least),
         "order": pyramid.order,
         "tiles": _ranges(tiles),
-        "values": list(pyramid.values),
+        "values": list(pyramid.settings.values),
         "marks": {kind: f"rgb{colour}" for kind, colour in MARKS.items()},
         "bricks": [brick | quality.get(brick["brick"], {}) for brick in bricks],
     }
@@ -99,12 +84,13 @@ def _ranges(numbers: np.ndarray) -> list[list[int]]:
     return [[int(row[0]), int(row[-1])] for row in rows]
 
 
-def _describe(pyramid: Pyramid, tiles: np.ndarray, first: Mapping[str, Any], about: About) -> None:
+def _describe(pyramid: Pyramid, tiles: np.ndarray, first: Mapping[str, Any], credit: str) -> None:
     """Write `properties`, `Moc.fits` and, of PNG, Allsky of each survey; `first` is where a viewer starts."""
-    order = pyramid.order
+    order, run = pyramid.order, pyramid.root.parent.name
     moc = MOC.from_healpix_cells(tiles.astype(np.uint64), np.full(len(tiles), order, np.uint8), order)
     common = {
-        "obs_copyright": about.credit or "see the input",
+        "obs_copyright": credit or "see the input",
+        "prov_progenitor": credit or f"the input of the run {run}",
         "obs_regime": "Optical",
         "dataproduct_type": "image",
         "hips_version": "1.4",
@@ -120,11 +106,12 @@ def _describe(pyramid: Pyramid, tiles: np.ndarray, first: Mapping[str, Any], abo
         "hips_initial_fov": 0.5,
         "moc_sky_fraction": f"{moc.sky_fraction:.3g}",
     }
-    sigma = dict(zip(about.noise.bands, about.noise.sigma_sky, strict=True))
+    sigma = dict(zip(pyramid.noise.bands, pyramid.noise.sigma_sky, strict=True))
     for name, end in pyramid.surveys.items():
-        own = {"creator_did": f"ivo://skydenoise/P/{about.run}/{name}", "obs_title": f"{about.run} {name}"}
-        own["hips_tile_format"] = end
         kind, _, band = name.partition("-")
+        own = {"creator_did": f"ivo://skydenoise/P/{run}/{name}", "obs_title": f"{run} {name}"}
+        own["obs_description"] = f"{kind} of the bricks of a run, {f'band {band}' if band else 'in colour'}"
+        own["hips_tile_format"] = end
         if band:
             low, high = CUTS[kind]
             own["hips_pixel_cut"] = f"{low * sigma[band]:.4g} {high * sigma[band]:.4g}"

@@ -268,7 +268,8 @@ const COLUMNS = {
   "noise, nMgy": (brick) => (brick.noise ?? "").split(";")[0].split(" ").map((each) => +(+each).toPrecision(2)).join(" "),
 };
 const warning = (brick) => [
-  brick.foreign && `foreign noise: ${brick.foreign}`, brick.unverified && `${brick.unverified} files without a checksum`,
+  brick.foreign && `foreign noise: ${brick.foreign}`, brick.unmasked && `maskbits lack ${brick.unmasked}`,
+  brick.unverified && `${brick.unverified} files without a checksum`,
 ].filter(Boolean).join("; ");
 const told = (brick) => (brick ? `${brick.brick} ${warning(brick)}` : "\u00a0");
 at("columns").append(line(Object.keys(COLUMNS).map((name) => cell(name, "th"))));
