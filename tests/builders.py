@@ -12,8 +12,9 @@ from skydenoise.config import OutputSettings
 from skydenoise.evaluate.truth.known import KnownBrick
 from skydenoise.io import Brick, Denoised, write_brick, write_survey_image
 from skydenoise.io.rawbrick import write_raw
-from skydenoise.noise import NoiseModel
+from skydenoise.noise import NoiseModel, measure_noise
 from skydenoise.noise.levels import noise_levels
+from skydenoise.noise.sky_sums import tally_sky
 
 NAME, SIGMA = "0001p600", 0.01
 PIXEL = 7.3e-5
@@ -147,3 +148,8 @@ def make_showcase(bands="grz", saturated=True):
     brick = make_brick(truth + SIGMA * generator.standard_normal(truth.shape), bands=bands)
     brick.masked[truth > 20] = True
     return brick, make_denoised(truth), truth
+
+
+def noise_of_bricks(bricks, scales=5, max_lag=8):
+    """Noise measured on bricks in memory."""
+    return measure_noise(((each.name, each.bands, tally_sky(each, max_lag)) for each in bricks), scales)

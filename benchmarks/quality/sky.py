@@ -12,6 +12,7 @@ from benchmarks.machine import REPOSITORY
 from skydenoise.evaluate.truth.known import KnownBrick, read_psf_fwhm, read_truth
 from skydenoise.io import Brick, Denoised, read_brick
 from skydenoise.noise import NoiseModel, measure_noise
+from skydenoise.noise.sky_sums import tally_sky
 from skydenoise.paths import Survey, truth_catalogue
 from skydenoise.simulate import BANDS, SimulationSettings, brick_names
 from skydenoise.simulate.scene import electrons_per_nanomaggy
@@ -95,5 +96,5 @@ def make_sky(settings: SimulationSettings, cache: Path = CACHE) -> Sky:
     """Simulate (or find) the bricks, read them and measure their noise."""
     raw, root = simulated_bricks(settings, cache)
     bricks = [read_brick(raw, name, BANDS) for name in brick_names(settings)]
-    noise = measure_noise(bricks)
+    noise = measure_noise(((brick.name, brick.bands, tally_sky(brick, 8)) for brick in bricks), 5)
     return Sky(settings, tuple(make_scene(brick, root, noise) for brick in bricks), noise)

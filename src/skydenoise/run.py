@@ -27,7 +27,7 @@ from skydenoise.image_table import ListedImage, read_table
 from skydenoise.paths import Survey
 from skydenoise.schema import check, require, with_defaults
 from skydenoise.stacks.pixels import StackFile
-from skydenoise.stacks.table import check_names, stacks_of
+from skydenoise.stacks.table import stacks_of
 from skydenoise.survey.bricks_table import chunks, read_bricks_table, sample
 from skydenoise.survey.region import region_of
 
@@ -234,6 +234,8 @@ def read_sky(section: Config, bands: tuple[str, ...]) -> SkySettings:
 def check_stacks(run: Run) -> None:
     """Refuse what cannot be done with stacks of frames."""
     check_without_noise(run.train, run.predict)
-    check_names(run.files, run.stacks, [*run.bricks["train"], *run.bricks["predict"]])
+    for name in (*run.bricks["train"], *run.bricks["predict"]):
+        known = f"{run.files}: there is no stack {name}, only {', '.join(run.stacks)}"
+        require(name in run.stacks, known)
     if run.mosaics:
         raise SettingsError(f"mosaics.{next(iter(run.mosaics))}: frames of stacks have no place on the sky")

@@ -56,20 +56,6 @@ def planes(image: Tensor, scales: int) -> Iterator[Tensor]:
     yield fine
 
 
-def transform(image: Tensor, scales: int) -> Tensor:
-    """All planes at once.
-
-    image : (y, x) or (band, y, x), floating, finite
-    scales : see `planes`
-
-    Returns (scales + 1, y, x) or (scales + 1, band, y, x) in the image's dtype, on its device: detail planes
-    fine to coarse, then the smooth plane. Their sum over the first axis is the image.
-    """
-    if image.ndim == 2:
-        return torch.stack(list(planes(image, scales)))
-    return torch.stack([transform(band, scales) for band in image], dim=1)
-
-
 def smooth(image: Tensor, step: int, out: Tensor | None = None) -> Tensor:
     """Smooth `image` (y, x) by the B3 spline with taps `step` pixels apart.
 

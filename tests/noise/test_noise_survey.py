@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from builders import noise_of_bricks
 
 from skydenoise.errors import BrickError
 from skydenoise.io import Brick
-from skydenoise.noise import SkyOf, measure_noise, measure_survey_noise
+from skydenoise.noise import SkyOf, measure_survey_noise
 
 L, SCALES = 3, 2
 
@@ -26,4 +27,4 @@ def test_bricks_side_by_side_give_what_one_after_the_other_gives(caplog: pytest.
     assert caplog.text.count("left out of noise: brick 0: no file") == 1
     assert found.sigma_sky[0] == pytest.approx(0.1, rel=0.02)
     assert found == measure_survey_noise(names, sky, 1, scales=SCALES)
-    assert found == measure_noise(map(white_sky, ["3", "1", "2"]), scales=SCALES, max_lag=L)
+    assert found == noise_of_bricks(map(white_sky, ["3", "1", "2"]), scales=SCALES, max_lag=L)

@@ -85,10 +85,10 @@ def copy(source: Path, target: Path, factor: float = 0.5, dataset: str = "", axe
     """Write `source` times `factor`, frames in reverse order."""
     with (
         open_stack(StackFile(source, dataset, axes)) as stack,
-        write_like(stack, target, "model 1234") as writer,
+        write_like(stack, target, "model 1234") as write_frame,
     ):
         for index in reversed(range(len(stack))):
-            writer.write(index, factor * stack.read(index))
+            write_frame(index, factor * stack.read(index))
 
 
 def unit_noise(bands: tuple[str, ...], level: float) -> NoiseModel:

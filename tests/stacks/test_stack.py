@@ -153,16 +153,12 @@ def test_a_package_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.M
 def test_nothing_is_left_of_a_stack_that_was_not_finished(kind: str, tmp_path: Path) -> None:
     source = save(kind, tmp_path, make_stack(3, 8, 9))
     target = tmp_path / f"out{source.suffix}"
-    with open_stack(StackFile(source)) as stack:
-        with pytest.raises(ValueError, match="2 of 3 frames were not"), write_like(stack, target) as writer:
-            writer.write(1, stack.read(1))
-        with (
-            pytest.raises(ValueError, match=r"a frame of shape \(8, 9\)"),
-            write_like(stack, target) as writer,
-        ):
-            writer.write(1, stack.read(1)[0])
-        with pytest.raises(SettingsError, match="ends in"), write_like(stack, tmp_path / "out.mrc"):
-            pass
+    with (
+        pytest.raises(ValueError, match="broadcast"),
+        open_stack(StackFile(source)) as stack,
+        write_like(stack, target, "note") as write_frame,
+    ):
+        write_frame(1, stack.read(1)[:, :4])
     assert sorted(tmp_path.iterdir()) == [source]
 
 
@@ -174,7 +170,7 @@ def test_a_full_disk_is_told_before_the_first_frame(kind: str, tmp_path: Path, f
         open_stack(StackFile(source)) as stack,
         full_disk(),
         pytest.raises(StepError, match="no space left"),
-        write_like(stack, target),
+        write_like(stack, target, "note"),
     ):
         pytest.fail("there is no room")
     assert list(tmp_path.iterdir()) == [source]

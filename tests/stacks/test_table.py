@@ -9,7 +9,7 @@ from skydenoise.config import PatchSettings, PredictSettings
 from skydenoise.errors import SettingsError, StepError
 from skydenoise.image_table import ListedImage
 from skydenoise.stacks.pixels import StackFile
-from skydenoise.stacks.table import check_files, check_names, stacks_of
+from skydenoise.stacks.table import check_files, stacks_of
 from tests.stacks.builders import make_stack
 
 TABLE = Path("t.tsv")
@@ -51,11 +51,6 @@ def test_stacks_and_skies_in_one_table_are_refused() -> None:
     rows = [ListedImage("a", "", Path("a.tif")), ListedImage("sky", "g", Path("sky.fits"))]
     with pytest.raises(SettingsError, match=r"t.tsv: a is a stack of frames, sky is an image of the sky"):
         stacks_of(TABLE, rows)
-
-
-def test_a_brick_that_is_no_stack_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"t.tsv: there is no stack b, only a"):
-        check_names(TABLE, {"a": StackFile(Path("a.tif"))}, ["a", "b"])
 
 
 @pytest.mark.parametrize(

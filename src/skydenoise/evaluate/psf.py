@@ -44,12 +44,6 @@ def moffat(fwhm: float, radius: int, y: float = 0.0, x: float = 0.0) -> NDArray[
     return np.asarray((BETA - 1) / (np.pi * scale**2) * (1 + square) ** -BETA)
 
 
-def stamp_around(x: float, y: float) -> tuple[slice, slice]:
-    """Rows and columns around a position."""
-    row, column = round(y), round(x)
-    return slice(row - STAMP, row + STAMP + 1), slice(column - STAMP, column + STAMP + 1)
-
-
 def whole_stamps(x: NDArray, y: NDArray, good: Mask) -> NDArray[np.bool_]:
     """Positions (n,) around which a whole stamp lies inside the image (y, x) and is good: bool."""
     return values_at(minimum_filter(good, 2 * STAMP + 1, mode="constant"), x, y)
@@ -61,7 +55,8 @@ def star_shape(image: NDArray, x: float, y: float) -> tuple[float, float, float]
     By adaptive moments (Hirata & Seljak 2003, MNRAS 343, 459): those under the elliptical Gaussian weight
     that has the star's own centre and twice its weighted moments. inf, all three, if they do not converge.
     """
-    stamp = image[stamp_around(x, y)].astype(np.float64)
+    top, left = round(y) - STAMP, round(x) - STAMP
+    stamp = image[top : top + 2 * STAMP + 1, left : left + 2 * STAMP + 1].astype(np.float64)
     rows, columns = np.indices(stamp.shape) - STAMP
     centre, moments = np.array([x - round(x), y - round(y)]), np.diag([4.0, 4.0])
     for _ in range(STEPS):

@@ -16,7 +16,7 @@ from skydenoise.config import Architecture
 from skydenoise.errors import StepError, one_line
 from skydenoise.io.atomic import atomic_path, write_json
 from skydenoise.io.digest import file_digest
-from skydenoise.network.network import Network, array_shapes
+from skydenoise.network.network import Network, check_size
 from skydenoise.noise import NoiseModel, NoiseRange
 from skydenoise.paths import check_band_name
 from skydenoise.stretch import Stretch
@@ -140,7 +140,7 @@ def read_description(path: Path) -> ModelDescription:
         bands = tuple(check_band_name(name) for name in content["bands"])
         if len(bands) != architecture.bands:
             raise ValueError(f"{architecture.bands} channels for the bands {' '.join(bands)}")
-        array_shapes(architecture)
+        check_size(architecture)
         return ModelDescription(
             architecture,
             bands,

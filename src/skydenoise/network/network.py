@@ -15,13 +15,8 @@ MOST_WEIGHTS = 10**9
 """Of a network; the published one has 7.4 million. A training holds four numbers for each."""
 
 
-def array_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Shapes of a network's arrays by name, without the memory for one.
-
-    Raises
-    ------
-    SettingsError : they have more than MOST_WEIGHTS elements
-    """
+def check_size(architecture: Architecture) -> None:
+    """Raise SettingsError if a network has more than MOST_WEIGHTS weights; takes no memory for one."""
     with torch.device("meta"):
         state = Network(architecture).state_dict()
     if (count := sum(value.numel() for value in state.values())) > MOST_WEIGHTS:
@@ -29,7 +24,6 @@ def array_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
             f"model: {count:.2g} weights are more than the {MOST_WEIGHTS:.0e} that are allowed; lower "
             "model.width, levels, bottleneck or residual_blocks"
         )
-    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 class Network(nn.Module):

@@ -80,25 +80,20 @@ def measure_survey_noise(names: Sequence[str], sky: SkyOf, threads: int, *, scal
     )
     found = dict(bar)
     read = ((name, found[name]) for name in names)
-    return _noise(((name, *its) for name, its in read if its is not None), scales)
+    return measure_noise(((name, *its) for name, its in read if its is not None), scales)
 
 
-def measure_noise(bricks: Iterable[Brick], *, scales: int = 5, max_lag: int = 8) -> NoiseModel:
-    """Measure the noise on the empty sky of bricks, which are taken one at a time.
+def measure_noise(found: Iterable[tuple[str, tuple[str, ...], list[Tally]]], scales: int) -> NoiseModel:
+    """Noise from what the empty sky of bricks shows.
 
+    found : name, bands and tallies (`tally_sky`) of each brick
     scales : starlet scales whose levels are wanted
-    max_lag : L, pixels; correlation beyond it is not looked for
 
     Raises
     ------
     SettingsError : there is no brick, or a band has too few pixels of empty sky in all of them together
     BrickError : a brick has other bands than the first
     """
-    return _noise(((brick.name, brick.bands, tally_sky(brick, max_lag)) for brick in bricks), scales)
-
-
-def _noise(found: Iterable[tuple[str, tuple[str, ...], list[Tally]]], scales: int) -> NoiseModel:
-    """Noise from name, bands and tallies of each brick."""
     bands: tuple[str, ...] = ()
     total: list[Tally] = []
     for name, its_bands, tallies in found:

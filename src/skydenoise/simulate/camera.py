@@ -44,14 +44,12 @@ class Observation:
     invvar : float64 nanomaggies^-2; 0 where there is no good pixel
     saturated : bool, saturated star or bleed trail, grown by a pixel (as resampling spreads it)
     allmask : bool, every exposure of the pixel is bad
-    exposures : int64, good exposures
     """
 
     image: NDArray[np.float64]
     invvar: NDArray[np.float64]
     saturated: NDArray[np.bool_]
     allmask: NDArray[np.bool_]
-    exposures: NDArray[np.int64]
 
 
 def _lattice(field: BrickField, pad: int, cell: int, draw: Callable[[int, int], NDArray]) -> NDArray:
@@ -263,5 +261,4 @@ def observe(
         invvar=np.where((good > 0) & ~full, 1 / variance, 0.0),
         saturated=ndimage.binary_dilation(full, np.ones((3, 3), bool)) & (covered > 0),
         allmask=spoiled | full,
-        exposures=good,
     )

@@ -54,28 +54,23 @@ image resampled to smaller pixels has it."""
 class SimulationSettings:
     """A row of bricks along right ascension, on one common sky. Fours are in the order g, r, z, i.
 
-    seed : of everything random
-    bricks : how many
-    size : edge of a brick in pixels
+    The schema describes those that a user sets.
+
     ra, dec : centre of the first brick, degrees
     step : between the centres of neighbours in right ascension, tenths of a degree; neighbours overlap if
         `size` is more than step * 360 arcsec * cos(dec)
     depth : 5-sigma AB magnitude of a point source with two exposures (survey's canonical 24.7, 23.9, 23.0)
     fwhm : of the point spread function, arcsec
-    noise : key of NOISES, the correlation of the noise
+    noise : key of NOISES
     sky_brightness : AB magnitude per square arcsec; sets the electrons per nanomaggy and so the Poisson noise
         of sources (DECam's nominal dark sky, legacyzpts)
     saturation : AB magnitude of a star whose central pixel just saturates
     wings : fraction of a source's light in the halo and the diffraction spikes of the telescope
-    galaxies, stars : factors on the number counts of a high-latitude field
     bright_limit, faint_limit : r magnitude of the brightest and faintest sources
-    passes : exposures of each place, one number after the other from cell to cell of `pass_cell` pixels; of
-        four numbers every square of two by two cells has all. Chip gaps and defects lower them
-    pass_cell : edge of the cells of one depth, pixels
+    passes : of four numbers every square of two by two cells has all. Chip gaps and defects lower them
     missing : probability that a 1024-pixel cell of a band holds a rectangle without any exposure
     cosmics : cosmic-ray tracks per exposure and million pixels
-    stripes, gradient : amplitude of row offsets and of slow sky residuals, in units of a pixel's sky noise
-    release, region : in whose layout; the bands that it has there are simulated
+    gradient : amplitude of slow sky residuals, in units of a pixel's sky noise
     """
 
     seed: int = default("simulation.seed")

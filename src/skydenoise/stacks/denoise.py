@@ -29,12 +29,12 @@ def denoise_stack(file: StackFile, out: Path, denoiser: Denoiser) -> None:
     note = f"model {description.sha256[:12]}, tile {denoiser.settings.tile}"
     with open_stack(file) as stack:
         check_channels(stack, description.bands)
-        with write_like(stack, out, note) as writer:
+        with write_like(stack, out, note) as write:
             for index in tqdm(range(len(stack)), unit="frame", disable=None):
                 brick = frame_brick(stack, index, description.noise)
                 if brick.usable.any():
-                    writer.write(index, estimate_sky(brick, description.noise, denoiser)[0])
+                    write(index, estimate_sky(brick, description.noise, denoiser)[0])
                 else:
                     _log.warning("%s has no finite pixel and stays as it is", brick.name)
-                    writer.write(index, np.full(brick.image.shape, np.nan, dtype=np.float32))
+                    write(index, np.full(brick.image.shape, np.nan, dtype=np.float32))
         _log.info("%d frames of %s are in %s", len(stack), file.path, out)

@@ -4,7 +4,7 @@ Each kind of file has a module with `open_array` and `create_like`. It is import
 met, because its reader is an extra that a survey does not need.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -116,56 +116,34 @@ def check_channels(stack: Stack, bands: Sequence[str]) -> None:
         )
 
 
-class StackWriter:
-    """Takes the frames of a stack in any order, each once or more; `missing` are those not yet written."""
-
-    def __init__(self, axes: Axes, pixels: Any) -> None:
-        self._axes, self._pixels = axes, pixels
-        self.missing = set(range(axes.frames))
-
-    def write(self, index: int, image: Array) -> None:
-        """Write frame `index` (from 0): (channel, y, x), stored as float32.
-
-        Raises ValueError for another shape than the source's frames, IndexError if there is no such frame.
-        """
-        if image.shape != self._axes.frame_shape:
-            raise ValueError(f"a frame of shape {image.shape}, not {self._axes.frame_shape} (channel, y, x)")
-        key = self._axes.key(index)
-        self._pixels[key] = self._axes.from_image(np.asarray(image, dtype=np.float32))
-        self.missing.discard(index)
-
-
 @contextmanager
-def write_like(stack: Stack, path: Path, note: str = "") -> Iterator[StackWriter]:
+def write_like(stack: Stack, path: Path, note: str) -> Iterator[Callable[[int, Array], None]]:
     """Write a stack like `stack` to `path`: same container, axes and lengths, float32.
+
+    Yields what writes frame `index` (from 0), (channel, y, x); in any order.
 
     What the source says about itself is carried over: FITS cards; colours, resolution and series of a TIFF,
     and what ImageJ or OME tell about sizes; an MRC's header and extended header; HDF5's attributes. TIFF and
     FITS come without compression. The file gets its name once the block has ended well.
 
-    path : its name must end as `output_suffix` says
+    path : its name ends as `output_suffix` says
     note : goes into the file beside the version, where the format has a place for it
 
-    Raises SettingsError if the name ends otherwise, StepError if the disk is full or what the source says of
-    itself makes no sense, ValueError if the block ended before all frames were written.
+    Raises StepError if the disk is full or what the source says of itself makes no sense.
     """
-    suffix = output_suffix(stack.file.path)
-    if suffix_of(path) != suffix:
-        raise SettingsError(f"{path}: a stack like {stack.file.path} ends in {suffix}")
-    made_by = ", ".join(filter(None, (f"skydenoise {__version__}", note)))
-    create_like = _module_of(path).create_like
+    made_by, create_like = f"skydenoise {__version__}, {note}", _module_of(path).create_like
     try:
-        with atomic_path(path) as partial:
-            with ExitStack() as files:
-                try:
-                    pixels = files.enter_context(create_like(stack.file, stack.axes, partial, made_by))
-                except (ValueError, LookupError) as error:
-                    cause = f"its header is damaged: {one_line(error)}"
-                    raise StepError(f"{stack.file.path}: {cause}") from error
-                writer = StackWriter(stack.axes, pixels)
-                yield writer
-            if writer.missing:
-                raise ValueError(f"{path}: {len(writer.missing)} of {len(stack)} frames were not written")
+        with atomic_path(path) as partial, ExitStack() as files:
+            try:
+                pixels = files.enter_context(create_like(stack.file, stack.axes, partial, made_by))
+            except (ValueError, LookupError) as error:
+                cause = f"its header is damaged: {one_line(error)}"
+                raise StepError(f"{stack.file.path}: {cause}") from error
+
+            def write(index: int, image: Array) -> None:
+                pixels[stack.axes.key(index)] = stack.axes.from_image(np.asarray(image, dtype=np.float32))
+
+            yield write
     except OSError as error:
         if disk_full(error):
             raise StepError(f"no space left for {path}; free some and run again") from error

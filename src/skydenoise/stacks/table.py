@@ -47,13 +47,6 @@ def _stack_file(row: ListedImage) -> StackFile:
     return StackFile(row.image, row.dataset if row.hdu is None else str(row.hdu), row.axes)
 
 
-def check_names(table: Path, stacks: Mapping[str, StackFile], wanted: Sequence[str]) -> None:
-    """Raise SettingsError if a brick of the table of bricks is not among the stacks."""
-    for name in wanted:
-        if name not in stacks:
-            raise SettingsError(f"{table}: there is no stack {name}, only {', '.join(stacks)}")
-
-
 def check_files(
     stacks: Mapping[str, StackFile],
     purposes: Mapping[str, Sequence[str]],

@@ -21,7 +21,7 @@ from skydenoise.config import TrainSettings
 from skydenoise.errors import StepError
 from skydenoise.network import Network, load_model, read_description, save_model
 from skydenoise.network.folder import DESCRIPTION
-from skydenoise.network.network import array_shapes
+from skydenoise.network.network import check_size
 from skydenoise.train.checkpoint import TrainState, remove_checkpoints, sigterm_noted
 from skydenoise.train.curve import Curve
 from skydenoise.train.job import TrainJob
@@ -120,7 +120,7 @@ def keep_snapshot(job: TrainJob, state: TrainState, training: Training) -> None:
 
 def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:
     """State before the first step; the seed alone determines the weights."""
-    array_shapes(job.architecture)  # refuses one that is too large, before it is built
+    check_size(job.architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.settings.seed)
         network = Network(job.architecture)
