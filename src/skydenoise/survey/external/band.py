@@ -12,7 +12,7 @@ from astropy.io import fits
 from skydenoise.errors import BrickError
 from skydenoise.image_table import ListedImage
 from skydenoise.io.wcs import celestial_wcs
-from skydenoise.survey.external.noise import Outliers, measure_noise, without_outliers
+from skydenoise.survey.external.noise import measure_noise, without_outliers
 from skydenoise.survey.external.plane import ImageError, Plane, read_plane, to_nanomaggies
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,7 @@ def read_band(source: ListedImage) -> Band:
     Raises BrickError if a file cannot be read, has unknown units or no WCS, or if no noise can be measured.
     """
     with blaming(source, source.image):
-        plane, outliers = _readable_plane(source)
-        if outliers:
-            log.warning("%s: far outside the noise, so no data: %s", source, outliers)
+        plane = _readable_plane(source)
         plane, factor = to_nanomaggies(plane, source.units)
         if factor != 1:
             log.info("%s: one unit is %g nanomaggies", source, factor)
@@ -88,7 +86,7 @@ def blaming(source: ListedImage, file: Path) -> Iterator[None]:
         raise BrickError(cause, brick=source.brick, band=source.band, file=file, remedy=remedy) from error
 
 
-def _readable_plane(source: ListedImage) -> tuple[Plane, Outliers | None]:
+def _readable_plane(source: ListedImage) -> Plane:
     """The image of a row, once its place on the sky is known; pixels that cannot be light are NaN."""
     plane = read_plane(source.image, source.hdu, source.plane)
     try:
@@ -96,7 +94,9 @@ def _readable_plane(source: ListedImage) -> tuple[Plane, Outliers | None]:
     except ValueError as error:
         raise ImageError(f"no usable WCS: {error}") from error
     pixels, outliers = without_outliers(plane.pixels)
-    return replace(plane, pixels=pixels), outliers
+    if outliers:
+        log.warning("%s: far outside the noise, so no data: %s", source, outliers)
+    return replace(plane, pixels=pixels)
 
 
 def _constant_invvar(source: ListedImage, plane: Plane) -> np.ndarray:

@@ -64,11 +64,8 @@ def read_plane(path: Path, hdu: int | None, plane: int | None) -> Plane:
     hdu : index of the HDU; None takes the first with an image of two axes (or three, if `plane` is given)
     plane : index from 0 in a cube (plane, y, x); of no effect on a plain image
 
-    Raises
-    ------
-    ImageError : no such HDU or plane, a truncated file, a wrong checksum, half of an asinh scaling, or more
-        pixels than fit into the job's memory
-    OSError : no such file, or no FITS file
+    Raises ImageError for no such HDU or plane, a truncated file, a wrong checksum, half of an asinh scaling,
+    or more pixels than fit into the job's memory, and OSError for no such file, or no FITS file.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
