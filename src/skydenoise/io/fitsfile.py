@@ -169,13 +169,12 @@ def read_survey_image(
         raise OSError("truncated, damaged or no FITS file") from error
     if data.ndim != 2:
         raise OSError(f"the image has {data.ndim} axes, not 2")
-    header = fits.Header({"NAXIS": 2, "NAXIS1": data.shape[1], "NAXIS2": data.shape[0]})
     with path.open("rb") as stream:
         stream.seek(offsets["header_start"])
         stored = fits.Header.fromstring(stream.read(offsets["data_start"] - offsets["header_start"]))
     check_cards(stored)
-    for card in kept_cards(stored):
-        header.append(card, bottom=True)
+    axes = [("NAXIS", 2), ("NAXIS1", data.shape[1]), ("NAXIS2", data.shape[0])]
+    header = fits.Header([*axes, *kept_cards(stored)])
     data = np.asarray(data, data.dtype.newbyteorder("="))
     if rounded_to_zero and "ZCMPTYPE" in stored:
         try:

@@ -19,8 +19,7 @@ from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
 from skydenoise.io.rawbrick import write_raw
 from skydenoise.io.verified import intact_header
-from skydenoise.survey.external.align import aligned
-from skydenoise.survey.external.band import read_band
+from skydenoise.survey.external.band import aligned, read_band
 
 log = logging.getLogger(__name__)
 

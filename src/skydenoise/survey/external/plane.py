@@ -115,11 +115,8 @@ def _two_axes(data: np.ndarray, plane: int | None) -> np.ndarray:
 
 
 def _cards(header: fits.Header) -> fits.Header:
-    kept, flat = fits.Header(), not any(FURTHER_AXES.fullmatch(key) for key in header if key != "WCSAXES")
-    for card in kept_cards(header):
-        if flat or not FURTHER_AXES.fullmatch(card.keyword):
-            kept.append(card, bottom=True)
-    return kept
+    flat = not any(FURTHER_AXES.fullmatch(key) for key in header if key != "WCSAXES")
+    return fits.Header([c for c in kept_cards(header) if flat or not FURTHER_AXES.fullmatch(c.keyword)])
 
 
 def _linear(plane: Plane) -> Plane:
