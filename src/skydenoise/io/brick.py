@@ -1,7 +1,7 @@
 """Bricks of several bands, read from the survey's files."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 
 from skydenoise import paths
 from skydenoise.config import OutputSettings
@@ -22,8 +21,12 @@ from skydenoise.io.wcs import celestial_wcs, grid_distance
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 SAME_SKY = 1.0
 """Pixels that the bands of a brick may lie apart: no more than their headers' digits."""
+
+_Band = tuple[np.ndarray, np.ndarray, fits.Header]
 
 FETCH_AGAIN = "snakemake retry_skipped, then the same command fetches it again"
 
@@ -70,16 +73,11 @@ class Brick:
         names, headers = (tuple(each[number] for number in numbers) for each in (self.bands, self.headers))
         places = list(numbers)
         planes = (self.image[places], self.invvar[places], self.masked[places])
-        return Brick(self.name, names, *planes, headers)
+        return Brick(self.name, names, *planes, headers, self.unmasked)
 
 
 def observed_bands(cache: Path, name: str, bands: Sequence[str]) -> list[str]:
-    """Those of `bands` in which a brick has files: all that were fetched, or of which a file is there.
-
-    Raises
-    ------
-    BrickError : there is none
-    """
+    """Those of `bands` in which a brick has files: fetched, or there; raises BrickError if there is none."""
     recorded = read_record(paths.raw_file(cache, name, "maskbits").parent)
     there = []
     for band in bands:
@@ -96,9 +94,7 @@ def observed_bands(cache: Path, name: str, bands: Sequence[str]) -> list[str]:
 def raw_digests(cache: Path, name: str, bands: Sequence[str]) -> dict[str, str]:
     """SHA-256 of each raw file of a brick that is there, by file name, found to be what was fetched.
 
-    Raises
-    ------
-    BrickError : a byte has changed since, an image or invvar of a band is missing, or both of all bands
+    Raises BrickError if a byte has changed since, an image or invvar of a band is missing, or both of all.
     """
     recorded = read_record(paths.raw_file(cache, name, "maskbits").parent)
     digests = {}
@@ -119,47 +115,45 @@ def read_brick(cache: Path, name: str, bands: Sequence[str], *, verify: bool = T
 
     verify : whether the bytes are first held against what was fetched; False if `raw_digests` just did so
 
-    Raises
-    ------
-    BrickError : a file is missing, empty, truncated or damaged, or has changed since it was fetched; all
-        together do not fit into the job's memory; a band has no finite pixel, no usable WCS, another shape
-        than the first, or lies on another piece of sky; or no band has a valid pixel
+    Raises BrickError if a file is missing, empty, truncated or damaged, or has changed since it was fetched;
+    if all together do not fit into the job's memory; if a band has no finite pixel, no usable WCS, another
+    shape than the first, or lies on another piece of sky; or if no band has a valid pixel.
     """
     if verify:
         raw_digests(cache, name, bands)
     _check_size(cache, name, bands)
-    found, places = {}, {}
+    found: dict[str, _Band] = {}
     for band in observed_bands(cache, name, bands):
-        image, invvar, header = found[band] = _read_band(cache, name, band)
-        places[band] = (image.shape[0], image.shape[1]), _usable_wcs(header, cache, name, band)
-        _check_same_sky(cache, name, band, places)
-    if lacking := [band for band in bands if band not in found or not found[band][1].any()]:
+        found[band] = _read_band(cache, name, band)
+        if cause := _misplaced(band, found):
+            file = paths.raw_file(cache, name, "image", band)
+            raise BrickError(cause, brick=name, band=band, file=file)
+    observed = [band for band in bands if band in found and found[band][1].any()]
+    if lacking := [band for band in bands if band not in observed]:
         log.info("brick %s was not observed in %s", name, ", ".join(lacking))
-    if len(lacking) == len(bands):
+    if not observed:
         raise BrickError("invvar is 0 everywhere in every band", brick=name)
     image, invvar, header = next(iter(found.values()))
     nothing = np.zeros_like(image), np.zeros_like(invvar), header
     images, invvars, headers = zip(*(found.get(band, nothing) for band in bands), strict=True)
     masked, bits = _read_masked(cache, name, bands, image.shape)
-    unmasked = tuple(bit for band in bands if band not in lacking for bit in bits[band])
+    unmasked = tuple(bit for band in observed for bit in bits.get(band, ()))
     if unmasked:
         log.warning("brick %s: maskbits have no %s to mask by", name, ", ".join(unmasked))
     return Brick(name, tuple(bands), np.stack(images), np.stack(invvars), masked, headers, unmasked)
 
 
-def _check_same_sky(
-    cache: Path, name: str, band: str, places: dict[str, tuple[tuple[int, int], WCS]]
-) -> None:
-    """Raise BrickError if a band has not the shape and place, of `places`, of the first."""
-    first, (shape, wcs) = next(iter(places.items()))
-    own_shape, own_wcs = places[band]
-    file = paths.raw_file(cache, name, "image", band)
-    if own_shape != shape:
-        cause = f"shape {own_shape} (y, x) differs from {shape} of band {first}"
-        raise BrickError(cause, brick=name, band=band, file=file)
-    if (distance := grid_distance(wcs, own_wcs, shape)) > SAME_SKY:
-        cause = f"lies {distance:.3g} pixels off band {first} on the sky"
-        raise BrickError(cause, brick=name, band=band, file=file)
+def _misplaced(band: str, found: Mapping[str, _Band]) -> str:
+    """Why a band has not the shape and place of the first of those found; empty if it has."""
+    (first, (image, _, header)), (own_image, _, own_header) = next(iter(found.items())), found[band]
+    try:
+        own_wcs = celestial_wcs(own_header)
+    except ValueError as error:
+        return f"no usable WCS: {error}"
+    if own_image.shape != image.shape:
+        return f"shape {own_image.shape} (y, x) differs from {image.shape} of band {first}"
+    distance = grid_distance(celestial_wcs(header), own_wcs, image.shape)
+    return f"lies {distance:.3g} pixels off band {first} on the sky" if distance > SAME_SKY else ""
 
 
 def _check_size(cache: Path, name: str, bands: Sequence[str]) -> None:
@@ -174,9 +168,6 @@ def _check_size(cache: Path, name: str, bands: Sequence[str]) -> None:
                 )
 
 
-T = TypeVar("T")
-
-
 def checked(read: Callable[[Path], T], path: Path, name: str, band: str | None, remedy: str) -> T:
     """What `read` makes of a file of a brick; raises BrickError for its OSError."""
     try:
@@ -187,7 +178,7 @@ def checked(read: Callable[[Path], T], path: Path, name: str, band: str | None, 
         raise BrickError(str(error), brick=name, band=band, file=path, remedy=remedy) from error
 
 
-def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarray, fits.Header]:
+def _read_band(cache: Path, name: str, band: str) -> _Band:
     path = paths.raw_file(cache, name, "image", band)
     read = partial(read_survey_image, name=paths.hdu_name("image", band), blank_as_nan=True)
     image, header = checked(read, path, name, band, FETCH_AGAIN)
@@ -213,20 +204,12 @@ def _read_band(cache: Path, name: str, band: str) -> tuple[np.ndarray, np.ndarra
     return image, invvar, header
 
 
-def _usable_wcs(header: fits.Header, cache: Path, name: str, band: str) -> WCS:
-    try:
-        return celestial_wcs(header)
-    except ValueError as error:
-        file = paths.raw_file(cache, name, "image", band)
-        raise BrickError(f"no usable WCS: {error}", brick=name, band=band, file=file) from error
-
-
 def _read_masked(
     cache: Path, name: str, bands: Sequence[str], shape: tuple[int, ...]
 ) -> tuple[np.ndarray, dict[str, tuple[str, ...]]]:
     """(band, y, x) bool: saturated or bad according to maskbits; and by band, the bits that they lack."""
     masked = np.zeros((len(bands), *shape), bool)
-    lacking: dict[str, tuple[str, ...]] = dict.fromkeys(bands, ())
+    lacking: dict[str, tuple[str, ...]] = {}
     path = paths.raw_file(cache, name, "maskbits")
     if not path.exists():
         log.info("brick %s: no maskbits file, so no pixel counts as saturated or bad", name)
@@ -247,22 +230,16 @@ def _read_masked(
     return masked, lacking
 
 
-@dataclass(frozen=True, eq=False)
-class BrickFile:
-    """One file of a brick, to be written."""
-
-    path: Path
-    data: np.ndarray
-    header: fits.Header
-    output: OutputSettings
+BrickFile = tuple[Path, np.ndarray, fits.Header, OutputSettings]
+"""What `write_survey_image` takes."""
 
 
 def write_files(name: str, files: Sequence[BrickFile]) -> list[Path]:
     """Write them in order; raises BrickError that names the file if one cannot be written."""
-    for file in files:
+    for path, data, header, output in files:
         try:
-            write_survey_image(file.path, file.data, file.header, output=file.output)
+            write_survey_image(path, data, header, output=output)
         except OSError as error:
             cause = f"cannot be written: {error}"
-            raise BrickError(cause, brick=name, file=file.path, remedy="is the disk full?") from error
-    return [file.path for file in files]
+            raise BrickError(cause, brick=name, file=path, remedy="is the disk full?") from error
+    return [path for path, *_ in files]

@@ -61,22 +61,14 @@ def write_survey_image(path: Path, data: np.ndarray, header: fits.Header, *, out
     anew and hold for the BinTable view (`astropy.io.fits.open(..., disable_image_compression=True)`). The
     same input gives the same bytes: the dither follows from the pixels alone.
 
-    Parameters
-    ----------
-    path
-        usually *.fits.fz; its folder is made
-    data
-        (y, x); float32 (NaN allowed; stored to within output.step / 2, zeros exactly, or losslessly), or
+    path : usually *.fits.fz; its folder is made
+    data : (y, x); float32 (NaN allowed; stored to within output.step / 2, zeros exactly, or losslessly), or
         int16 or int32 (stored exactly)
-    header
-        cards to keep; may be empty
-    output
-        compression and quantisation step, in the units of `data`
+    header : cards to keep; may be empty
+    output : compression and quantisation step, in the units of `data`
 
-    Raises
-    ------
-    ValueError : `data` is not such an image, or holds an infinite pixel
-    OSError : the file cannot be written, for instance because the disk is full
+    Raises ValueError if `data` is not such an image, or holds an infinite pixel, and OSError if the file
+    cannot be written, for instance because the disk is full.
     """
     if data.ndim != 2 or data.dtype not in (np.float32, np.int16, np.int32):
         raise ValueError(f"(y, x) float32, int16 or int32 pixels expected, not {data.dtype} {data.shape}")
@@ -130,10 +122,10 @@ def _dither_seed(data: np.ndarray) -> int:
 
 
 def _append_cards(header: fits.Header, cards: list[fits.Card]) -> None:
-    named = any(card.keyword == "EXTNAME" for card in cards)
-    if named:
+    names = {card.keyword for card in cards}
+    if "EXTNAME" in names:
         header.remove("EXTNAME", ignore_missing=True)
-    if any("CONTINUE" in card.image[80:] for card in cards) and "LONGSTRN" not in {c.keyword for c in cards}:
+    if any("CONTINUE" in card.image[80:] for card in cards) and "LONGSTRN" not in names:
         header.append(("LONGSTRN", "OGIP 1.0", "long strings are continued"), bottom=True)
     for card in cards:
         header.append(card, bottom=True)
@@ -161,10 +153,8 @@ def read_survey_image(
     rounded_to_zero : makes pixels 0 that the file cannot tell from 0, as inverse variances want it; see
         `_round_to_zero`
 
-    Raises
-    ------
-    OSError : there is no such file, it is empty, truncated or damaged, holds no 2-D image, or one that does
-        not fit into the job's memory
+    Raises OSError if there is no such file, it is empty, truncated or damaged, or holds no 2-D image, or one
+    that does not fit into the job's memory.
     """
     if cause := too_large(image_pixels(path)):
         raise OSError(cause)
@@ -179,13 +169,12 @@ def read_survey_image(
         raise OSError("truncated, damaged or no FITS file") from error
     if data.ndim != 2:
         raise OSError(f"the image has {data.ndim} axes, not 2")
-    header = fits.Header()
-    for keyword, value in (("NAXIS", 2), ("NAXIS1", data.shape[1]), ("NAXIS2", data.shape[0])):
-        header.append((keyword, value), bottom=True)
-    stored = fits.Header.fromstring(_bytes(path, offsets["header_start"], offsets["data_start"]))
+    with path.open("rb") as stream:
+        stream.seek(offsets["header_start"])
+        stored = fits.Header.fromstring(stream.read(offsets["data_start"] - offsets["header_start"]))
     check_cards(stored)
-    for card in kept_cards(stored):
-        header.append(card, bottom=True)
+    axes = [("NAXIS", 2), ("NAXIS1", data.shape[1]), ("NAXIS2", data.shape[0])]
+    header = fits.Header([*axes, *kept_cards(stored)])
     data = np.asarray(data, data.dtype.newbyteorder("="))
     if rounded_to_zero and "ZCMPTYPE" in stored:
         try:
@@ -233,9 +222,3 @@ def _without_blanks(data: np.ndarray, stored: fits.Header) -> np.ndarray:
         return data
     missing = np.abs(data.astype(np.float64) - (blank * step + stored.get("BZERO", 0))) < abs(step) / 2
     return np.where(missing, np.float32(np.nan), data.astype(np.float32))
-
-
-def _bytes(path: Path, start: int, end: int) -> bytes:
-    with path.open("rb") as stream:
-        stream.seek(start)
-        return stream.read(end - start)

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -54,17 +54,10 @@ def _locked(path: Path) -> TextIO:
             fcntl.flock(stream, fcntl.LOCK_EX)
         except OSError as error:
             logger.warning("%s: no lock on this file system (%s)", path, error.strerror)
-        if _is_at(path, stream):
-            return stream
+        with suppress(FileNotFoundError):  # whoever ends removes the file, and others make it anew
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                return stream
         stream.close()
-
-
-def _is_at(path: Path, stream: TextIO) -> bool:
-    """Whether the open file still has its name: whoever ends removes the file, and others make it anew."""
-    try:
-        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _this_process() -> str:

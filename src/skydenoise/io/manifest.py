@@ -78,8 +78,7 @@ def read_manifest(path: Path) -> list[Entry]:
 
 def finished(manifests: Iterable[Path | str]) -> list[str]:
     """Names of the bricks that were not skipped, over several manifests, sorted and each once."""
-    entries = (entry for path in manifests for entry in read_manifest(Path(path)))
-    return sorted({entry.brick for entry in entries if entry.state != "skipped"})
+    return sorted(bands_of(manifests))
 
 
 def bands_of(manifests: Iterable[Path | str]) -> dict[str, list[str]]:
@@ -130,16 +129,14 @@ def forget(
 def summarise(
     fetched: Iterable[Path], cut: Iterable[Path], predicted: Iterable[Path], skipped: Path, summary: Path
 ) -> None:
-    """Gather what was skipped and how many bricks were done.
+    """Gather what was skipped and how many bricks were done, by the manifests of fetch, patches and predict.
 
-    fetched, cut, predicted : manifests of the steps fetch, patches, predict
     skipped : table to write (brick, step, reason)
     summary : text to write, for a person
     """
+    manifests = {"fetch": fetched, "patches": cut, "predict": predicted}
     steps = {
-        "fetch": [entry for path in fetched for entry in read_manifest(path)],
-        "patches": [entry for path in cut for entry in read_manifest(path)],
-        "predict": [entry for path in predicted for entry in read_manifest(path)],
+        step: [entry for path in files for entry in read_manifest(path)] for step, files in manifests.items()
     }
     reasons = sorted(
         {

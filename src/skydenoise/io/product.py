@@ -28,9 +28,7 @@ MAX_BANDS = 31 // len(FLAGS)
 def flag_bit(kind: str, band_index: int) -> int:
     """Bit number (0 is the lowest) of a kind of flag in the band at `band_index`; its value is 1 << number.
 
-    Raises
-    ------
-    SettingsError : flags have no room for so many bands
+    Raises SettingsError if flags have no room for so many bands.
     """
     if not 0 <= band_index < MAX_BANDS:
         raise SettingsError(f"survey.bands: flags have room for {MAX_BANDS} bands")
@@ -69,30 +67,14 @@ def write_brick(
 ) -> list[Path]:
     """Write image and sigma of each band that the brick has, then flags, under `root`/coadd.
 
-    Headers hold every card of the brick's, in order, then what was done.
+    root : folder of the run
+    brick : names, bands and headers, of which every card is kept, in order
+    output : `step` holds for the image where it is below a tenth of the input's noise; sigma has a tenth
+    provenance : what was done: entry -> value. Those in cards.CARDS have a card of that name, others one of
+        SD and their first six letters; all stand in a HISTORY too. "key" is what `complete_bands` asks for
 
-    Parameters
-    ----------
-    root
-        folder of the run
-    brick
-        names, bands and headers
-    denoised
-        what to write
-    output
-        `step` holds for the image where it is below a tenth of the input's noise; sigma has a tenth of it
-    provenance
-        what was done: entry -> value. Those in cards.CARDS have a card of that name, others one named SD and
-        their first six letters; all stand in a HISTORY too. "key" is what `complete_bands` asks for.
-
-    Returns
-    -------
-    paths of the files, flags last
-
-    Raises
-    ------
-    BrickError : a file cannot be written
-    SettingsError : too many bands for the flags
+    Returns the paths of the files, flags last. Raises BrickError if a file cannot be written, and
+    SettingsError if there are too many bands for the flags.
     """
     _check_shapes(brick, denoised)
     provenance = {**provenance, "bands": " ".join(brick.present)}
@@ -103,26 +85,19 @@ def write_brick(
             for path in products.values():
                 path.unlink(missing_ok=True)  # made when the brick had this band
             continue
-        coarse = replace(output, step=min(output.step, LARGEST_STEP * _noise(brick.invvar[index])))
+        noise = float(np.median(brick.invvar[index][brick.invvar[index] > 0])) ** -0.5
+        coarse = replace(output, step=min(output.step, LARGEST_STEP * noise))
         sigma = denoised.sigma[index][denoised.sigma[index] > 0]
         fine = replace(output, step=min(SIGMA_STEP * coarse.step, float(sigma.min(initial=math.inf))))
         for kind, data, how in (("image", denoised.image, coarse), ("sigma", denoised.sigma, fine)):
             product = header if kind == "image" else as_product(header, kind, header.get("BUNIT", ""), band)
-            files.append(
-                BrickFile(products[kind], data[index], with_provenance(product, kind, provenance), how)
-            )
+            files.append((products[kind], data[index], with_provenance(product, kind, provenance), how))
     header = with_provenance(as_product(brick.headers[0], "flags", None), "flags", provenance)
     for index, band in enumerate(brick.bands):
         for flag in FLAGS:
             header.append((f"BITNM{flag_bit(flag, index)}", f"{flag}_{band.upper()}"), bottom=True)
-    files.append(BrickFile(paths.coadd_file(root, brick.name, "flags"), denoised.flags, header, output))
+    files.append((paths.coadd_file(root, brick.name, "flags"), denoised.flags, header, output))
     return write_files(brick.name, files)
-
-
-def _noise(invvar: np.ndarray) -> float:
-    """Noise of a pixel of median depth; infinite where no pixel is valid."""
-    valid = invvar[invvar > 0]
-    return float(np.median(valid)) ** -0.5 if valid.size else math.inf
 
 
 def _check_shapes(brick: Brick, denoised: Denoised) -> None:
@@ -164,21 +139,22 @@ def _intact_product(path: Path) -> tuple[np.ndarray, fits.Header]:
 def read_denoised(root: Path, name: str, bands: Sequence[str]) -> Denoised:
     """Read what `write_brick` wrote; image 0 and sigma NaN in bands that the brick lacks.
 
-    Raises
-    ------
-    BrickError : a product is missing or damaged (FITS checksums), or they do not fit each other
+    Raises BrickError if a product is missing or damaged (FITS checksums), or they do not fit each other.
     """
-    file = paths.coadd_file(root, name, "flags")
-    flags, header = checked(_intact_product, file, name, None, DENOISE_AGAIN)
+
+    def read(kind: str, band: str | None = None) -> tuple[np.ndarray, fits.Header]:
+        path = paths.coadd_file(root, name, kind, band)
+        return checked(_intact_product, path, name, band, DENOISE_AGAIN)
+
+    flags, header = read("flags")
     there = _denoised_bands(header)
-    planes: dict[str, list[np.ndarray]] = {"image": [], "sigma": []}
-    for kind, nothing in (("image", 0), ("sigma", np.nan)):
-        for band in bands:
-            if band in there:
-                path = paths.coadd_file(root, name, kind, band)
-                planes[kind].append(checked(_intact_product, path, name, band, DENOISE_AGAIN)[0])
-            else:
-                planes[kind].append(np.full(flags.shape, nothing, np.float32))
-    if any(plane.shape != flags.shape for found in planes.values() for plane in found):
+    image, sigma = (
+        [
+            read(kind, band)[0] if band in there else np.full(flags.shape, nothing, np.float32)
+            for band in bands
+        ]
+        for kind, nothing in (("image", 0), ("sigma", np.nan))
+    )
+    if any(plane.shape != flags.shape for plane in (*image, *sigma)):
         raise BrickError("image, sigma and flags have different shapes", brick=name, remedy="make it again")
-    return Denoised(np.stack(planes["image"]), np.stack(planes["sigma"]), flags)
+    return Denoised(np.stack(image), np.stack(sigma), flags)

@@ -17,20 +17,12 @@ def write_raw(
 ) -> list[Path]:
     """Write a brick in the survey's own layout, for images of other surveys and for simulations.
 
-    Parameters
-    ----------
-    cache
-        folder of the raw bricks
-    brick
-        what `read_brick` shall give back; a band that it lacks gets no file
-    output
-        `step` holds for the image; invvar is kept to 1e-4 of its median if quantised
-    maskbits
-        (y, x) int16 or int32 with the survey's bits; None makes them of `brick.masked`, if any is masked
+    cache : folder of the raw bricks
+    brick : what `read_brick` shall give back; a band that it lacks gets no file
+    output : `step` holds for the image; invvar is kept to 1e-4 of its median if quantised
+    maskbits : (y, x) int16 or int32 with the survey's bits; None makes them of `brick.masked`, if any is
 
-    Raises
-    ------
-    BrickError : a file cannot be written
+    Raises BrickError if a file cannot be written.
     """
     files: list[BrickFile] = []
     for band, image, invvar, header in zip(
@@ -41,10 +33,10 @@ def write_raw(
             for earlier in (path, path_of_invvar):
                 earlier.unlink(missing_ok=True)
             continue
-        files.append(BrickFile(path, image, header, output))
+        files.append((path, image, header, output))
         of_invvar = as_product(header, "invvar", inverse_square(str(header.get("BUNIT", ""))), band)
         fine = replace(output, step=1e-4 * float(np.median(invvar[invvar > 0])))
-        files.append(BrickFile(path_of_invvar, invvar, of_invvar, fine))
+        files.append((path_of_invvar, invvar, of_invvar, fine))
     bits = numbers_for(brick.bands)
     if maskbits is None and brick.masked.any():
         maskbits = np.zeros(brick.shape, np.int32)
@@ -54,7 +46,7 @@ def write_raw(
         header = as_product(brick.headers[0], "maskbits", None)
         for name, bit in bits.items():
             header.append((f"MBIT_{bit}", name), bottom=True)
-        files.append(BrickFile(paths.raw_file(cache, brick.name, "maskbits"), maskbits, header, output))
+        files.append((paths.raw_file(cache, brick.name, "maskbits"), maskbits, header, output))
     else:
         paths.raw_file(cache, brick.name, "maskbits").unlink(missing_ok=True)  # an earlier brick's
     return write_files(brick.name, files)

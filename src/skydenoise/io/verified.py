@@ -69,9 +69,7 @@ def _text(folder: Path) -> str:
 def read_record(folder: Path) -> dict[str, Fetched]:
     """What `write_record` noted; nothing if it was never called, or did not write what is there."""
     text = _text(folder)
-    found = {
-        name: Fetched(sha256, vouched, version) for vouched, version, sha256, name in LINES.findall(text)
-    }
+    found = {name: Fetched(sha256, *known) for *known, sha256, name in LINES.findall(text)}
     return found | dict.fromkeys(ABSENT.findall(text), ABSENT_FILE)
 
 
@@ -81,9 +79,7 @@ def verified_digest(path: Path) -> str:
     A file that nobody has fetched (imported, simulated, put there by hand) is held against its own FITS
     checksums, if it has any. 0.06 s for the seven files of a brick with SHA instructions, 0.3 s without.
 
-    Raises
-    ------
-    OSError : the file is not there, or a byte of it has changed
+    Raises OSError if the file is not there, or a byte of it has changed.
     """
     digest = file_digest(path)
     fetched = read_record(path.parent).get(path.name, ABSENT_FILE)
@@ -99,13 +95,8 @@ def verify_fits(path: Path) -> bool:
 
     Nothing is decompressed: 5 ms for a brick's image.
 
-    Returns
-    -------
-    whether each HDU that has data has one of the two
-
-    Raises
-    ------
-    OSError : the file is not there, empty, truncated or no FITS file, or a checksum does not hold
+    Returns whether each HDU that has data has one of the two. Raises OSError if the file is not there, empty,
+    truncated or no FITS file, or if a checksum does not hold.
     """
     size = path.stat().st_size
     if size == 0:

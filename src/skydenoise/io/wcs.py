@@ -16,10 +16,8 @@ MOST_ELONGATED = 1000.0
 def celestial_wcs(header: fits.Header) -> WCS:
     """WCS of the first two axes of a header, with SIP and other distortions.
 
-    Raises
-    ------
-    ValueError : there is none, its axes are not celestial, its projection is unknown, its matrix is singular,
-        or it needs a lookup table that no header holds; one line
+    Raises ValueError, in one line, if there is none, its axes are not celestial, its projection is unknown,
+    its matrix is singular, or it needs a lookup table that no header holds.
     """
     needed = ("CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
     if missing := [key for key in needed if key not in header]:

@@ -37,10 +37,7 @@ def read_cells(path: Path) -> list[tuple[int, list[str]]]:
     """Line number and cells, without blanks around them, of each line of a tab-separated table.
 
     Empty lines and lines that begin with # are passed over; so is the byte order mark of some editors.
-
-    Raises
-    ------
-    SettingsError : in one line: there is no such file, it cannot be read, is no text, or a quote does not end
+    Raises SettingsError, in one line, for no such file, none that can be read, no text, or an open quote.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -66,13 +63,10 @@ def read_bricks_table(path: Path, survey_names: bool = True) -> list[BrickRow]:
 
     A fourth column, region, may say where each brick comes from: north, dr9/south, or nothing.
 
-    path : the table
     survey_names : whether names must be the survey's (RRRr[pm]DDd), or only harmless as file names
 
-    Raises
-    ------
-    SettingsError : in one line with file and line number: no such file, other columns, a name of another
-        form, a brick listed twice, a word that is not yes or no, no brick at all
+    Raises SettingsError, in one line with file and line number, for no such file, other columns, a name of
+    another form, a brick listed twice, a word that is not yes or no, or no brick at all.
     """
     cells = read_cells(path)
     columns = cells[0][1] if cells else []
@@ -120,9 +114,7 @@ def write_bricks_table(
     train, predict : which of them are for training, which are denoised
     regions : of bricks, by name; without any the table has no such column
 
-    Raises
-    ------
-    SettingsError : a name is not harmless; a tab or a newline in it would make a row of its own
+    Raises SettingsError for a name that is not harmless: a tab or a newline would make a row of its own.
     """
     purposes = set(train), set(predict)  # of lists, a whole survey's table would take minutes
     lines = ["\t".join(PLACED if regions else COLUMNS)]

@@ -24,9 +24,7 @@ log = logging.getLogger(__name__)
 def parse_checksums(content: bytes) -> dict[str, str]:
     """File name -> sha256 from a sha256sum file, its lines `hash  basename` or `hash *relative/path`.
 
-    Raises
-    ------
-    UnfitError : a line is of neither form, or there is none
+    Raises UnfitError if a line is of neither form, or there is none.
     """
     sums = {}
     for line in content.decode(errors="replace").splitlines():
@@ -46,11 +44,7 @@ def survey_checksums(
 ) -> dict[str, str]:
     """File name -> sha256 that the survey has of a brick's files, from either place where releases keep them.
 
-    The log names the `wanted` files that it has none of.
-
-    Raises
-    ------
-    TransferError : a place could not be asked
+    The log names the `wanted` files that it has none of. Raises TransferError if a place could not be asked.
     """
     sums: dict[str, str] = {}
     reasons = []
@@ -90,10 +84,7 @@ class Unpacker:
     def check(self, path: Path, name: str) -> None:
         """Read every pixel of the image of that name in a file.
 
-        Raises
-        ------
-        UnfitError : cfitsio crashed
-        What `read_survey_image` raises
+        Raises what `read_survey_image` raises, and UnfitError if cfitsio crashed.
         """
         with self._lock:
             try:

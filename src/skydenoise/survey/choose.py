@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import fitsio
@@ -48,11 +49,8 @@ def choose_bricks(
     by name. Its meta["left_out"] holds {name: reason} of the bricks there that were not chosen; bricks
     that were asked for by name are logged one by one. Rows of the tables that name no brick are passed over.
 
-    Raises
-    ------
-    SettingsError : nothing is left, the survey has no such table or no such band, or `tables` holds another
-        release
-    FetchError : a table could not be fetched for a reason that may pass
+    Raises SettingsError if nothing is left, the survey has no such table or no such band, or `tables` holds
+    another release, and FetchError if a table could not be fetched for a reason that may pass.
     """
     for band in bands:
         paths.check_band_name(band)
@@ -60,10 +58,12 @@ def choose_bricks(
     places = places or (survey.region,)
     left_out: dict[str, str] = {}
     found = []
+    needed = ["brickname", "ra", "dec", *(paths.column_name("nexp", band) for band in bands)]
+    spread = [paths.column_name(quantity, band) for quantity in SPREAD for band in bands]
     with Downloader(settings or FetchSettings()) as downloader:
         wanted = _wanted(downloader, survey, where, tables)
         for place in places:
-            observed = _read_observed(_table(downloader, survey.at(place).region_bricks, tables), bands)
+            observed = _read(_table(downloader, survey.at(place).region_bricks, tables), needed, spread)
             rows, reasons = _observed(observed, wanted, bands)
             rows["region"] = place
             found.append(rows)
@@ -128,7 +128,8 @@ def _mean(rows: Table, quantity: str) -> np.ndarray:
 def _table(downloader: Downloader, url: str, folder: Path) -> Path:
     """Local copy of a table."""
     target = folder / url.rsplit("/", 1)[-1]
-    if target.exists() and _is_table(target):
+    with suppress(UnfitError):
+        _check_table(target)
         return target
     try:
         with alone(folder):
@@ -142,26 +143,14 @@ def _table(downloader: Downloader, url: str, folder: Path) -> Path:
     return target
 
 
-def _is_table(path: Path) -> bool:
-    """Whether `path` is a FITS file with a table in HDU 1."""
+def _check_table(path: Path) -> str:
+    """Whose checksum vouches for a table: that of its gzip; raises UnfitError if HDU 1 holds none."""
     try:
         with fitsio.FITS(str(path)) as file:
-            return bool(file[1].get_colnames())
-    except Exception:  # readers meet damaged bytes with errors of every kind
-        return False
-
-
-def _check_table(path: Path) -> str:
-    if not _is_table(path):
-        raise UnfitError("no readable FITS table")
-    return "gzip"  # has a checksum of its own
-
-
-def _read_observed(path: Path, bands: Sequence[str]) -> Table:
-    """Table of a region's observed bricks: columns that are needed, and those that are there of SPREAD."""
-    needed = [paths.column_name("nexp", band) for band in bands]
-    more = [paths.column_name(quantity, band) for quantity in SPREAD for band in bands]
-    return _read(path, ["brickname", "ra", "dec", *needed], more)
+            file[1].get_colnames()
+    except Exception as error:  # readers meet damaged bytes with errors of every kind
+        raise UnfitError("no readable FITS table") from error
+    return "gzip"
 
 
 def _read(path: Path, columns: Sequence[str], more: Sequence[str] = ()) -> Table:

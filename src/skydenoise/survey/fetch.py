@@ -71,11 +71,9 @@ def fetch_bricks(
     Returns one Entry per brick, in the order given: "done", "kept" if no byte had to be fetched, or "skipped"
     if the survey has no such file, or none that fits.
 
-    Raises
-    ------
-    SettingsError : a name that is none, or a cache that holds another release
-    FetchError : after the other bricks are finished, if some could not be had for a reason that may pass;
-        soon if a file cannot be written
+    Raises SettingsError for a name that is none, or a cache that holds another release; and FetchError, after
+    the other bricks are finished, if some could not be had for a reason that may pass, or soon if a file
+    cannot be written.
     """
     for band in bands:
         paths.check_band_name(band)
@@ -92,22 +90,16 @@ def fetch_bricks(
         outcomes = folders.imap(job.fetch, names)
         results = list(tqdm(outcomes, total=len(names), desc="fetch", unit="brick", disable=None))
     if failures := [result for result in results if isinstance(result, Exception)]:
-        first = min(
-            failures, key=lambda failure: isinstance(failure, TransferError)
-        )  # a full disk before all
+        # a full disk before all
+        first = min(failures, key=lambda failure: isinstance(failure, TransferError))
         raise FetchError(f"{len(failures)} of {len(names)} bricks are not complete; {first} ({GOES_ON})")
     return [result for result in results if isinstance(result, Entry)]
 
 
 def mark_source(folder: Path, survey: paths.Survey) -> None:
-    """Write down in `folder` which release it holds; refuse one that holds another.
+    """Write down in `folder` which release it holds; the record of each brick says which region it is of.
 
-    The record of each brick says which region it comes from.
-
-    Raises
-    ------
-    SettingsError : `folder` belongs to another address or release
-    FetchError : it cannot be written
+    Raises SettingsError if `folder` is of another address or release, FetchError if it cannot be written.
     """
     path = folder / SOURCE
     wanted = {"url": survey.url.rstrip("/"), "release": survey.release}
@@ -166,7 +158,7 @@ class _Job:
         """What became of a brick, or why it could not be finished now."""
         started = time.perf_counter()
         try:
-            files, state = self._complete(name)
+            record, state = self._complete(name)
         except BrickError as error:
             log.warning("skipped: %s", error)
             return Entry(name, "skipped", seconds=time.perf_counter() - started, reason=str(error))
@@ -176,6 +168,7 @@ class _Job:
         except OSError as error:  # what fails for one file on this machine's disk fails for all
             self.downloader.stop.set()
             return OSError(unwritable(error, self.cache))
+        files = {name: file for name, file in record.items() if file.sha256}  # that the survey has
         seconds = time.perf_counter() - started
         log.info("brick %s: %s, %d files, %.1f s", name, state, len(files), seconds)
         if unverified := sorted(name for name, file in files.items() if not file.vouched):
@@ -186,7 +179,7 @@ class _Job:
         return Entry(name, state, len(files), digest, seconds, bands=bands, unverified=len(unverified))
 
     def _complete(self, name: str) -> tuple[dict[str, Fetched], str]:
-        """Files that there are of a brick, by name, once in their places, and "done" or "kept"."""
+        """What is known of a brick's files, by name, once in their places, and "done" or "kept"."""
         survey = self.survey.at(self.places.get(name, self.survey.place))
         files = [
             _File(name, *kind, paths.raw_file(self.cache, name, *kind), survey.file(name, *kind))
@@ -195,7 +188,7 @@ class _Job:
         folder = files[0].target.parent
         recorded, missing = _recorded(folder, files)
         if self._came_from(folder) == survey.place and not missing:
-            return _there(recorded), "kept"
+            return recorded, "kept"
         with alone(folder):
             if self._came_from(folder) != survey.place:
                 log.warning("brick %s is of %s in the cache, not %s", name, read_place(folder), survey.place)
@@ -212,7 +205,7 @@ class _Job:
             self._check_bands(files, recorded | brought)
             write_record(folder, record | brought, survey.place)
         state = "done" if any(file.version for file in brought.values()) else "kept"
-        return _there(recorded | brought), state
+        return recorded | brought, state
 
     def _came_from(self, folder: Path) -> str:
         """Release and region that a brick's files are of, as far as it was noted."""
@@ -267,11 +260,6 @@ class _Job:
         except TransferError as error:
             raise TransferError(str(file.fault(error))) from error
         return Fetched(expected or file_digest(target), vouched, version)
-
-
-def _there(files: Mapping[str, Fetched]) -> dict[str, Fetched]:
-    """Those that the survey has."""
-    return {name: file for name, file in files.items() if file.sha256}
 
 
 def _recorded(folder: Path, files: Sequence[_File]) -> tuple[dict[str, Fetched], list[_File]]:

@@ -35,11 +35,8 @@ def forget_replaced(
 
     places : of bricks that come from elsewhere than `survey`, as in `fetch_bricks`
 
-    Returns the bricks; the log names them and their files.
-
-    Raises
-    ------
-    FetchError : a brick could not be asked for; nothing is forgotten then
+    Returns the bricks; the log names them and their files. Raises FetchError, and forgets nothing, if a brick
+    could not be asked for.
     """
     count = settings.connections
     with ThreadPool(count) as pool, Downloader(settings) as downloader:

@@ -61,12 +61,7 @@ Region = Names | Box | Cone
 
 
 def region_of(settings: Mapping[str, Any]) -> Region | None:
-    """Region that `names`, `box` or `cone` give; None if none of them is there.
-
-    Raises
-    ------
-    SettingsError : more than one is given, or it is impossible
-    """
+    """Region that `names`, `box` or `cone` give, if any; raises SettingsError for several or a wrong one."""
     given = [kind for kind in ("names", "box", "cone") if kind in settings]
     if len(given) > 1:
         raise SettingsError(f"choose: {' and '.join(given)} are given, one of them is possible")

@@ -74,21 +74,22 @@ def test_sentinels_are_no_light(sentinel: float, share: float) -> None:
     pixels[missing] = sentinel
     kept, outliers = without_outliers(pixels)
     np.testing.assert_array_equal(np.isnan(kept), missing)
-    assert outliers is not None
-    assert (outliers.pixels, outliers.value, outliers.times) == (missing.sum(), sentinel, missing.sum())
+    assert outliers.startswith(
+        f"{missing.sum()} pixels, {missing.sum()} of them {sentinel:g}, the first at x "
+    )
 
 
 def test_sentinels_close_to_the_noise_are_known_by_their_number() -> None:
     pixels = 50 * white()
     pixels[10:20, 30:40] = -999
     _, outliers = without_outliers(pixels)
-    assert str(outliers) == "100 pixels, 100 of them -999, the first at x 30, y 10"
+    assert outliers == "100 pixels, 100 of them -999, the first at x 30, y 10"
 
 
 def test_a_hot_pixel_is_named_and_a_bright_star_is_none() -> None:
     pixels = white()
     pixels[50, 60], pixels[70, 80] = 1e30, 1e6
     kept, outliers = without_outliers(pixels)
-    assert str(outliers) == "1 pixels, 1 of them 1e+30, the first at x 60, y 50"
+    assert outliers == "1 pixels, 1 of them 1e+30, the first at x 60, y 50"
     assert kept[70, 80] == 1e6
-    assert without_outliers(white())[1] is None
+    assert without_outliers(white())[1] == ""

@@ -1,6 +1,7 @@
-"""One band of a brick, from the files of its row in the table."""
+"""One band of a brick, from the files of its row in the table, and on the grid of another band."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from reproject import reproject_interp
 
 from skydenoise.errors import BrickError
 from skydenoise.image_table import ListedImage
-from skydenoise.io.wcs import celestial_wcs
-from skydenoise.survey.external.noise import Outliers, measure_noise, without_outliers
+from skydenoise.io.wcs import celestial_wcs, grid_distance
+from skydenoise.resample import resampled, window_of
+from skydenoise.survey.external.noise import measure_noise, without_outliers
 from skydenoise.survey.external.plane import ImageError, Plane, read_plane, to_nanomaggies
 
 log = logging.getLogger(__name__)
@@ -22,6 +25,19 @@ LITTLE_SKY = 0.1
 
 NOISE = (1e-15, 1e15)
 """Per pixel: the square of its inverse, and sums of it, stay within single precision."""
+
+SAME_GRID = 0.01
+"""Pixels; two grids are the same if no pixel is further off."""
+
+TRUSTED = 0.5
+"""Share of a target pixel that must keep clear of pixels without data."""
+
+WCS_CARDS = re.compile(
+    r"WCSAXES[A-Z]?|WCSNAME[A-Z]?|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|CNAME|CRDER|CSYER)\d[A-Z]?"
+    r"|(CD|PC|PV|PS)\d_\d+[A-Z]?|PC\d{6}|LONPOLE[A-Z]?|LATPOLE[A-Z]?|RADESYS[A-Z]?|RADECSYS|EQUINOX[A-Z]?"
+    r"|[AB]P?_(ORDER|DMAX|\d_\d)|WAT\d_\d{3}|TR\d_\d+"
+)
+"""Cards of a celestial WCS (FITS 4.0, table 22; SIP; IRAF's TNX; PC001001, as Pan-STARRS still writes it)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +56,7 @@ def read_band(source: ListedImage) -> Band:
     Raises BrickError if a file cannot be read, has unknown units or no WCS, or if no noise can be measured.
     """
     with blaming(source, source.image):
-        plane, outliers = _readable_plane(source)
-        if outliers:
-            log.warning("%s: far outside the noise, so no data: %s", source, outliers)
+        plane = _readable_plane(source)
         plane, factor = to_nanomaggies(plane, source.units)
         if factor != 1:
             log.info("%s: one unit is %g nanomaggies", source, factor)
@@ -88,7 +102,7 @@ def blaming(source: ListedImage, file: Path) -> Iterator[None]:
         raise BrickError(cause, brick=source.brick, band=source.band, file=file, remedy=remedy) from error
 
 
-def _readable_plane(source: ListedImage) -> tuple[Plane, Outliers | None]:
+def _readable_plane(source: ListedImage) -> Plane:
     """The image of a row, once its place on the sky is known; pixels that cannot be light are NaN."""
     plane = read_plane(source.image, source.hdu, source.plane)
     try:
@@ -96,7 +110,9 @@ def _readable_plane(source: ListedImage) -> tuple[Plane, Outliers | None]:
     except ValueError as error:
         raise ImageError(f"no usable WCS: {error}") from error
     pixels, outliers = without_outliers(plane.pixels)
-    return replace(plane, pixels=pixels), outliers
+    if outliers:
+        log.warning("%s: far outside the noise, so no data: %s", source, outliers)
+    return replace(plane, pixels=pixels)
 
 
 def _constant_invvar(source: ListedImage, plane: Plane) -> np.ndarray:
@@ -118,3 +134,40 @@ def _same_shape(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if pixels.shape != shape:
         raise ImageError(f"shape {pixels.shape} (y, x) is not the image's, {shape}")
     return pixels
+
+
+def with_wcs_of(header: fits.Header, first: fits.Header) -> fits.Header:
+    """Cards of `header`, its WCS replaced by that of `first`, letter by letter, at the end."""
+    kept = [card for card in header.cards if not WCS_CARDS.fullmatch(card.keyword)]
+    return fits.Header([*kept, *(card for card in first.cards if WCS_CARDS.fullmatch(card.keyword))])
+
+
+def aligned(source: ListedImage, band: Band, first: Band) -> Band:
+    """`band`, read from `source`, on the grid of `first`; itself if it lies there already.
+
+    Pixels outside the image, or within the spline's reach of one without data, have no data; a mask holds
+    where it is set at a pixel's centre. This invvar does not know that interpolation averages and correlates
+    noise, which is measured later. Raises BrickError if the bands do not overlap.
+    """
+    wcs, target = celestial_wcs(band.header), celestial_wcs(first.header)
+    shape = (first.image.shape[0], first.image.shape[1])
+    with blaming(source, source.image):
+        distance = grid_distance(target, wcs, shape)
+        if band.image.shape == shape and distance <= SAME_GRID:
+            return band
+        image, invvar = np.zeros((2, *shape), np.float32)
+        if window := window_of(wcs, (band.image.shape[0], band.image.shape[1]), target, shape):
+            for strip, pixels in resampled(band.image, band.invvar, wcs, target, window):
+                good = (pixels.invvar > 0) & (pixels.trust > TRUSTED)
+                image[strip], invvar[strip] = np.where(good, (pixels.image, pixels.invvar), 0)
+        if not invvar.any():
+            raise ImageError("does not overlap the first band")
+    how = f"resampled onto the first band's grid (up to {distance:.2f} pixels off)"
+    log.info("%s: %s, %.1f %% covered", source, how, 100 * np.mean(invvar > 0))
+    masked = np.zeros(shape, np.float32)
+    if band.masked.any():
+        mask = (band.masked.astype(np.float32), wcs)
+        masked, _ = reproject_interp(mask, target, shape, order="nearest-neighbor")
+    header = with_wcs_of(band.header, first.header)
+    header.append(("HISTORY", "skydenoise: resampled onto the grid of the first band"), bottom=True)
+    return Band(image, invvar, np.nan_to_num(masked) > 0, header)

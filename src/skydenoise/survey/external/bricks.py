@@ -19,8 +19,7 @@ from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
 from skydenoise.io.rawbrick import write_raw
 from skydenoise.io.verified import intact_header
-from skydenoise.survey.external.align import aligned
-from skydenoise.survey.external.band import read_band
+from skydenoise.survey.external.band import aligned, read_band
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +36,9 @@ def import_bricks(
     """
     entries = []
     for name in names:
+        listed = [image for image in images if image.brick == name]
         try:
-            entries.append(
-                import_brick([image for image in images if image.brick == name], name, bands, cache)
-            )
+            entries.append(import_brick(listed, name, bands, cache))
         except (BrickError, OSError) as error:
             if disk_full(error):
                 raise StepError(
@@ -59,15 +57,11 @@ def import_bricks(
 def import_brick(images: Sequence[ListedImage], name: str, bands: Sequence[str], cache: Path) -> Entry:
     """Bring one brick into the raw layout under `cache`: lossless, nanomaggies, on the first band's grid.
 
-    It lacks the bands that are not in the table.
+    It lacks the bands that are not in the table. What is there already, unharmed and made from the same
+    files, is kept. The log says what was assumed: units, constant noise, resampling.
 
-    What is there already, unharmed and made from the same files, is kept. The log says what was assumed:
-    units, constant noise, resampling.
-
-    Raises
-    ------
-    BrickError : no band is in the table; a file is unreadable, has unknown units or no WCS; no noise can
-        be measured; bands do not overlap
+    Raises BrickError if no band is in the table, a file is unreadable, has unknown units or no WCS, no noise
+    can be measured, or bands do not overlap.
     """
     start = time.perf_counter()
     by_band = {image.band: image for image in images}

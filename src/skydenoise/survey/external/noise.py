@@ -1,7 +1,6 @@
 """The noise of an image that comes without any, and the pixels whose values cannot be light."""
 
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 from astropy.nddata import block_reduce, block_replicate
@@ -25,32 +24,22 @@ REPEATS pixels or more hold the lowest value; above it, where the brightest of s
 REPEATS = 10
 
 
-class Outliers(NamedTuple):
-    """How many pixels cannot be light; their most frequent value; the first of them, from 0."""
+def without_outliers(pixels: np.ndarray) -> tuple[np.ndarray, str]:
+    """The same pixels (y, x), NaN where a value cannot be light: -999 and the like, or a pixel of 1e30.
 
-    pixels: int
-    value: float
-    times: int
-    x: int
-    y: int
-
-    def __str__(self) -> str:
-        most = f"{self.times} of them {self.value:g}"
-        return f"{self.pixels} pixels, {most}, the first at x {self.x}, y {self.y}"
-
-
-def without_outliers(pixels: np.ndarray) -> tuple[np.ndarray, Outliers | None]:
-    """The same pixels (y, x), NaN where a value cannot be light: -999 and the like, or a pixel of 1e30."""
+    And how many these are, their most frequent value, and where the first is, from 0; empty if none is.
+    """
     kept = pixels
     while (strange := _strange(kept)).any():
         kept = np.where(strange, np.nan, kept)
     found = np.isfinite(pixels) & ~np.isfinite(kept)
     if not found.any():
-        return pixels, None
+        return pixels, ""
     values, times = np.unique(pixels[found], return_counts=True)
     y, x = np.argwhere(found)[0]
     most = times.argmax()
-    return kept, Outliers(int(found.sum()), float(values[most]), int(times[most]), int(x), int(y))
+    what = f"{found.sum()} pixels, {times[most]} of them {values[most]:g}"
+    return kept, f"{what}, the first at x {x}, y {y}"
 
 
 def _strange(pixels: np.ndarray) -> np.ndarray:

@@ -64,11 +64,8 @@ def read_plane(path: Path, hdu: int | None, plane: int | None) -> Plane:
     hdu : index of the HDU; None takes the first with an image of two axes (or three, if `plane` is given)
     plane : index from 0 in a cube (plane, y, x); of no effect on a plain image
 
-    Raises
-    ------
-    ImageError : no such HDU or plane, a truncated file, a wrong checksum, half of an asinh scaling, or more
-        pixels than fit into the job's memory
-    OSError : no such file, or no FITS file
+    Raises ImageError for no such HDU or plane, a truncated file, a wrong checksum, half of an asinh scaling,
+    or more pixels than fit into the job's memory, and OSError for no such file, or no FITS file.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -118,11 +115,8 @@ def _two_axes(data: np.ndarray, plane: int | None) -> np.ndarray:
 
 
 def _cards(header: fits.Header) -> fits.Header:
-    kept, flat = fits.Header(), not any(FURTHER_AXES.fullmatch(key) for key in header if key != "WCSAXES")
-    for card in kept_cards(header):
-        if flat or not FURTHER_AXES.fullmatch(card.keyword):
-            kept.append(card, bottom=True)
-    return kept
+    flat = not any(FURTHER_AXES.fullmatch(key) for key in header if key != "WCSAXES")
+    return fits.Header([c for c in kept_cards(header) if flat or not FURTHER_AXES.fullmatch(c.keyword)])
 
 
 def _linear(plane: Plane) -> Plane:
