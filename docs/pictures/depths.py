@@ -22,7 +22,7 @@ def main(picture: Path) -> None:
             if bands := list(errors.get((noise, method), {}).values()):
                 means = [np.mean([band[depth][0] for band in bands]) for depth in bands[0]]
                 axis.plot(list(bands[0]), means, style, label=method)
-        axis.set(title=title, yscale="log")
+        axis.set(title=title, ylim=(0, None))
     axes[0].set_ylabel("rms error of 3 asinh(x / 3 sigma)")
     axes[0].legend(fontsize=8)
     figure.savefig(picture, dpi=90)
