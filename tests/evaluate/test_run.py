@@ -42,7 +42,7 @@ AGAINST_TRUTH = [
     "purity",
     "stars",
 ]
-AGAIN = ["injection", "leak", "seams", "risk"]
+AGAIN = ["injection", "leak", "seams", "risk", "aperture"]
 
 
 def tables_in(folder, names):
@@ -162,7 +162,7 @@ def test_a_denoiser_is_measured(survey, denoiser, tmp_path, monkeypatch, caplog)
 def test_without_injections_the_rest_is_measured(survey, denoiser, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "CUTOUTS", 1)
     tables = evaluate(survey, denoiser, tmp_path, EvaluationSettings(0))
-    assert [len(tables[name]) for name in AGAIN] == [0, 0, 4, 6]
+    assert [len(tables[name]) for name in AGAIN] == [0, 0, 4, 6, 42]
 
 
 def test_without_stars_nothing_is_injected_and_the_log_says_so(

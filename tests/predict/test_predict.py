@@ -197,16 +197,28 @@ def test_calibrated_sigma_follows_the_noise_of_each_pixel():
     brick.invvar[:, :, 45:] /= 4
     plain = denoiser_of(Nothing())
     curve = Curve((0.0,), (0.1,))
-    model = UncertaintyModel(BANDS, (curve,) * 3, (curve,) * 3, plain.conditions)
+    model = UncertaintyModel(BANDS, *[(curve,) * 3] * 3, plain.conditions)
     sigma = denoise_brick(brick, replace(plain, uncertainty=model), plain.description.noise).sigma
     np.testing.assert_allclose(sigma[:, :, :45], 0.1 * SIGMA, rtol=1e-5)
     np.testing.assert_allclose(sigma[:, :, 45:], 0.2 * SIGMA, rtol=1e-5)
 
 
+def test_where_a_band_lacks_sigma_is_that_of_bands_alone_unless_all_are_alone():
+    brick = brick_of()
+    brick.invvar[0, :, 45:] = 0
+    joint, curves = denoiser_of(Nothing()), [(Curve((0.0,), (ratio,)),) * 3 for ratio in (0.1, 0.9, 0.3)]
+    separate = replace(joint, settings=replace(joint.settings, bands="separate"))
+    for plain, ratio in ((joint, 0.3), (separate, 0.1)):
+        denoiser = replace(plain, uncertainty=UncertaintyModel(BANDS, *curves, plain.conditions))
+        sigma = denoise_brick(brick, denoiser, plain.description.noise).sigma
+        np.testing.assert_allclose(sigma[:, :, :45], 0.1 * SIGMA, rtol=1e-5)
+        np.testing.assert_allclose(sigma[1:, :, 45:], ratio * SIGMA, rtol=1e-5)
+
+
 def test_uncertainty_of_other_settings_is_refused():
     plain = denoiser_of(Nothing())
     curve = Curve((0.0,), (0.1,))
-    model = UncertaintyModel(BANDS, (curve,) * 3, (curve,) * 3, plain.conditions)
+    model = UncertaintyModel(BANDS, *[(curve,) * 3] * 3, plain.conditions)
     with pytest.raises(SettingsError, match="measure it again"):
         replace(plain, uncertainty=model, settings=replace(plain.settings, recover=RecoverSettings()))
     replace(plain, uncertainty=model, settings=replace(plain.settings, batch_tiles=7))
@@ -246,9 +258,7 @@ def test_the_key_changes_with_all_that_changes_pixels():
         replace(plain, description=replace(plain.description, sha256="cd" * 32)),
         replace(
             plain,
-            uncertainty=UncertaintyModel(
-                BANDS, (Curve((0.0,), (0.1,)),) * 3, (Curve((0.0,), (0.1,)),) * 3, plain.conditions
-            ),
+            uncertainty=UncertaintyModel(BANDS, *[(Curve((0.0,), (0.1,)),) * 3] * 3, plain.conditions),
         ),
     ]
     assert len({plain.key, *(other.key for other in changed)}) == 5
@@ -359,7 +369,7 @@ def test_a_sky_level_is_kept_by_a_network_that_knows_none(level):
     brick.image[:] += level * SIGMA
     plain = denoiser_of(Nothing(), background="keep")
     curve = Curve((0.0, 3.0), (0.1, 0.9))
-    model = UncertaintyModel(BANDS, (curve,) * 3, (curve,) * 3, plain.conditions)
+    model = UncertaintyModel(BANDS, *[(curve,) * 3] * 3, plain.conditions)
     denoised = denoise_brick(brick, replace(plain, uncertainty=model))
     assert np.abs(denoised.image.mean(axis=(1, 2)) / SIGMA - level).max() < 0.02
     assert denoised.image.std() < 0.1 * SIGMA

@@ -60,7 +60,7 @@ def test_impossible_curves_are_refused(signal, ratio):
 
 @given(curve_strategy(), curve_strategy())
 def test_a_model_survives_json(one, other):
-    model = UncertaintyModel(BANDS, (one, other), (other, one), "tile 32")
+    model = UncertaintyModel(BANDS, (one, other), (other, one), (one, one), "tile 32")
     assert UncertaintyModel.from_json(json.loads(json.dumps(model.to_json()))) == model
 
 
@@ -116,15 +116,17 @@ def test_the_stand_in_is_empty_where_the_image_is_and_gives_back_what_faint_sour
     np.testing.assert_allclose(known[:, 22:28], 100, rtol=0.01)
 
 
-def test_sigma_takes_the_recovered_curve_where_residual_was_put_back(strips_of):
+def test_sigma_takes_the_curve_of_its_kind_of_pixel(strips_of):
     strips_of(64 * 8)  # several strips, the last one shorter
-    model = UncertaintyModel(("g",), (Curve((0,), (0.1,)),), (Curve((0,), (0.9,)),))
+    model = UncertaintyModel(("g",), *((Curve((0,), (ratio,)),) for ratio in (0.1, 0.9, 0.3)))
     noise = np.full((1, 300, 8), 2, np.float32)
     noise[0, 0] = 0
     recovered = np.zeros(noise.shape, bool)
     recovered[0, 280] = True
-    sigma = model.sigma(np.zeros_like(noise), noise, recovered)
-    expected = np.where(recovered, 1.8, 0.2) * (noise > 0)
+    single = np.zeros(noise.shape[1:], bool)
+    single[279:282] = True
+    sigma = model.sigma(np.zeros_like(noise), noise, recovered, single=single)
+    expected = np.where(recovered, 1.8, np.where(single, 0.6, 0.2)) * (noise > 0)
     np.testing.assert_allclose(sigma, expected, rtol=1e-6)
     np.testing.assert_allclose(model.sigma(np.zeros_like(noise), noise), 0.2 * (noise > 0), rtol=1e-6)
 
@@ -137,7 +139,7 @@ def test_sigma_of_a_tall_image_is_that_of_its_signal_in_one_piece(strips_of):
     curve = Curve((0.1, 1.0, 30.0), (0.2, 0.5, 1.0))
     signal = local_signal(torch.from_numpy(image[0]), torch.from_numpy(noise[0])).numpy()
     ratio = np.interp(np.arcsinh(signal), np.arcsinh(curve.signal), curve.ratio)
-    model = UncertaintyModel(("g",), (curve,), (curve,))
+    model = UncertaintyModel(("g",), (curve,), (curve,), (curve,))
     np.testing.assert_allclose(model.sigma(image, noise)[0], ratio * noise[0], rtol=1e-5)
     if torch.cuda.is_available():
         np.testing.assert_allclose(model.sigma(image, noise, None, "cuda")[0], ratio * noise[0], rtol=1e-5)
@@ -230,6 +232,8 @@ def test_sigma_of_a_denoised_image_covers_its_errors():
     for network, recovered in zip(model.network, model.recovered, strict=True):
         assert network.ratio[0] < 0.6
         assert network.ratio[0] < recovered.ratio[-1]
+    faintest = [curves[0].ratio[0] for curves in (model.single, model.network)]
+    assert faintest[0] == pytest.approx(faintest[1], rel=0.2)  # this network's bands know nothing of others
 
 
 def test_the_same_seed_gives_the_same_model():
@@ -258,6 +262,6 @@ def test_a_band_that_no_brick_has_gets_the_noise_of_the_input(caplog):
     _, brick = sky_and_brick(np.random.default_rng(5), 64, 0)
     brick.invvar[1] = 0
     model = calibrate([brick], denoiser_of(0, False), np.random.default_rng(0))
-    assert model.network[1] == model.recovered[1] == Curve((0.0,), (1.0,))
+    assert model.network[1] == model.recovered[1] == model.single[1] == Curve((0.0,), (1.0,))
     assert model.network[0] != model.network[1]
     assert f"no training brick has band {BANDS[1]}" in caplog.text

@@ -30,7 +30,7 @@ def test_every_product_is_there(root: Path) -> None:
             assert coadd_file(root, DENOISED, kind, band).exists()
     assert coadd_file(root, DENOISED, "flags").exists()
     against_truth = ("quality", "photometry", "colours", "coverage", "detection", "stars")
-    for name in (*against_truth, "residual", "seams", "risk"):
+    for name in (*against_truth, "residual", "seams", "risk", "aperture"):
         assert len(Table.read(root / f"evaluation/{name}.ecsv")) > 0
     for name in ("injection", "leak"):
         assert max(Table.read(root / f"evaluation/{name}.ecsv")["sources"]) > 3

@@ -2,7 +2,7 @@
 
 in   <results>/coadd/ and the input bricks of a sample
 out  <results>/evaluation/residual.ecsv, residual.png
-     <results>/evaluation/{injection,leak,seams,risk}.ecsv, injection.png
+     <results>/evaluation/{injection,leak,seams,risk,aperture}.ecsv, injection.png
      <results>/evaluation/pictures/<brick>-<view>.png, overview.rst
 
 What needs the truth is measured in simulate.smk. All pictures are in the report.
@@ -56,6 +56,7 @@ rule evaluate_denoiser:
                 "leak",
                 "seams",
                 "risk",
+                "aperture",
             ],
         ),
         plot=report(

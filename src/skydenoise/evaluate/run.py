@@ -21,7 +21,7 @@ from skydenoise.evaluate.detection.matches import Compared, compare, pool
 from skydenoise.evaluate.images import Image
 from skydenoise.evaluate.injection.rounds import ONE_BAND_EVERY, inject_many, known_fwhm
 from skydenoise.evaluate.injection.tables import injection_table, leak_table
-from skydenoise.evaluate.residual import seams, sure, whiteness
+from skydenoise.evaluate.residual import apertures, seams, sure, whiteness
 from skydenoise.evaluate.tables import declared_table, write_table
 from skydenoise.evaluate.truth import photometry, pixels, stars
 from skydenoise.evaluate.truth.known import KnownBrick, read_known
@@ -142,9 +142,9 @@ def evaluate_denoiser(
     settings: EvaluationSettings,
     folder: Path,
 ) -> None:
-    """Injected sources, seams and the truth-free error of a denoiser, over all bricks.
+    """Injected sources, seams and the truth-free errors of a denoiser, of pixels and sums, over all bricks.
 
-    Writes injection, leak, seams and risk .ecsv into `folder`. Parameters as in `evaluate_truth`.
+    Writes injection, leak, seams, risk and aperture .ecsv into `folder`. Parameters as in `evaluate_truth`.
 
     denoiser : with the settings that the bricks were denoised with
     settings : how many sources are put in, and how wide they are
@@ -169,9 +169,11 @@ def evaluate_denoiser(
         steps.append(seams.seam_sums(brick, denoised.image, own[brick.name], grid))
         _log.info("brick %s: seams measured", brick.name)
     cutouts = [(cutout, method(cutout), fwhm) for cutout, fwhm in parts[:CUTOUTS]]
-    risk = [
-        sure.sure_sums(cutout, method, image, own[cutout.name], generator) for cutout, image, _ in cutouts
-    ]
+    risk, circles = [], []
+    for cutout, image, _ in cutouts:
+        part = sure.probed(cutout, method, image, own[cutout.name], generator)
+        risk.append(sure.sure_sums(part, bands))
+        circles.append(apertures.circle_sums(part, own[cutout.name]))
     injected = inject_many(cutouts, method, noise, generator, settings.injections)
     other = "separate" if predict.bands == "joint" else "joint"
     otherwise = partial(method, denoiser=with_bands(denoiser, other))
@@ -185,6 +187,7 @@ def evaluate_denoiser(
         folder,
         seams=seams.seam_table(steps),
         risk=sure.sure_table(risk, noise),
+        aperture=apertures.aperture_table(circles),
         injection=injection_table({DENOISED: injected} if injected else {}, bands, generator),
         leak=leak_table({way: each for way, each in leaks.items() if each}, bands, generator),
     )

@@ -31,7 +31,7 @@ from skydenoise.errors import BrickError, StepError
 from skydenoise.io import Brick, read_brick, readable
 from skydenoise.io.atomic import write_json
 from skydenoise.noise import NoiseModel
-from skydenoise.predict.denoise import estimate_sky, noise_of
+from skydenoise.predict.denoise import estimate_sky, noise_of, with_bands
 from skydenoise.predict.denoiser import UNCERTAINTY_FILE, Denoiser, load_denoiser
 from skydenoise.predict.stein import squared_error
 from skydenoise.predict.uncertainty import Curve, Sample, UncertaintyModel, fit_curves, local_signal
@@ -106,23 +106,25 @@ def calibrate(
     ------
     StepError : no brick can be used
     """
-    plain = replace(denoiser, uncertainty=None)
-    samples = []
+    plain, bands = replace(denoiser, uncertainty=None), denoiser.description.bands
+    apart = with_bands(denoiser, "separate") if len(bands) > 1 else plain
+    samples, single_samples = [], []
     for brick in bricks:
         try:
             noise = noise_of(brick, plain)
             for cutout in random_cutouts(brick, per_brick, size, generator):
                 samples.append(measure(cutout, noise, plain, generator))
+                single_samples.append(measure(cutout, noise, apart, generator))
         except BrickError as error:
             logger.warning("left out of calibration: %s", error)
     if not samples:
         raise StepError("calibration: no training brick can be used; the log says why")
-    bands = denoiser.description.bands
-    curves = [band_curves(bands[index], [sample[index] for sample in samples]) for index in range(len(bands))]
-    network, recovered = zip(*curves, strict=True)
-    for band, curve in zip(bands, network, strict=True):
-        logger.info("band %s: sigma is %.3f of the noise in empty sky", band, curve.ratio[0])
-    return UncertaintyModel(bands, network, recovered, denoiser.conditions)
+    network, recovered = curves_of(bands, samples)
+    single, _ = curves_of(bands, single_samples)
+    for band, *curves in zip(bands, network, single, strict=True):
+        ratios = [curve.ratio[0] for curve in curves]
+        logger.info("band %s: sigma is %.3f of the noise in empty sky, %.3f if alone", band, *ratios)
+    return UncertaintyModel(bands, network, recovered, single, denoiser.conditions)
 
 
 def random_cutouts(brick: Brick, count: int, size: int, generator: np.random.Generator) -> Iterator[Brick]:
@@ -198,6 +200,18 @@ def stand_in(denoised: Array, again: Array, noise_sigma: Array) -> Array:
     square = signal_of(denoised, noise_sigma) ** 2
     light, source = square / (square + RIPPLES**2), square / (square + SOURCES**2) / (1 + square)
     return light * denoised + SHRUNK * source * (denoised - again)
+
+
+def curves_of(
+    bands: Sequence[str], samples: Sequence[Sequence[Sample]]
+) -> tuple[tuple[Curve, ...], tuple[Curve, ...]]:
+    """Curves of each band: of pixels that are the network's alone, and of recovered ones.
+
+    samples : of each cutout, one per band
+    """
+    curves = [band_curves(band, [sample[index] for sample in samples]) for index, band in enumerate(bands)]
+    network, recovered = zip(*curves, strict=True)
+    return network, recovered
 
 
 def band_curves(band: str, samples: Sequence[Sample]) -> tuple[Curve, Curve]:

@@ -185,7 +185,8 @@ def sigma_of(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: Array, 
     if denoiser.uncertainty is None:
         return noise_sigma
     signal = image - noise.zero if noise.zero.any() else image  # as it was when the curves were measured
-    return denoiser.uncertainty.sigma(signal, noise_sigma, recovered, denoiser.device)
+    fewer = np.asarray(~brick.usable.all(axis=0)) if denoiser.settings.bands == "joint" else None
+    return denoiser.uncertainty.sigma(signal, noise_sigma, recovered, denoiser.device, fewer)
 
 
 def with_flags(

@@ -4,8 +4,9 @@ Definition. sigma = r(s) * sigma_noise, where sigma_noise is the rms noise of th
 local signal in units of it (`local_signal`), and r a half-width, in units of sigma_noise, of the errors
 |denoised - truth| of pixels with this s. These have longer tails than a Gaussian: r is the half-width for
 which the share of errors within it exceeds 68.3 % by as much as that within twice of it falls short of 95.4.
-There is one curve r per band for pixels whose detail came from the network alone and one for those where
-residual was put back, whose error is that of the noise itself. `calibrate` measures the curves.
+There are three curves r per band: for pixels whose detail came from the network, for such where another band
+was not measured, and for those where residual was put back, whose error is that of the noise itself.
+`calibrate` measures them.
 
 It is an interval for a single pixel. Errors of neighbouring pixels are correlated, so errors of sums over
 apertures do not follow from it by adding squares.
@@ -90,6 +91,10 @@ class Curve:
         return slope.mul_(place).add_(base).float()
 
 
+KINDS = ("network", "recovered", "single")
+"""Of curves."""
+
+
 @dataclass(frozen=True)
 class UncertaintyModel:
     """Measured ratios of a denoiser.
@@ -97,16 +102,18 @@ class UncertaintyModel:
     bands : names, in the order of the leading axis of arrays
     network : a curve per band, for pixels that are the network's alone
     recovered : a curve per band, for pixels where residual was put back
+    single : a curve per band, for pixels that are the network's where another band was not measured
     conditions : what the ratios hold for (model, settings); a text to compare
     """
 
     bands: tuple[str, ...]
     network: tuple[Curve, ...]
     recovered: tuple[Curve, ...]
+    single: tuple[Curve, ...]
     conditions: str = ""
 
     def __post_init__(self) -> None:
-        if not len(self.bands) == len(self.network) == len(self.recovered):
+        if not len(self.bands) == len(self.network) == len(self.recovered) == len(self.single):
             raise ValueError(f"one curve of each kind is needed for each of the bands {self.bands}")
 
     def to_json(self) -> dict[str, Any]:
@@ -119,7 +126,7 @@ class UncertaintyModel:
                     {"signal": list(curve.signal), "ratio": list(curve.ratio)}
                     for curve in getattr(self, kind)
                 ]
-                for kind in ("network", "recovered")
+                for kind in KINDS
             },
         }
 
@@ -127,8 +134,7 @@ class UncertaintyModel:
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`; raises KeyError or ValueError for anything else."""
         curves = {
-            kind: tuple(Curve(curve["signal"], curve["ratio"]) for curve in content[kind])
-            for kind in ("network", "recovered")
+            kind: tuple(Curve(curve["signal"], curve["ratio"]) for curve in content[kind]) for kind in KINDS
         }
         return cls(bands=tuple(content["bands"]), conditions=str(content["conditions"]), **curves)
 
@@ -143,7 +149,12 @@ class UncertaintyModel:
 
     @torch.inference_mode()
     def sigma(
-        self, denoised: Array, noise_sigma: Array, recovered: Array | None = None, device: str = "cpu"
+        self,
+        denoised: Array,
+        noise_sigma: Array,
+        recovered: Array | None = None,
+        device: str = "cpu",
+        single: Array | None = None,
     ) -> Array:
         """1-sigma uncertainty of each pixel: (band, y, x) float32, nanomaggies, 0 where noise_sigma is 0.
 
@@ -151,9 +162,11 @@ class UncertaintyModel:
         noise_sigma : (band, y, x) float32, nanomaggies: rms noise of the input, 0 where nothing was measured
         recovered : (band, y, x) bool, where residual was put back; None for nowhere
         device : where to do it: "cpu", "cuda", "cuda:1", ...
+        single : (y, x) bool, where not every band was measured; None for nowhere
         """
         images, noises = (torch.from_numpy(each).to(device) for each in (denoised, noise_sigma))
         back = None if recovered is None else torch.from_numpy(recovered).to(device)
+        fewer = None if single is None else torch.from_numpy(single).to(device)
         sigma = torch.empty_like(images)
         for band, (image, noise) in enumerate(zip(images, noises, strict=True)):
             for rows in starlet.strips(image):
@@ -161,6 +174,8 @@ class UncertaintyModel:
                 wider = slice(rows.start - above, rows.stop + 1)
                 signal = local_signal(image[wider], noise[wider])[above:][: rows.stop - rows.start]
                 ratio = self.network[band](signal)
+                if fewer is not None and (here := fewer[rows]).any():
+                    ratio[here] = self.single[band](signal[here])
                 if back is not None and (here := back[band, rows]).any():
                     ratio[here] = self.recovered[band](signal[here])
                 torch.mul(ratio, noise[rows], out=sigma[band, rows])

@@ -1,7 +1,7 @@
 """The error of a denoised image without any truth: Stein's unbiased risk estimate (`predict.stein`)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.table import Table
@@ -20,28 +20,52 @@ Sums = Mapping[tuple[str, str], Array]
 MEASURES: Mapping[str, Statistic] = {"risk": mean, "passed": lambda sums: sums[2] / sums[0]}
 
 
-def sure_sums(
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """A cutout that was denoised once more with a second draw of noise; every array (band, y, x) float32.
+
+    sigma : noise of a pixel, nanomaggies
+    denoised : what the method made of the cutout, nanomaggies
+    residual, change : (input - denoised), and by how much the second result differs, in units of sigma; 0
+        where the cutout is not usable
+    probe : the second draw, of unit variance
+    """
+
+    cutout: Brick
+    sigma: Image
+    denoised: Image
+    residual: Image
+    change: Image
+    probe: Image
+
+
+def probed(
     cutout: Brick, method: Method, denoised: Image, noise: NoiseModel, generator: np.random.Generator
-) -> dict[tuple[str, str], Array]:
-    """Sums per block, of which `sure_table` makes its measures; the method runs once.
+) -> Probed:
+    """Run the method once more, on a cutout with STRENGTH times another draw of its noise.
 
     cutout : a brick or a part of one
     denoised : what the method makes of it
-    generator : of the second draw of noise
     """
     sigma, probe = noise.sigma(cutout.invvar), noise.draw(cutout.image.shape, generator)
     second = method(replace(cutout, image=cutout.image + np.float32(STRENGTH) * probe * sigma))
+    residual, change = (
+        np.divide(difference, sigma, out=np.zeros_like(sigma), where=cutout.usable)
+        for difference in (cutout.image - denoised, second - denoised)
+    )
+    return Probed(cutout, sigma, denoised, residual, change, probe)
+
+
+def sure_sums(part: Probed, bands: Sequence[str]) -> dict[tuple[str, str], Array]:
+    """Sums per block, of which `sure_table` makes its measures; the bands have names."""
+    cutout = part.cutout
     # read from the input, not from the denoised image, so that zones suit any method
     _, empty = empty_sky(cutout.image, cutout.invvar, cutout.usable, cutout.masked)
     sky = (empty | ~cutout.usable).all(axis=0)
     blocks, result = Blocks(cutout.shape), {}
-    for band, name in enumerate(noise.bands):
-        usable = cutout.usable[band]
-        residual, change = (
-            np.divide(difference[band], sigma[band], out=np.zeros_like(sigma[band]), where=usable)
-            for difference in (cutout.image - denoised, second - denoised)
-        )
-        columns = squared_error(residual, probe[band], change), passed(probe[band], change), residual**2
+    planes = zip(bands, cutout.usable, part.residual, part.probe, part.change, strict=True)
+    for name, usable, residual, probe, change in planes:
+        columns = squared_error(residual, probe, change), passed(probe, change), residual**2
         for zone, inside in (("sky", sky), ("source", ~sky), ("all", True)):
             result[name, zone] = blocks.sums(usable & inside, *columns)
     return result
