@@ -102,7 +102,8 @@ def test_an_unknown_brick_is_refused(tmp_path):
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_sky(row, tmp_path):
     name = brick_names(ROW)[1]
-    written = simulate_brick(name, ROW, tmp_path / "mirror", tmp_path)
+    simulate_brick(name, ROW, tmp_path / "mirror", tmp_path)
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
     first = {path.name: path.read_bytes() for path in row.rglob("*") if path.is_file()}
     assert len(written) == 7 + 1 + 4
     assert all(path.read_bytes() == first[path.name] for path in written)
@@ -328,12 +329,9 @@ def test_every_place_belongs_to_one_brick():
 
 
 def test_survey_tables_have_the_survey_s_columns(tmp_path):
-    paths = write_survey_tables(tmp_path, ROW)
-    assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
-        "dr9/survey-bricks.fits.gz",
-        "dr9/south/survey-bricks-dr9-south.fits.gz",
-    ]
-    sky, region = (Table.read(path) for path in paths)
+    write_survey_tables(tmp_path, ROW)
+    paths = "dr9/survey-bricks.fits.gz", "dr9/south/survey-bricks-dr9-south.fits.gz"
+    sky, region = (Table.read(tmp_path / path) for path in paths)
     expected = [
         "BRICKNAME",
         "BRICKID",

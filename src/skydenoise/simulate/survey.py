@@ -118,16 +118,14 @@ def maskbits(
 
 def _write_truth(
     field: BrickField, scenes: Mapping[str, NDArray[np.float64]], settings: SimulationSettings, root: Path
-) -> list[Path]:
-    paths = []
+) -> None:
     for band, scene in scenes.items():
         header, index = _image_header(field, "truth", band, settings), FILTERS.index(band)
         header["PSFFWHM"] = (settings.fwhm[index], "[arcsec] FWHM of the point spread function")
         header["SKYNOISE"] = (sky_noise(index, settings), "[nanomaggy] 1/sqrt(invvar), two exposures")
         header["FULLWELL"] = (full_well(index, settings), "[nanomaggy] saturated pixel")
-        paths.append(truth_file(root, field.name, band))
-        write_survey_image(paths[-1], scene.astype(np.float32), header, output=LOSSLESS)
-    return paths
+        file = truth_file(root, field.name, band)
+        write_survey_image(file, scene.astype(np.float32), header, output=LOSSLESS)
 
 
 def truth_table(
@@ -162,7 +160,7 @@ def truth_table(
     return table
 
 
-def simulate_brick(name: str, settings: SimulationSettings, mirror: Path, truth_root: Path) -> list[Path]:
+def simulate_brick(name: str, settings: SimulationSettings, mirror: Path, truth_root: Path) -> None:
     """Write one brick to the mirror, and its truth.
 
     The truth is the astrophysical scene convolved with the point spread function: no background, stripes,
@@ -173,11 +171,7 @@ def simulate_brick(name: str, settings: SimulationSettings, mirror: Path, truth_
     ----------
     name : one of `brick_names(settings)`
     mirror : folder that stands for .../legacysurvey
-    truth_root : folder under which `layout.truth_file` and `layout.truth_catalogue` lie
-
-    Returns
-    -------
-    files written
+    truth_root : folder under which `paths.truth_file` and `paths.truth_catalogue` lie
 
     Raises
     ------
@@ -189,9 +183,8 @@ def simulate_brick(name: str, settings: SimulationSettings, mirror: Path, truth_
     numbers = {band: FILTERS.index(band) for band in settings.bands}
     scenes = {b: draw_scene(sources, position, field.size, k, settings) for b, k in numbers.items()}
     observations = {band: observe(scenes[band], field, k, settings) for band, k in numbers.items()}
-    truth = _write_truth(field, scenes, settings, truth_root)
-    truth.append(truth_catalogue(truth_root, name))
-    with atomic_path(truth[-1]) as partial:
+    _write_truth(field, scenes, settings, truth_root)
+    with atomic_path(truth_catalogue(truth_root, name)) as partial:
         truth_table(field, observations, sources, position).write(
             partial, format="ascii.ecsv", overwrite=True
         )
@@ -210,12 +203,11 @@ def simulate_brick(name: str, settings: SimulationSettings, mirror: Path, truth_
     bits = maskbits(field, observations, sources, position).astype(layout.mask_type)
     files.append(Path(survey.file(name, "maskbits")))
     write_compressed(files[-1], bits, header, packed(bits, "maskbits", layout))
-    sums = _write_sums(name, files, survey, layout.pipeline_sums)
+    _write_sums(name, files, survey, layout.pipeline_sums)
     logger.info("brick %s simulated: %d sources", name, len(sources))
-    return [*files, sums, *truth]
 
 
-def _write_sums(name: str, files: Sequence[Path], survey: Survey, pipeline: bool) -> Path:
+def _write_sums(name: str, files: Sequence[Path], survey: Survey, pipeline: bool) -> None:
     """Write the sha256sum file of a brick: of names, or, as legacypipe does, of paths from the region on."""
     path = Path(survey.pipeline_checksums(name) if pipeline else survey.checksums(name))
     lines = [
@@ -223,7 +215,6 @@ def _write_sums(name: str, files: Sequence[Path], survey: Survey, pipeline: bool
         for file in sorted(files)
     ]
     write_text(path, "".join(lines))
-    return path
 
 
 def _write_table(path: Path, table: Table) -> None:
@@ -234,15 +225,11 @@ def _write_table(path: Path, table: Table) -> None:
         partial.write_bytes(gzip.compress(content.getvalue(), mtime=0))
 
 
-def write_survey_tables(mirror: Path, settings: SimulationSettings) -> list[Path]:
+def write_survey_tables(mirror: Path, settings: SimulationSettings) -> None:
     """Write the survey-bricks tables: of all bricks, and of the region with exposures and depths per band.
 
     nexp is the median number of exposures in the primary area, psfdepth the 5-sigma AB magnitude of a point
     source there, and galdepth, as a round number, a quarter of a magnitude less.
-
-    Returns
-    -------
-    the two files
     """
     fields = [brick_field(row, settings) for row in range(settings.bricks)]
     sky = Table(
@@ -277,7 +264,5 @@ def write_survey_tables(mirror: Path, settings: SimulationSettings) -> list[Path
         region[f"psfdepth_{band}"] = np.where(median > 0, depth, 0).astype(np.float32)
         region[f"galdepth_{band}"] = np.where(median > 0, depth - 0.25, 0).astype(np.float32)
     survey = Survey(str(mirror), settings.release, settings.region)
-    paths = [Path(survey.all_bricks), Path(survey.region_bricks)]
-    for path, table in zip(paths, (sky, region), strict=True):
-        _write_table(path, table)
-    return paths
+    _write_table(Path(survey.all_bricks), sky)
+    _write_table(Path(survey.region_bricks), region)

@@ -155,12 +155,6 @@ def _read(path: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, json.loads(metadata["numbers"])
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Remove what a training that has ended no longer needs."""
-    for name in (CHECKPOINT, EARLIER):
-        (folder / name).unlink(missing_ok=True)
-
-
 @contextmanager
 def sigterm_noted() -> Iterator[threading.Event]:
     """An event that SIGTERM sets, instead of ending the process, while the block runs.

@@ -22,11 +22,11 @@ from skydenoise.errors import StepError
 from skydenoise.network import Network, load_model, read_description, save_model
 from skydenoise.network.folder import DESCRIPTION
 from skydenoise.network.network import check_size
-from skydenoise.train.checkpoint import TrainState, remove_checkpoints, sigterm_noted
+from skydenoise.train.checkpoint import CHECKPOINT, EARLIER, TrainState, sigterm_noted
 from skydenoise.train.curve import Curve
 from skydenoise.train.job import TrainJob
 from skydenoise.train.ranks import Ranks, join_ranks
-from skydenoise.train.snapshots import clear_snapshots, snapshot_folder
+from skydenoise.train.snapshots import EPOCHS, clear_snapshots
 from skydenoise.train.training import Training
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,8 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
         if curve is not None:
             curve.close()
             save_model(job.model, state.averaged(), training.description(state))
-            remove_checkpoints(job.model)
+            for name in (CHECKPOINT, EARLIER):
+                (job.model / name).unlink(missing_ok=True)
 
 
 def is_finished(job: TrainJob, digest: str) -> bool:
@@ -115,7 +116,8 @@ def keep_snapshot(job: TrainJob, state: TrainState, training: Training) -> None:
     """Save the averaged weights of the epoch that has ended, every `snapshots` epochs."""
     epoch = state.step // training.epoch_steps
     if job.settings.snapshots and epoch % job.settings.snapshots == 0:
-        save_model(snapshot_folder(job.model, epoch), state.averaged(), training.description(state))
+        folder = job.model / EPOCHS / f"{epoch:05d}"
+        save_model(folder, state.averaged(), training.description(state))
 
 
 def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:

@@ -4,11 +4,7 @@ import shutil
 from pathlib import Path
 
 EPOCHS = "epochs"
-
-
-def snapshot_folder(model: Path, epoch: int) -> Path:
-    """Folder of the model as it was after an epoch, counted from 1."""
-    return model / EPOCHS / f"{epoch:05d}"
+"""Folder of the folders of models, each named by its epoch, from 00001 on."""
 
 
 def snapshots(model: Path) -> dict[int, Path]:

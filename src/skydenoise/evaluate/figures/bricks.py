@@ -1,5 +1,6 @@
 """Before and after: pictures of a brick and of parts of it, one scaling for all panels of a picture."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skydenoise.evaluate.figures.colour import composite
-from skydenoise.evaluate.figures.panels import (
-    mark_zone,
-    picture_panels,
-    save_figure,
-    show_pixels,
-    write_caption,
-)
+from skydenoise.evaluate.figures.panels import make_panels, mark_zone, save_figure, show_pixels
 from skydenoise.evaluate.figures.zones import Zone, choose_zones, galaxy_zones
 from skydenoise.evaluate.images import Image, pixel_scale
 from skydenoise.evaluate.truth.known import has_truth, read_truth
@@ -100,7 +95,9 @@ def draw_zones(views: Views, zones: Sequence[Zone], path: Path, *, whole: bool) 
     """Draw the whole brick, if wanted or if there is no zone, and zones of it, all versions side by side."""
     height, width = views.brick.shape
     first = [PANEL * np.clip(height / width, 0.3, 2.5)] if whole or not zones else []
-    figure, panels = picture_panels(first + [PANEL] * len(zones), len(views.versions), PANEL)
+    heights, columns = first + [PANEL] * len(zones), len(views.versions)
+    size = columns * PANEL + 0.5, sum(heights) + 0.9  # with room for title and caption
+    figure, panels = make_panels(len(heights), columns, size, gridspec_kw={"height_ratios": heights})
     scale = pixel_scale(views.brick.headers[0])
     for column, (name, pixels) in zip(panels.T, views.versions.items(), strict=True):
         column[0].set_title(name, fontsize=11)
@@ -113,5 +110,6 @@ def draw_zones(views: Views, zones: Sequence[Zone], path: Path, *, whole: bool) 
     titles = ["whole brick"] * len(first) + [f"{k}  {zone.title}" for k, zone in enumerate(zones, start=1)]
     for panel, title in zip(panels[:, 0], titles, strict=True):
         panel.set_ylabel(title, fontsize=10)
-    write_caption(figure, f"brick {views.brick.name}", views.caption)
+    figure.suptitle(f"brick {views.brick.name}", fontsize=13)
+    figure.supxlabel(textwrap.fill(views.caption, int(13 * figure.get_figwidth())), fontsize=8)
     save_figure(figure, path)

@@ -1,7 +1,5 @@
 """Panels: rows and columns of them, pixels and points in them, and the file that they end in."""
 
-import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +40,6 @@ def make_panels(rows: int, columns: int, size: tuple[float, float], **shared: An
     """
     figure = Figure(figsize=size, dpi=110, layout="constrained")
     return figure, figure.subplots(rows, max(1, columns), squeeze=False, **shared)
-
-
-def picture_panels(heights: Sequence[float], columns: int, width: float) -> tuple[Figure, Any]:
-    """Figure with panels for pictures, of given heights and width, inches; room for title and caption."""
-    size = columns * width + 0.5, sum(heights) + 0.9
-    return make_panels(len(heights), columns, size, gridspec_kw={"height_ratios": list(heights)})
-
-
-def write_caption(figure: Figure, title: str, caption: str) -> None:
-    """Title above and caption below the panels, in lines that fit."""
-    figure.suptitle(title, fontsize=13)
-    figure.supxlabel(textwrap.fill(caption, int(13 * figure.get_figwidth())), fontsize=8)
 
 
 def show_pixels(panel: Axes, pixels: NDArray[np.uint8], scale: float, interpolation: str = "nearest") -> None:
