@@ -2,6 +2,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import fitsio
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -77,6 +78,24 @@ def test_infinite_pixels_count_as_no_data(tmp_path: Path) -> None:
     fits.PrimaryHDU(image, wcs_header()).writeto(path, overwrite=True)
     found = read_brick(tmp_path, NAME, BANDS)
     assert (found.image[1, 50, 50], found.invvar[1, 50, 50]) == (0, 0)
+
+
+def test_weights_that_rounding_moved_off_zero_are_no_data(tmp_path: Path) -> None:
+    write_raw(tmp_path, brick(), LOSSLESS)
+    generator, hole = np.random.default_rng(3), brick().invvar[1] == 0
+    weights = np.where(hole, 0, generator.normal(6e4, 900, hole.shape)).astype(np.float32)
+    weights[0, :9] = -105  # DR8 has such, and DITHER_1 moves the zeros beside them
+    path = paths.raw_file(tmp_path, NAME, "invvar", "r")
+    with fitsio.FITS(str(path), "rw", clobber=True) as file:
+        file.write(None)
+        how = {"compress": "RICE", "qlevel": 16, "qmethod": "SUBTRACTIVE_DITHER_1", "tile_dims": (100, 100)}
+        file.write(weights, **how)
+    image = generator.normal(0, 0.01, hole.shape).astype(np.float32)  # not 0 where invvar is
+    replace_band(tmp_path, "image", "r", image, wcs_header())
+    assert (fitsio.read(str(path))[hole] > 10).any()
+    found = read_brick(tmp_path, NAME, BANDS)
+    np.testing.assert_array_equal(found.invvar[1] == 0, hole)
+    np.testing.assert_array_equal(found.image[1], np.where(hole, 0, image))
 
 
 @pytest.mark.parametrize("named", [True, False])

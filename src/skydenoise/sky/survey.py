@@ -45,9 +45,7 @@ def write_sky(
     credit : whose pixels these are
     least : score of the faintest source that is listed, by image searched
 
-    Raises
-    ------
-    StepError : no brick can be shown
+    Raises StepError if no brick can be shown.
     """
     bricks = [brick for path in records for brick in json.loads(path.read_text())]
     if not bricks:

@@ -21,13 +21,9 @@ MEMBERS = {"package/dist/aladin.js": "aladin.js", "package/COPYING": "aladin-lic
 
 
 def fetch_viewer(folder: Path, timeout: float) -> None:
-    """Put the viewer and its licence into `folder`.
+    """Put the viewer and its licence into `folder`; timeout : seconds without a byte.
 
-    timeout : seconds without a byte
-
-    Raises
-    ------
-    StepError : it cannot be fetched, or is not what the registry had when this version was made
+    Raises StepError if it cannot be fetched, or is not what the registry had when this version was made.
     """
     script = folder / "aladin.js"
     try:

@@ -108,11 +108,7 @@ def check_fits(path: Path, name: str, expected: str | None, largest_mb: float, u
     unpacker : reads the pixels, if they must be
 
     Returns whose checksum says that it is right: "survey", "file" (FITS checksums in it), or "" if nobody's.
-
-    Raises
-    ------
-    UnfitError : it is not
-    OSError : there is no such file, or it cannot be read
+    Raises UnfitError if it is not, and OSError if there is no such file, or it cannot be read.
     """
     if expected and (found := file_digest(path)) != expected:
         raise UnfitError(f"sha256 {found[:12]}... is not the survey's {expected[:12]}...")

@@ -175,7 +175,7 @@ class _Job:
             log.warning("brick %s: no checksum vouches for %s", name, ", ".join(unverified))
         digest = joint_digest(files[name].sha256 for name in sorted(files))
         images = {band: paths.raw_file(self.cache, name, "image", band).name for band in self.bands}
-        bands = " ".join(band for band in self.bands if images[band] in files)
+        bands = " ".join(band for band, image in images.items() if image in files)
         return Entry(name, state, len(files), digest, seconds, bands=bands, unverified=len(unverified))
 
     def _complete(self, name: str) -> tuple[dict[str, Fetched], str]:
