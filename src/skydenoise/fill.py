@@ -21,42 +21,46 @@ def fill(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """
     if image.shape != usable.shape or image.ndim != 3:
         raise ValueError(f"image {image.shape} and usable {usable.shape} are not of one shape (band, y, x)")
-    return np.stack([_fill_band(band, good) for band, good in zip(image, usable, strict=True)])
+    filled = np.zeros(image.shape, np.float32)
+    np.copyto(filled, image, where=usable)
+    for band, good in zip(filled, usable, strict=True):
+        if good.any():
+            _fill_gaps(band, good)
+    return filled
 
 
-def _fill_band(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Fill one band (y, x)."""
-    if not usable.any():
-        return np.zeros(image.shape, np.float32)
-    level = np.where(usable, image, np.float32(0)).astype(np.float32, copy=False)
+def _fill_gaps(level: np.ndarray, usable: np.ndarray) -> None:
+    """Fill one band (y, x), which is 0 where it is not usable, in place."""
     levels, gaps = [level], [~usable]
-    weight = usable.astype(np.float32)
+    total, weight = level, usable.view(np.uint8)
     while gaps[-1].any():
-        level, weight = _pull(levels[-1], weight)
+        level, weight = _pull(total, weight)
         levels.append(level)
         gaps.append(weight == 0)
+        total = level * weight
     filled = levels.pop()
     for finer, gap in zip(reversed(levels), reversed(gaps[:-1]), strict=True):
         _push(filled, finer, gap)
         filled = finer
-    return filled
 
 
-def _pull(level: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pull(total: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted means over 2x2 pixels (fewer at odd borders; 0 where all weights are 0) and their weights.
 
     A weight is the share of usable pixels below, so that a mean counts every usable pixel alike.
+
+    total : weight x value
     """
-    height, width = (size + size % 2 for size in level.shape)
-    padding = ((0, height - level.shape[0]), (0, width - level.shape[1]))
+    height, width = (size + size % 2 for size in total.shape)
+    padding = ((0, height - total.shape[0]), (0, width - total.shape[1]))
 
     def mean(values: np.ndarray) -> np.ndarray:
         padded = np.pad(values, padding) if (height, width) != values.shape else values
         rows = padded[0::2] + padded[1::2]
         return np.float32(0.25) * (rows[:, 0::2] + rows[:, 1::2])
 
-    total, share = mean(level * weight), mean(weight)
-    return np.divide(total, share, out=np.zeros_like(total), where=share > 0), share
+    value, share = mean(total), mean(weight)
+    return np.divide(value, share, out=np.zeros_like(value), where=share > 0), share
 
 
 def _push(coarse: np.ndarray, fine: np.ndarray, gap: np.ndarray) -> None:

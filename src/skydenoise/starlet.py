@@ -10,6 +10,7 @@ the total flux: every detail plane sums to zero.
 In torch, so that it runs where the network does, and with as many threads on a CPU.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -20,6 +21,9 @@ STRIP_PIXELS = 1 << 17
 
 MOST_THREADS = 16
 """That strips grow with, so that they stay small beside the image."""
+
+SLAB_ROWS = 1024
+"""Rows that are worked on at a time where a whole image would need too much memory."""
 
 
 def reach(scales: int) -> int:
@@ -34,6 +38,18 @@ def strips(image: Tensor) -> Iterator[slice]:
     rows = max(1, pixels // width) if image.device.type == "cpu" else height
     for start in range(0, height, rows):
         yield slice(start, min(start + rows, height))
+
+
+def slabs(height: int, margin: int) -> Iterator[tuple[slice, slice]]:
+    """Yield slices of rows, and which of the rows in each it is for; these together are the image.
+
+    On either side are `margin` rows more, or as many as an image of this height has: what depends on no pixel
+    farther away is the same in the slab as in the image.
+    """
+    count = -(-height // SLAB_ROWS)
+    for start, stop in itertools.pairwise(number * height // count for number in range(count + 1)):
+        first = max(0, start - margin)
+        yield slice(first, min(height, stop + margin)), slice(start - first, stop - first)
 
 
 def planes(image: Tensor, scales: int) -> Iterator[Tensor]:

@@ -14,15 +14,23 @@ LIGHTS = {
 }
 
 
+def smooth_planes(*images: np.ndarray) -> np.ndarray:
+    """Of every band of images (band, y, x), 0 where none is given."""
+    planes = np.zeros_like(images[0])
+    for plane, *band in zip(planes, *images, strict=True):
+        for rows, light in smooth_residual(*band):
+            assert light.dtype == np.float32
+            plane[rows] = light
+    return planes
+
+
 def plane_of(light: np.ndarray, noise: float, usable: np.ndarray | None = None) -> np.ndarray:
     """In sigma, of a network that sees none of it."""
     generator = np.random.default_rng(3)
     image = SIGMA * (light + noise * generator.standard_normal(light.shape)).astype(np.float32)[None]
     usable = np.ones(image.shape, bool) if usable is None else usable
     image[~usable] = 1e3
-    plane = smooth_residual(image, np.zeros_like(image), np.full_like(image, SIGMA), usable)
-    assert plane.dtype == np.float32
-    return plane[0] / SIGMA
+    return smooth_planes(image, np.zeros_like(image), np.full_like(image, SIGMA), usable)[0] / SIGMA
 
 
 @pytest.mark.parametrize("light", LIGHTS.values(), ids=list(LIGHTS))
@@ -42,7 +50,7 @@ def test_gaps_and_sources_do_not_count() -> None:
     image = np.full((1, SIZE, SIZE), -0.25 * SIGMA, np.float32)
     network = np.zeros_like(image)
     image[0, 200:220, 200:220], network[0, 200:220, 200:220] = 60 * SIGMA, 50 * SIGMA
-    plane = smooth_residual(image, network, np.full_like(image, SIGMA), np.ones(image.shape, bool))
+    plane = smooth_planes(image, network, np.full_like(image, SIGMA), np.ones(image.shape, bool))
     np.testing.assert_allclose(plane / SIGMA, -0.25, atol=1e-3)
 
 
@@ -51,7 +59,7 @@ def test_deep_pixels_count_for_more() -> None:
     image[:, :, ::2] = 0
     sigma = np.full_like(image, 10.0)
     sigma[:, :, ::2] = 1.0
-    plane = smooth_residual(image, np.zeros_like(image), sigma, np.ones(image.shape, bool))
+    plane = smooth_planes(image, np.zeros_like(image), sigma, np.ones(image.shape, bool))
     np.testing.assert_allclose(plane, 1 / 101, rtol=1e-3)
 
 
@@ -59,6 +67,6 @@ def test_a_band_without_a_usable_pixel_stays_as_it_is() -> None:
     image = np.ones((2, 40, 50), np.float32)
     usable = np.zeros(image.shape, bool)
     usable[1] = True
-    plane = smooth_residual(image, np.zeros_like(image), image, usable)
+    plane = smooth_planes(image, np.zeros_like(image), image, usable)
     assert not plane[0].any()
     np.testing.assert_allclose(plane[1], 1, rtol=1e-5)

@@ -5,6 +5,7 @@ bands low: noise of other bands is independent, so they can be searched deeply w
 which would make the noise look weaker and less correlated than it is.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,28 +38,29 @@ def empty_sky(image: Array, invvar: Array, usable: Array, masked: Array) -> tupl
     for _ in range(3):
         background = np.stack([mesh_background(*pair) for pair in zip(image, sky, strict=True)])
         y = (image - background) * root
-        own, deep = (sources(y, usable, threshold) for threshold in (OWN_THRESHOLD, OTHER_THRESHOLD))
+        own, deep = sources(y, usable, (OWN_THRESHOLD, OTHER_THRESHOLD))
         others = [np.delete(deep, index, axis=0).any(axis=0) for index in range(len(deep))]
         sky = clear & ~own & ~np.stack(others)
     return y, sky
 
 
-def sources(y: Array, usable: Array, threshold: float) -> Array:
-    """Where whitened pixels y (band, y, x) belong to sources: bool of the same shape.
+def sources(y: Array, usable: Array, thresholds: Sequence[float]) -> Array:
+    """Where whitened pixels y (band, y, x) belong to sources: (threshold, band, y, x) bool.
 
-    A source stands out by `threshold` times the noise of a smoothed map; its mask grows by 3 (points) or 2
+    A source stands out by a threshold times the noise of a smoothed map; its mask grows by 3 (points) or 2
     (wings) standard deviations of the smoothing. The noise of a map is read from its faint side, which has no
     sources.
     """
-    found = np.zeros(y.shape, dtype=bool)
-    for band, good, mask in zip(y, usable, found, strict=True):
+    found = np.zeros((len(thresholds), *y.shape), dtype=bool)
+    for index, (band, good) in enumerate(zip(y, usable, strict=True)):
         if not good.any():
             continue
         for width, growth in zip(SMOOTHING, (3, 2), strict=True):
             smooth = ndimage.gaussian_filter(band, width)
             low, middle = np.percentile(smooth[good], (15.87, 50))
-            peaks = smooth > middle + threshold * (middle - low)
-            mask |= ndimage.maximum_filter(peaks, 2 * round(growth * width) + 1)
+            for mask, threshold in zip(found[:, index], thresholds, strict=True):
+                peaks = smooth > middle + threshold * (middle - low)
+                mask |= ndimage.maximum_filter(peaks, 2 * round(growth * width) + 1)
     return found
 
 

@@ -102,25 +102,28 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
     BrickError : see denoise_brick
     """
     check_brick(brick, denoiser)
-    usable, sigma, zero = brick.usable, noise.sigma(brick.invvar), noise.zero
+    usable, zero, reach = brick.usable, noise.zero, denoiser.settings.tile
     measured = brick.image - zero if zero.any() else brick.image
-    pixels, unit = (fill_nearby(each, usable, denoiser.settings.tile) for each in (measured, sigma))
-    unit[unit == 0] = 1
-    pixels /= unit
+    sigma = fill_nearby(noise.sigma(brick.invvar), usable, reach)
+    sigma[sigma == 0] = 1
+    pixels = fill_nearby(measured, usable, reach)
+    pixels /= sigma
     image = apply_network(pixels, brick, denoiser)
-    image *= unit
-    del pixels, unit
+    image *= sigma
+    del pixels
     settings = denoiser.settings
     if settings.background == "keep":
-        image += smooth_residual(measured, image, sigma, usable)
+        for band, *planes in zip(image, measured, image, sigma, usable, strict=True):
+            for rows, light in smooth_residual(*planes):
+                band[rows] += light
     recovered = np.zeros(usable.shape, dtype=bool)
     if settings.recover.enabled:  # else the levels of the noise need not be such that `recover` takes them
         for bands in groups(brick, settings):  # a band without data would raise the threshold of their sum
+            seen, part = measured[bands], image[bands]
             chain = (sigma[bands], usable[bands], noise.levels[bands])
-            part, recovered[bands] = recover(
-                measured[bands], image[bands], *chain, settings.recover, denoiser.device
-            )
-            image[bands] = fit_fluxes(measured[bands], part, *chain, denoiser.device)
+            recovered[bands] = recover(seen, part, *chain, settings.recover, denoiser.device)
+            fit_fluxes(seen, part, *chain, denoiser.device)
+            image[bands] = part
     if zero.any():
         image += zero
     return image, recovered

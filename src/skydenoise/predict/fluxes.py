@@ -10,12 +10,15 @@ This costs the noise of about one number per source and band, and is unbiased wh
 source counts in all bands if one of them shows it: so flux that leaked into a band is taken back.
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from skydenoise import starlet
 from skydenoise.network.device import to_numpy
+from skydenoise.predict.support import in_rows, true_places
 
 THRESHOLD = 4.0
 """Significance, against the noise of the input, of a source in the denoised image. At 3 faint fluxes are less
@@ -27,9 +30,11 @@ PROFILE = 1
 WINDOW = 3
 """Smoothings that make the window: 11 pixels FWHM."""
 BACKGROUND = 5
-"""Smoothings of what lies under a source and is none of its profile."""
+"""Smoothings of what lies under a source and is none of its profile; more than those of the search."""
 GROWTH = 3
 """Pixels that a source reaches beyond those that show it."""
+REACH = starlet.reach(WINDOW) + max(starlet.reach(BACKGROUND), GROWTH + starlet.reach(SCALE + 1))
+"""Pixels between one that is changed and the farthest that decides on it."""
 
 
 @torch.inference_mode()
@@ -40,8 +45,8 @@ def fit_fluxes(
     usable: np.ndarray,
     levels: np.ndarray,
     device: str = "cpu",
-) -> np.ndarray:
-    """The denoised image with the fluxes of its sources fitted to `image`: (band, y, x) float32, nanomaggies.
+) -> None:
+    """Fit the fluxes of the sources in the denoised image to `image`, in place.
 
     image, denoised : (band, y, x) float32, nanomaggies
     sigma : (band, y, x) float32, noise of a pixel of `image`, nanomaggies; above 0 where usable
@@ -49,30 +54,62 @@ def fit_fluxes(
     levels : (band, scales) rms of the starlet coefficients of unit-variance noise; with few scales the
         coarsest takes the place of SCALE
     """
-    measured, base, noise = (torch.from_numpy(each).to(device) for each in (image, denoised, sigma))
-    good = torch.from_numpy(usable).to(device)
-    signal = torch.where(good, base / noise, 0)
-    source, scale = torch.zeros_like(good[0]), min(SCALE, levels.shape[1] - 1)
-    for band, level in zip(signal, levels[:, scale], strict=True):
-        fine = _smooth(band, scale)
-        source |= fine - starlet.smooth(fine, 2**scale) > THRESHOLD * float(level)
+    planes = [torch.from_numpy(each).to(device) for each in (image, denoised, sigma, usable)]
+    scale = min(SCALE, levels.shape[1] - 1)
+    least = [THRESHOLD * float(level) for level in levels[:, scale]]
+    fits = []
+    for rows, own in starlet.slabs(image.shape[1], REACH):
+        for band, places, value in _fits([each[:, rows] for each in planes], own, scale, least):
+            fits.append((band, to_numpy(places + rows.start * image.shape[2]), to_numpy(value)))
+    for band, where, fitted in fits:  # now that all is read
+        denoised[band].put(where, fitted)
+
+
+def _fits(
+    planes: Sequence[Tensor], own: slice, scale: int, least: Sequence[float]
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Yield a band, places in the rows `own`, counted along all rows, and the fitted value there.
+
+    planes : (band, y, x) on the device: image, denoised, sigma, usable
+    scale, least : starlet scale of the search, and what its coefficients must exceed in each band
+    """
+    measured, base, noise, good = planes
+    source, profile = _sources(torch.where(good, base / noise, 0), scale, least)
     if not source.any():
-        return denoised
-    near = _grown(source, GROWTH)
-    profile = _profile(signal.mean(dim=0)) * near
-    fitted = base.clone()
-    for band, own in enumerate(good):
-        weight = profile * own
-        residual = torch.where(own, (measured[band] - base[band]) / noise[band], 0)
-        norm = _smooth(weight.square(), WINDOW).clamp_min_(1e-20)
-        fitted[band] += torch.where(own, weight * _smooth(weight * residual, WINDOW) / norm * noise[band], 0)
-    return to_numpy(fitted)
+        return
+    near = true_places(_grown(source, GROWTH))
+    here = in_rows(near, own, source.shape[1])
+    weight, plane = profile.view(-1)[near], torch.empty_like(profile)
+    for band, usable in enumerate(good):
+        value, known, unit = (each[band].reshape(-1)[near] for each in (measured, base, noise))
+        counts = usable.reshape(-1)[near]
+        own_weight = weight * counts
+        residual = torch.where(counts, (value - known) / unit, 0)
+        sums = []
+        for each in (own_weight * residual, own_weight.square()):
+            plane.zero_().view(-1)[near] = each
+            sums.append(_smooth(plane, WINDOW).view(-1)[near])
+        fit = torch.where(counts, own_weight * sums[0] / sums[1].clamp_min_(1e-20) * unit, 0)
+        yield band, near[here], (known + fit)[here]
 
 
-def _profile(signal: Tensor) -> Tensor:
-    """Of the sources in `signal` (y, x), without what lies under them; nowhere negative."""
-    fine = _smooth(signal, PROFILE)
-    return (fine - _smooth(fine, BACKGROUND, first=PROFILE)).clamp_min_(0)
+def _sources(signal: Tensor, scale: int, least: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Where sources are, (y, x) bool, and their profile, mean of the bands, without what lies under them.
+
+    signal : (band, y, x), in units of the noise
+    scale, least : starlet scale of the search, and what its coefficients must exceed in each band
+    """
+    source = torch.zeros_like(signal[0], dtype=torch.bool)
+    fine, coarse = torch.zeros_like(signal[0]), torch.zeros_like(signal[0])
+    for band, threshold in zip(signal, least, strict=True):
+        planes = [band]
+        for each in range(SCALE + 1):
+            planes.append(starlet.smooth(planes[-1], 2**each))
+        source |= planes[scale] - planes[scale + 1] > threshold
+        fine += planes[PROFILE]
+        coarse += planes[SCALE + 1]
+    fine -= _smooth(coarse, BACKGROUND, first=SCALE + 1)
+    return source, fine.div_(len(signal)).clamp_min_(0)
 
 
 def _grown(mask: Tensor, pixels: int) -> Tensor:

@@ -15,8 +15,7 @@ so the flux of the footprint is kept; a second pass on what is left after the fi
 spread out of the footprint. All of this is linear in flux once it is known which scale each pixel has.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -25,21 +24,13 @@ from torch import Tensor
 from skydenoise import starlet
 from skydenoise.config import RecoverSettings
 from skydenoise.network.device import to_numpy
+from skydenoise.predict.support import find_support, in_rows, true_places
 
 _PASSES = 2
 """Passes of restoration; a third adds more noise than it mends."""
 
 _SHARP = 4.0
 """Sigma of a pixel above which what a pass leaves is put back as it is; 3 adds noise, 5 leaves flat cores."""
-
-_NO_NOISE = 1e-30
-"""Nanomaggies; in place of 0, where there is no data and the residual is 0, too."""
-
-_ROUNDING = 1 - 1e-5
-"""Of a squared threshold, so that comparing squares in float32 misses no pixel above it.
-
-Below a noise of 1e-19, in whatever unit images have, squares of coefficients lose digits.
-"""
 
 
 @torch.inference_mode()
@@ -51,8 +42,8 @@ def recover(
     levels: np.ndarray,
     settings: RecoverSettings,
     device: str = "cpu",
-) -> tuple[np.ndarray, np.ndarray]:
-    """Add the significant part of (image - network) to the network's image.
+) -> np.ndarray:
+    """Add the significant part of (image - network) to the network's image, in place.
 
     image, network : (band, y, x) float32, nanomaggies
     sigma : (band, y, x) float32, noise of a pixel of `image`, nanomaggies; 0 where there is no data
@@ -61,8 +52,8 @@ def recover(
     settings : scales and thresholds
     device : where to do it; regions are reached from their seeds on the CPU
 
-    Returns (restored (band, y, x) float32 nanomaggies, recovered (band, y, x) bool: True exactly where
-    restored differs from network). Raises ValueError if shapes disagree or a level is not positive.
+    Returns (band, y, x) bool: True exactly where `network` was changed. Raises ValueError if shapes disagree
+    or a level is not positive.
     """
     shapes = {image.shape, network.shape, sigma.shape, usable.shape}
     if len(shapes) != 1 or image.ndim != 3:
@@ -74,168 +65,50 @@ def recover(
             f"noise levels {levels.tolist()} for {image.shape[0]} bands, {settings.scales} scales"
         )
     if not settings.enabled:
-        return network.astype(np.float32), np.zeros(image.shape, bool)
-    unusable = torch.from_numpy(~usable).to(device)
-    measured = torch.as_tensor(image, dtype=torch.float32, device=device)
-    base = torch.as_tensor(network, dtype=torch.float32, device=device)
-    noise = torch.as_tensor(sigma, dtype=torch.float32, device=device)
-    residual = (measured - base).masked_fill_(unusable, 0)
-    bright = base > noise
-    finest = find_support(residual, noise.square().masked_fill_(unusable, 0), bright, levels, settings)
-    del residual, bright
-    finest.masked_fill_(unusable, settings.scales)
-    restored, scratch = base.clone(), base.new_empty((2, *base.shape[1:]))
-    for band, support in enumerate(finest):
-        places = _true(support < settings.scales)
-        if len(places):
-            scale = support.view(-1)[places]
-            value, denoised, rms = (each[band].reshape(-1)[places] for each in (measured, base, noise))
-            put_back = _restore(value - denoised, _SHARP * rms, places, scale, scratch)
-            restored[band].view(-1)[places] += put_back
-    return to_numpy(restored), to_numpy(restored != base)
+        return np.zeros(image.shape, bool)
+    recovered = np.zeros(image.shape, bool)
+    planes = [torch.from_numpy(each).to(device) for each in (image, network, sigma, usable)]
+    changes = list(_changes(*planes, levels=levels, settings=settings))  # now all of `network` is read
+    for band, places, before, after in changes:
+        network[band].put(places, after)
+        recovered[band].put(places, after != before)
+    return recovered
 
 
-def find_support(
-    residual: Tensor, variance: Tensor, bright: Tensor, levels: np.ndarray, settings: RecoverSettings
-) -> Tensor:
-    """Find where the residual is significant, and how finely.
+def _changes(
+    *planes: Tensor, levels: np.ndarray, settings: RecoverSettings
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield a band, places in it (n,), counted along the rows, and what is there before and after.
 
-    residual, variance : (band, y, x) float32, nanomaggies and their square; both 0 where unusable; both are
-        overwritten, which saves memory and, more than that, the time in which the system clears new pages
-    bright : (band, y, x) bool: where a negative residual counts
-    levels : (band, scales)
-
-    Returns (band, y, x) uint8: the finest significant scale of a pixel of the footprint, settings.scales
-    elsewhere.
+    planes : (band, y, x) on the device: image, network, sigma, usable
     """
-    finest = torch.full_like(residual, settings.scales, dtype=torch.uint8)
-    footprint = torch.zeros_like(residual, dtype=torch.bool)
-    fine, coarse = list(residual), list(torch.empty_like(residual))
-    variances, spare = list(variance), torch.empty_like(variance[0])
-    for scale, threshold in enumerate(settings.threshold):
-        planes, candidates = [], []
-        for band, level in enumerate(levels[:, scale]):
-            plane = Plane(fine[band], coarse[band], spare, float(level))
-            candidates.append(find_candidates(plane, variances[band], 2**scale, settings.growth))
-            planes.append(plane)
-            spare, variances[band] = variances[band], spare
-        for band, found in enumerate(candidates):
-            places, value = _regions(band, found, planes, threshold, settings.growth)
-            possible = (value > 0) | bright[band].view(-1)[places]
-            places, value = places[possible], value[possible]
-            unset = places[finest[band].view(-1)[places] == settings.scales]
-            finest[band].view(-1)[unset] = scale
-            smooth = fine[band].view(-1)[places]
-            least = settings.growth * planes[band].noise(places)
-            source = (smooth.abs() > least) & ((smooth > 0) == (value > 0))  # not a ring of the filter
-            footprint[band].view(-1)[places[source]] = True
-        fine, coarse = coarse, fine  # the next scale overwrites what this one has used
-    return finest.masked_fill_(~footprint, settings.scales)
+    measured, base, noise, good = planes
+    finest = find_support(measured, base, noise, good, levels, settings)
+    width = good.shape[2]
+    for rows, own in starlet.slabs(good.shape[1], _PASSES * starlet.reach(settings.scales - 1)):
+        for band, support in enumerate(finest[:, rows]):
+            places = true_places(support < settings.scales)
+            if not len(places):
+                continue
+            scale = support.reshape(-1)[places]
+            value, before, rms = (each[band, rows].reshape(-1)[places] for each in (measured, base, noise))
+            after = before + _restore(value - before, _SHARP * rms, places, scale, support.shape)
+            inside = in_rows(places, own, width)
+            where = places[inside] + rows.start * width
+            yield band, to_numpy(where), to_numpy(before[inside]), to_numpy(after[inside])
 
 
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """Coefficients of a band at one scale, fine - coarse, and their noise; arrays are (y, x) float32.
-
-    variance : the pixels' own, smoothed as `coarse` is
-    level : rms of the coefficients of unit-variance noise
-
-    `places` are pixels, counted along the rows; what is found there has their shape.
-    """
-
-    fine: Tensor
-    coarse: Tensor
-    variance: Tensor
-    level: float
-
-    def noise(self, places: Tensor) -> Tensor:
-        """Rms noise of the coefficients, nanomaggies."""
-        return self.variance.view(-1)[places].sqrt_().mul_(self.level).clamp_min_(_NO_NOISE)
-
-    def significance(self, places: Tensor) -> Tensor:
-        """Coefficients in units of their noise."""
-        return (self.fine.view(-1)[places] - self.coarse.view(-1)[places]).div_(self.noise(places))
-
-
-def find_candidates(plane: Plane, variance: Tensor, step: int, growth: float) -> Tensor:
-    """Places, int64 (n,) along the rows, of all pixels whose significance exceeds `growth`, and of a few that
-    just do not.
-
-    variance : (y, x) of the pixels' values, as it was smoothed for the scale before
-
-    Fills plane.coarse and plane.variance by smoothing, and compares strip by strip, while the numbers are in
-    a CPU's caches, and squares, which needs no root: a few pixels in a thousand are candidates.
-    """
-    smoothing = starlet.smoothing(plane.fine, step, plane.coarse)
-    alongside = starlet.smoothing(variance, step, plane.variance)
-    places = []
-    for rows, _ in zip(smoothing, alongside, strict=True):
-        square = (plane.fine[rows] - plane.coarse[rows]).square_()
-        found = square > plane.variance[rows] * ((growth * plane.level) ** 2 * _ROUNDING)
-        places.append(_true(found) + rows.start * found.shape[1])
-    return torch.cat(places)
-
-
-def _regions(
-    band: int, places: Tensor, planes: Sequence[Plane], threshold: float, growth: float
-) -> tuple[Tensor, Tensor]:
-    """Those of a band's candidates that lie in a region with a seed: places, and significance in this band.
-
-    planes : of all bands, whose sum may be what makes a seed
-    """
-    values = torch.stack([plane.significance(places) for plane in planes])
-    chosen = values[band].abs() > growth
-    places, values = places[chosen], values[:, chosen]
-    seeds = values.sum(0).abs_() > threshold * len(values) ** 0.5
-    seeds |= values[band].abs() > threshold
-    region = reached(to_numpy(places), to_numpy(seeds), planes[band].fine.shape)
-    held = torch.from_numpy(region).to(places.device)
-    return places[held], values[band, held]
-
-
-def _true(mask: Tensor) -> Tensor:
-    """Places of its pixels that are True, counted along the rows."""
-    if mask.is_cuda:
-        return mask.view(-1).nonzero()[:, 0]
-    return torch.from_numpy(np.flatnonzero(mask.numpy()))  # where few are, six times as fast as torch
-
-
-def reached(places: np.ndarray, seeds: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Which places lie in a region (8-connected) that holds a seed: (n,) bool.
-
-    places : (n,) pixels of an image of this shape (y, x), counted along the rows
-    seeds : (n,) bool
-
-    From the seeds step by step to their neighbours: what holds no seed, and that is most, takes no time.
-    """
-    height, width = shape[0] + 2, shape[1] + 2  # with a border that is never reached
-    bordered = places + (places // shape[1] * 2 + width + 1)
-    free = np.zeros(height * width, bool)
-    free[bordered] = True
-    front = bordered[seeds]
-    free[front] = False
-    while front.size:
-        fronts = []
-        for step in (-width - 1, -width, 1 - width, -1, 1, width - 1, width, width + 1):
-            near = front + step
-            near = near[free[near]]
-            free[near] = False
-            fronts.append(near)
-        front = np.concatenate(fronts)
-    return ~free[bordered]
-
-
-def _restore(wanted: Tensor, sharp: Tensor, places: Tensor, scale: Tensor, scratch: Tensor) -> Tensor:
+def _restore(wanted: Tensor, sharp: Tensor, places: Tensor, scale: Tensor, shape: Sequence[int]) -> Tensor:
     """Spread the residual of each pixel of the footprint by the kernel of its scale.
 
     wanted, scale : residual, and finest significant scale, of the pixels at `places` (counted along the rows)
     sharp : what a pass leaves above this is put back as it is
-    scratch : (2, y, x) float32 to work in
+    shape : (y, x)
 
     Returns what the pixels at `places` get. `scale` is refined: on a steep flank the fine coefficients cross
     zero and miss that detail was spread too widely.
     """
-    restored = torch.zeros_like(wanted)
+    restored, scratch = torch.zeros_like(wanted), wanted.new_empty((2, *shape))
     for _ in range(_PASSES):
         left = wanted - restored
         spread, spare = scratch

@@ -81,14 +81,11 @@ class Curve:
 
     def __call__(self, signal: Tensor) -> Tensor:
         """Ratios at `signal` >= 0, float32 of any shape, on its device; of the same shape, float32."""
-        borders = asinh(torch.tensor(self.signal))
-        knots, ratios = borders.double(), torch.tensor(self.ratio, dtype=torch.float64)
-        slopes = functional.pad(ratios.diff() / knots.diff(), (1, 1))  # below, between and above the knots
-        bases = torch.cat([ratios[:1], ratios]) - slopes * torch.cat([knots[:1], knots])
-        place = asinh(signal).clamp_max_(float(knots[-1]))
-        piece = torch.bucketize(place, borders.to(signal.device))
-        slope, base = (each.to(signal.device).take(piece) for each in (slopes, bases))
-        return slope.mul_(place).add_(base).float()
+        knots = asinh(torch.tensor(self.signal))
+        place, ratio = asinh(signal), torch.full_like(signal, self.ratio[0])
+        for knot, width, end in zip(knots.tolist(), knots.diff().tolist(), self.ratio[1:], strict=False):
+            ratio.lerp_(ratio.new_tensor(end), (place - knot).div_(width).clamp_(0, 1))
+        return ratio
 
 
 KINDS = ("network", "recovered", "single")
