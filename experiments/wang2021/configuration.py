@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 BASELINES = ("Noise2Self", "Noise2Void")
 SECTIONS = ("model", "patches", "train", "predict")
-KEYS = ("run", "experiment", "seed", "baselines", "frames", "variants", "noise", *SECTIONS)
+KEYS = ("run", "experiment", "seed", "baselines", "frames", "variants", "snapshots", "noise", *SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Configuration:
     frames : settings of the data
     variants : trainings by name
     softening : beta of the stretch, in units of the frames' rms
+    snapshots : epochs between models that are kept to follow a training; 0 keeps none
     """
 
     run: str
@@ -84,6 +85,7 @@ class Configuration:
     frames: FrameSettings
     variants: dict[str, Variant]
     softening: float
+    snapshots: int = 0
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
@@ -105,7 +107,11 @@ class Configuration:
         if not variants:
             raise SettingsError("variants: none is named")
         softening = with_defaults(shared)["noise"]["softening"]
-        return cls(content["run"], experiment, content.get("seed", 0), baselines, frames, variants, softening)
+        snapshots = content.get("snapshots", 0)
+        if not isinstance(snapshots, int) or snapshots < 0:
+            raise SettingsError(f"snapshots: {snapshots!r} is no number of epochs")
+        seed = content.get("seed", 0)
+        return cls(content["run"], experiment, seed, baselines, frames, variants, softening, snapshots)
 
 
 def _variant(

@@ -15,12 +15,12 @@ from experiments.wang2021.baseline_training import BaselineTraining
 from experiments.wang2021.baselines import BASELINES
 from experiments.wang2021.frames import Data, brick_reader, frame_name, save_array
 from experiments.wang2021.outcome import BASELINE, DENOISED, SNAPSHOT
+from experiments.wang2021.snapshots import snapshots
 from skydenoise.config import PredictSettings
 from skydenoise.io import Brick
 from skydenoise.io.atomic import write_json
 from skydenoise.predict import load_denoiser
 from skydenoise.predict.denoise import estimate_sky
-from skydenoise.train.snapshots import snapshots
 
 Method = Callable[[Brick], NDArray[Any]]
 

@@ -32,7 +32,7 @@ class Data:
 
     noisy, clean : (n, y, x) float32, in one unit; clean is what noisy would be without noise
     measured : so many frames at the end are denoised and reported on; 0 stands for all of them
-    followed : so many frames at the end are denoised by the snapshots of a training, too (`train.snapshots`)
+    followed : so many frames at the end are denoised by the snapshots of a training, too (`snapshots`)
     held_out : so many frames at the end no training sees
     notes : what the report wants to know again, such as places of atoms; must fit into JSON
 

@@ -138,7 +138,6 @@ class TrainSettings(Settings):
     precision: str = default("train.precision")
     compile: bool = default("train.compile")
     checkpoint_minutes: float = default("train.checkpoint_minutes")
-    snapshots: int = default("train.snapshots")
     seed: int = default("train.seed")
 
 

@@ -25,7 +25,6 @@ from skydenoise.noise import NoiseModel
 from skydenoise.train.checkpoint import CHECKPOINT, TrainState
 from skydenoise.train.loop import TrainJob, initial_state, learning_rate, train
 from skydenoise.train.ranks import Ranks, join_ranks
-from skydenoise.train.snapshots import snapshots
 from skydenoise.train.training import Training
 
 TINY = Architecture(
@@ -118,17 +117,6 @@ def test_loss_falls_and_a_model_and_its_curve_are_left(job: TrainJob, objective:
     assert where == {"device": "CPU", "ranks": 1, "precision": "float32", "torch": torch.__version__}
     assert list(job.tensorboard.glob("events*"))
     assert not (job.model / CHECKPOINT).exists()
-
-
-def test_snapshots_are_models_of_their_epochs_and_those_of_an_earlier_training_go(job: TrainJob) -> None:
-    train(replace(job, settings=replace(SHORT, epochs=6, snapshots=2)))
-    assert list(snapshots(job.model)) == [2, 4, 6]
-    early, last = (load_model(snapshots(job.model)[epoch])[0].state_dict() for epoch in (2, 6))
-    final = load_model(job.model)[0].state_dict()
-    assert all(torch.equal(last[name], final[name]) for name in final)
-    assert any(not torch.equal(early[name], final[name]) for name in final)
-    train(replace(job, settings=replace(SHORT, epochs=3, snapshots=3)))
-    assert list(snapshots(job.model)) == [3]
 
 
 def train_until(job: TrainJob, saves: int) -> None:

@@ -1,7 +1,7 @@
 """The experiments on frames, each whole at toy size, step by step as in the workflow: figures and numbers."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from experiments.wang2021.configuration import Configuration
 from experiments.wang2021.denoise import denoise_variant, run_baseline
 from experiments.wang2021.frames import cut_frames
 from experiments.wang2021.outcome import read_outcome
+from experiments.wang2021.snapshots import FollowedTraining
 from skydenoise.train.job import TrainJob
 from skydenoise.train.loop import train
 
@@ -28,7 +29,8 @@ TOYS = {
         "variants": {"l2": None, "l2_single": None},
         "patches": {"size": 32, "count": 24},
         "model": {"layout": "residual_unet", "width": 2, "residual_blocks": 0},
-        "train": {"epochs": 2, "snapshots": 2, "batch_size": 8},
+        "train": {"epochs": 2, "batch_size": 8},
+        "snapshots": 2,
         "predict": {"tile": 32},
     },
     "bottleneck": {
@@ -36,7 +38,8 @@ TOYS = {
         "variants": dict.fromkeys(["channels_1", "channels_4", "channels_64", "channels_16_l1"]),
         "patches": {"size": 64, "count": 16},
         "model": NETWORK,
-        "train": {"epochs": 3, "batch_size": 4, "snapshots": 1, "ema_decay": 0.5},
+        "train": {"epochs": 3, "batch_size": 4, "ema_decay": 0.5},
+        "snapshots": 1,
         "predict": PREDICT,
     },
     "patch_size": {
@@ -51,7 +54,8 @@ TOYS = {
             "patch_1024": None,
         },
         "model": NETWORK,
-        "train": {"epochs": 2, "snapshots": 1},
+        "train": {"epochs": 2},
+        "snapshots": 1,
         "predict": PREDICT,
     },
     "tribolium": {
@@ -76,7 +80,8 @@ def run(name: str, folder: Path) -> Path:
         cut_frames(folder, variant.patches, place / "patches")
         files = (place / "patches", folder / "noise.json", place / "model", place / "training.csv")
         settings = (variant.architecture, variant.train, configuration.softening)
-        train(TrainJob(*files, place / "tensorboard", *settings))
+        job = TrainJob(*files, place / "tensorboard", *settings)
+        train(job, partial(FollowedTraining, every=configuration.snapshots))
         denoise_variant(place, variant.predict)
     first = folder / next(iter(configuration.variants))
     for name in configuration.baselines:

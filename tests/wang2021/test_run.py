@@ -24,7 +24,8 @@ GLYPHS = {
     "variants": {"l2": None, "l1_single": None, "l2_single": None},
     "patches": {"size": 32, "count": 24},
     "model": {"layout": "residual_unet", "width": 2, "residual_blocks": 0},
-    "train": {"epochs": 2, "snapshots": 2, "batch_size": 8},
+    "train": {"epochs": 2, "batch_size": 8},
+    "snapshots": 2,
     "predict": {"tile": 32},
 }
 

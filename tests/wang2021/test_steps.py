@@ -1,10 +1,12 @@
 """The steps of an experiment: what is cut, denoised, kept and handed to the report."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from experiments.wang2021 import denoise
 from experiments.wang2021.baseline_training import training_beside
@@ -14,6 +16,7 @@ from experiments.wang2021.denoise import denoise_last, denoise_variant, run_base
 from experiments.wang2021.frames import Data, cut_frames
 from experiments.wang2021.outcome import read_outcome
 from experiments.wang2021.settings import GlyphSettings
+from experiments.wang2021.snapshots import FollowedTraining, snapshots
 from skydenoise.config import Architecture, PatchSettings, PredictSettings, RecoverSettings, TrainSettings
 from skydenoise.errors import SettingsError
 from skydenoise.network import load_model
@@ -24,7 +27,7 @@ from skydenoise.train.loop import train
 
 TINY = Architecture(bands=1, levels=1, width=2, bottleneck=1, residual_blocks=0, outputs=1, skips=False)
 WHOLE = PatchSettings(size=16, count=9)
-SHORT = TrainSettings(objective="identity", loss="l1", epochs=4, batch_size=4, validation=0, snapshots=2)
+SHORT = TrainSettings(objective="identity", loss="l1", epochs=4, batch_size=4, validation=0)
 BARE = PredictSettings(tile=16, overlap=0, background="remove", recover=RecoverSettings(enabled=False))
 VARIANT = Variant(TINY, WHOLE, SHORT, BARE)
 
@@ -43,7 +46,8 @@ def trained(frames: Path) -> Path:
     folder = frames / "plain"
     cut_frames(frames, WHOLE, folder / "patches")
     places = (folder / "patches", frames / "noise.json", folder / "model", folder / "training.csv")
-    train(TrainJob(*places, folder / "tensorboard", TINY, SHORT, softening=10.0))
+    job = TrainJob(*places, folder / "tensorboard", TINY, SHORT, softening=10.0)
+    train(job, partial(FollowedTraining, every=2))
     return folder
 
 
@@ -95,6 +99,21 @@ def test_a_variant_is_denoised_with_its_snapshots(frames: Path) -> None:
     assert np.abs(done.snapshots[2] - done.snapshots[4]).max() > 0
     assert len(done.losses) == 4
     assert done.seconds == load_model(folder / "model")[1].provenance["seconds"]
+
+
+def test_snapshots_are_models_of_their_epochs_and_those_of_an_earlier_training_go(frames: Path) -> None:
+    folder = trained(frames)
+    model = folder / "model"
+    assert list(snapshots(model)) == [2, 4]
+    early, kept = (load_model(snapshots(model)[epoch])[0].state_dict() for epoch in (2, 4))
+    last = load_model(model)[0].state_dict()
+    assert all(torch.equal(kept[name], last[name]) for name in last)
+    assert any(not torch.equal(early[name], last[name]) for name in last)
+    places = (folder / "patches", frames / "noise.json", model, folder / "training.csv")
+    shorter = replace(SHORT, epochs=3)
+    job = TrainJob(*places, folder / "tensorboard", TINY, shorter, softening=10.0)
+    train(job, partial(FollowedTraining, every=3))
+    assert list(snapshots(model)) == [3]
 
 
 def test_the_last_frames_are_given_to_a_method_in_order(frames: Path) -> None:

@@ -136,6 +136,7 @@ rule train:
         architecture=settings("architecture"),
         settings=settings("train"),
         softening=RUN.softening,
+        snapshots=RUN.snapshots,
         experiment=RUN.experiment,
     script:
         "../scripts/train.py"

@@ -1,7 +1,9 @@
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from experiments.wang2021.snapshots import FollowedTraining
 from skydenoise.config import Architecture, TrainSettings
 from skydenoise.joblog import job_log
 from skydenoise.train.job import TrainJob
@@ -22,4 +24,4 @@ with job_log(snakemake.log[0]):
         softening=params.softening,
         provenance={"experiment": params.experiment},
     )
-    train(job)
+    train(job, partial(FollowedTraining, every=params.snapshots))

@@ -2,6 +2,6 @@
 
 `loop` is the training from top to bottom, `job` says what to do (light: Snakemake imports it while it
 parses). `training` holds what stays the same, `loader` brings patches, `pairs` makes input and target of them
-with more noise of a `noise_family`, `loss` compares, `checkpoint`, `snapshots` and `curve` write, `ranks`
-joins processes.
+with more noise of a `noise_family`, `loss` compares, `checkpoint` and `curve` write, `ranks` joins
+processes.
 """

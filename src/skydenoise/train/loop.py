@@ -26,7 +26,6 @@ from skydenoise.train.checkpoint import CHECKPOINT, EARLIER, TrainState, sigterm
 from skydenoise.train.curve import Curve
 from skydenoise.train.job import TrainJob
 from skydenoise.train.ranks import Ranks, join_ranks
-from skydenoise.train.snapshots import EPOCHS, clear_snapshots
 from skydenoise.train.training import Training
 
 logger = logging.getLogger(__name__)
@@ -54,7 +53,6 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
             raise StepError(f"train: the ranks see different checkpoints in {job.model}; is its disk shared?")
         if ranks.rank == 0:
             logger.info("training on %s: step %d of %d", ranks, state.step, training.steps)
-            clear_snapshots(job.model, later_than=state.step // training.epoch_steps)
         network = training.distributed(state.network)
         loss_of = training.loss_of(network)
         curve = Curve(job.log, job.tensorboard, state.step) if ranks.rank == 0 else None
@@ -85,7 +83,7 @@ def train(job: TrainJob, make_training: Callable[[TrainJob, Ranks], Training] = 
                 if curve is not None:
                     curve.write(state.rows)
                     logger.info(", ".join(f"{key} {value}" for key, value in state.rows[-1].items()))
-                    keep_snapshot(job, state, training)
+                    training.epoch_ended(state)
             if state.step == training.steps:
                 break
             if ranks.rank == 0 and (stop or time.monotonic() - saved > 60 * job.settings.checkpoint_minutes):
@@ -110,14 +108,6 @@ def is_finished(job: TrainJob, digest: str) -> bool:
     except StepError:
         return False
     return job.log.exists() and provenance.get("training") == digest
-
-
-def keep_snapshot(job: TrainJob, state: TrainState, training: Training) -> None:
-    """Save the averaged weights of the epoch that has ended, every `snapshots` epochs."""
-    epoch = state.step // training.epoch_steps
-    if job.settings.snapshots and epoch % job.settings.snapshots == 0:
-        folder = job.model / EPOCHS / f"{epoch:05d}"
-        save_model(folder, state.averaged(), training.description(state))
 
 
 def initial_state(job: TrainJob, ranks: Ranks) -> TrainState:

@@ -124,6 +124,9 @@ class Training:
             total += len(patches) * self.loss(average, pair)
         return float(self.ranks.mean(total)) * self.ranks.world / len(self.held_out)
 
+    def epoch_ended(self, state: TrainState) -> None:
+        """Rank 0 calls it after each epoch; nothing is done here, but where a training is followed."""
+
     def description(self, state: TrainState) -> ModelDescription:
         """Of the trained model."""
         losses = {key: state.rows[-1][key] for key in ("loss", "validation")}
@@ -156,8 +159,7 @@ def training_digest(job: TrainJob) -> str:
     """Digest of what decides on the result: settings, noise and patches, not where things lie."""
     given = json.loads(job.to_json())
     content = {key: given[key] for key in ("architecture", "settings", "softening")}
-    for key in ("checkpoint_minutes", "snapshots"):
-        del content["settings"][key]
+    del content["settings"]["checkpoint_minutes"]
     digest = hashlib.sha256(json.dumps([content, __version__], sort_keys=True).encode())
     digest.update(job.noise.read_bytes())
     digest.update((job.patches / POSITIONS).read_bytes())
