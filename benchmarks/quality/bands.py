@@ -1,4 +1,4 @@
-"""Bands denoised jointly and separately: errors, seconds, what leaks, and what of it the flag BORROWED marks.
+"""Bands denoised jointly, separately, and without one another: errors, seconds, leaks, BORROWED, coverage.
 
     python -m benchmarks.quality.bands                   # models/reference, two bricks of 1000 x 1000
     python -m benchmarks.quality.bands --noise bass --model results/mine/model
@@ -12,7 +12,9 @@ import argparse
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +103,24 @@ def flag_shares(sky: Sky, denoiser: Denoiser, trials: Sequence[Trial]) -> Iterat
     yield from flags.measurements("in one band alone")
 
 
+def coverage_without_bands(sky: Sky, denoiser: Denoiser) -> Iterator[Measurement]:
+    """How often sigma holds the truth in bricks that have one or two of the bands."""
+    bricks, bands = [scene.brick for scene in sky.scenes], sky.noise.bands
+    denoiser = replace(denoiser, uncertainty=calibrate(bricks, denoiser, np.random.default_rng(SEED)))
+    for kept in (*combinations(range(len(bands)), 1), *combinations(range(len(bands)), 2)):
+        gone = [band for band in range(len(bands)) if band not in kept]
+        scenes = []
+        for scene in sky.scenes:
+            brick, measured = deepcopy(scene.brick), scene.measured.copy()
+            brick.image[gone], brick.invvar[gone], measured[gone] = 0, 0, False
+            scenes.append(replace(scene, brick=brick, measured=measured))
+        products = [denoise_brick(scene.brick, denoiser) for scene in scenes]
+        found = measure.coverage(
+            replace(sky, scenes=tuple(scenes)), " ".join(bands[k] for k in kept), products
+        )
+        yield from (each for each in found if np.isfinite(each.value))
+
+
 def ways_compared(sky: Sky, joint: Product, trials: Sequence[Trial]) -> Iterator[Measurement]:
     """Errors, leaks and CPU seconds of both ways, and seconds with the flag."""
     ways = {"joint": joint, "separate": joint.with_settings(bands="separate")}
@@ -130,7 +150,13 @@ def main() -> None:
     sky = make_sky(sky_settings(options.noise, options.bricks, options.size))
     product = load_product(options.model)
     trials = make_trials(sky, WORKLOAD, np.random.default_rng(SEED))
-    found = Measurements([*ways_compared(sky, product, trials), *flag_shares(sky, product.denoiser, trials)])
+    found = Measurements(
+        [
+            *ways_compared(sky, product, trials),
+            *flag_shares(sky, product.denoiser, trials),
+            *coverage_without_bands(sky, product.denoiser),
+        ]
+    )
     for each in found:
         what = f"{each.method:15} {each.measure:15} {each.band:8} {each.bin:18}"
         print(f"{what} {each.value:.4g} ± {each.error:.2g}")

@@ -18,7 +18,7 @@ from scipy.signal import oaconvolve
 
 from skydenoise.evaluate.aperture import variance_of_sum
 from skydenoise.evaluate.residual.sure import Probed
-from skydenoise.evaluate.statistics import Array, Blocks, Statistic, jackknife_row, joined, rms
+from skydenoise.evaluate.statistics import Array, Blocks, Statistic, jackknife_row, joined
 from skydenoise.evaluate.tables import declared_table
 from skydenoise.noise import NoiseModel
 from skydenoise.predict.stein import STRENGTH, squared_error
@@ -35,7 +35,7 @@ Sums = Mapping[tuple[str, float, int], Array]
 over the sum of variances."""
 
 MEASURES: Mapping[str, Statistic] = {
-    "error": rms,
+    "error": lambda sums: np.sign(sums[1]) * np.sqrt(np.abs(sums[1]) / sums[0]),
     "scatter": lambda sums: np.sqrt(sums[2] / sums[0]),
 }
 
