@@ -13,11 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def readable(
-    names: Sequence[str],
-    read: Callable[[str], T],
-    *,
-    step: str,
-    skipped: dict[str, str] | None = None,
+    names: Sequence[str], read: Callable[[str], T], *, step: str, skipped: dict[str, str] | None = None
 ) -> Iterator[T]:
     """Yield the bricks that can be read; the log says why the others are left out.
 

@@ -30,11 +30,7 @@ AT_HAND = 4
 
 
 def add_bricks(
-    entries: Sequence[Entry],
-    cache: Path,
-    pyramid: Pyramid,
-    fwhm: Sequence[float],
-    least: Mapping[str, float],
+    entries: Sequence[Entry], cache: Path, pyramid: Pyramid, fwhm: Sequence[float], least: Mapping[str, float]
 ) -> list[Record]:
     """Bring the bricks of a manifest into the sky; those that are there as they are cost next to nothing.
 
@@ -44,11 +40,9 @@ def add_bricks(
     Returns the contents of these files, of tiles and sources their numbers.
     """
     done = [entry for entry in entries if entry.state != "skipped"]
-    digests = {entry.brick: f"{entry.sha256} {pyramid.order}" for entry in done}
+    keys = {e.brick: {"digest": f"{e.sha256} {pyramid.order}", "least": dict(least)} for e in done}
     records, affected = [], set[int]()
-    for record in readable(
-        sorted(digests), partial(_record, digests, cache, pyramid, fwhm, least), step="sky"
-    ):
+    for record in readable(sorted(keys), partial(_record, keys, cache, pyramid, fwhm), step="sky"):
         affected |= enlist(pyramid.root, record["brick"], record["digest"], np.array(record["tiles"]))
         records.append(record | {name: len(record[name]) for name in ("tiles", "input", "denoised")})
     made = pyramid.bring_up_to_date(affected, sheets(cache, pyramid))
@@ -67,16 +61,10 @@ def _product(cache: Path, pyramid: Pyramid, name: str) -> tuple[Brick, Denoised]
 
 
 def _record(
-    digests: Mapping[str, str],
-    cache: Path,
-    pyramid: Pyramid,
-    fwhm: Sequence[float],
-    least: Mapping[str, float],
-    name: str,
+    keys: Mapping[str, Record], cache: Path, pyramid: Pyramid, fwhm: Sequence[float], name: str
 ) -> Record:
-    """Place, tiles and sources of a brick: as they are noted, if it is the same brick and search."""
-    path = pyramid.root / "found" / sky_folder(name) / f"{name}.json"
-    key = {"digest": digests[name], "least": dict(least)}
+    """Place, tiles and sources of a brick: as they are noted, if that was of the same key."""
+    path, key = pyramid.root / "found" / sky_folder(name) / f"{name}.json", keys[name]
     if path.exists():
         noted: Record = json.loads(path.read_text())
         if key.items() <= noted.items():
@@ -94,7 +82,7 @@ def _record(
         "size": round(max(brick.shape) * pixel_scale(brick.headers[0]) / 3600, 6),
         "corners": np.stack([corners.ra.deg, corners.dec.deg], axis=1).round(6).tolist(),
         "tiles": tiles_of_image(pyramid.order, wcs, brick.shape).tolist(),
-        **found_in(brick, denoised, pyramid.noise, fwhm, least),
+        **found_in(brick, denoised, pyramid.noise, fwhm, key["least"]),
     }
     write_text(path, json.dumps(record))
     return record

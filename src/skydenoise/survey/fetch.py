@@ -21,22 +21,9 @@ from skydenoise.io.atomic import write_json
 from skydenoise.io.digest import file_digest, joint_digest
 from skydenoise.io.lock import alone
 from skydenoise.io.manifest import Entry
-from skydenoise.io.verified import (
-    ABSENT_FILE,
-    RECORD,
-    Fetched,
-    read_place,
-    read_record,
-    write_record,
-)
+from skydenoise.io.verified import ABSENT_FILE, RECORD, Fetched, read_place, read_record, write_record
 from skydenoise.survey.checks import Unpacker, check_fits, survey_checksums
-from skydenoise.survey.download import (
-    Downloader,
-    MissingError,
-    RefusedError,
-    TransferError,
-    UnfitError,
-)
+from skydenoise.survey.download import Downloader, MissingError, RefusedError, TransferError, UnfitError
 
 log = logging.getLogger(__name__)
 
