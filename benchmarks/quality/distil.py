@@ -1,6 +1,6 @@
 """Train a network on what a larger one makes of the same noisy patches, as models/reference was.
 
-    python -m benchmarks.quality.distil results/quality_reference models/large results/quality_distilled
+    python -m benchmarks.quality.distil results/quality_pupil models/large results/quality_taught
 
 takes patches and noise of the run in the first folder, and leaves a model in the last. No truth is used: the
 teacher learnt from noisy pixels alone. Its images are nearly free of noise, so a pupil learns from them in a
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a run that has patches")
     parser.add_argument("teacher", type=Path, help="model folder")
     parser.add_argument("model", type=Path, help="folder for the model")
-    parser.add_argument("--epochs", type=int, default=11)
+    parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--initial", default="", help="folder of a model to go on from, without a warmup")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     arguments = parser.parse_args()
