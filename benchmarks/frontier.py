@@ -4,35 +4,43 @@
 
 takes the patches of the run in that folder. Each candidate learns for as many seconds from models/large
 (`benchmarks.quality.distil`); all are measured as products on bricks that no training has seen, beside the
-models that are committed and the classical peers. Writes benchmarks/results/frontier.json and
-docs/pictures/frontier.png.
+models that are committed and peers as they come: classical ones, the published network, and CAREamics' U-Net,
+which learns by Noise2Void. What is not installed is left out (pip install '.[peers]', and
+experiments/wang2021/careamics.txt). Writes benchmarks/results/frontier.json and docs/pictures/frontier.png.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from matplotlib import pyplot
 
-from benchmarks.machine import REPOSITORY, write_results
+from benchmarks.machine import REPOSITORY, RESULTS, write_results
 from benchmarks.quality import classical, measure
 from benchmarks.quality.distil import DistilledTraining, distil
-from benchmarks.quality.product import Product, has_model, load_product
+from benchmarks.quality.product import BARE, Product, has_model, load_product
 from benchmarks.quality.sky import Sky, make_sky, sky_settings
+from experiments.wang2021 import noise2void
+from experiments.wang2021.baseline_training import BaselineTraining
 from skydenoise.config import Architecture, TrainSettings
 from skydenoise.evaluate.images import Image, Method
 from skydenoise.evaluate.truth.photometry import combine
 from skydenoise.evaluate.truth.photometry import measure as measure_apertures
+from skydenoise.evaluate.truth.pixels import SOFTENING
 from skydenoise.network import Network
+from skydenoise.patches import PatchSet
 from skydenoise.predict.denoise import noise_of
+from skydenoise.stretch import Stretch
 
 _log = logging.getLogger("benchmarks.frontier")
 
@@ -46,7 +54,15 @@ CANDIDATES = {
     "full, nothing folded": Architecture(fold=1, block="full", width=16, levels=4),
     "full, nothing folded, width 8": Architecture(fold=1, block="full", width=8, levels=4),
 }
-COMMITTED = {"models/reference": "reference", "models/large": "large"}
+PUBLISHED, CAREAMICS = "published network", "CAREamics' U-Net"
+METHODS = ("noisy", "Gaussian", "starlet", "BM3D", CAREAMICS)
+PAPER = Architecture(
+    layout="paper", fold=1, levels=5, width=8, bottleneck=64, residual_blocks=16, outputs=4, skips=False
+)
+DEFAULTS = {"DEPTH": 2, "CHANNELS": 32}
+"""Of CAREamics' U-Net."""
+NETWORKS = {PUBLISHED: PAPER, **CANDIDATES}
+COMMITTED = ("models/reference", "models/large")
 BATCH, EPOCH_STEPS = 16, 20
 BRICK_PIXELS = 3600**2
 ZONES = {"blank": (-np.inf, 0.3), "dim": (0.3, 2.0), "distinct": (2.0, np.inf)}
@@ -74,11 +90,11 @@ def step_seconds(architecture: Architecture, edge: int) -> float:
     return float(np.median(taken[1:]))
 
 
-def teach(run: Path, folder: Path, seconds: float) -> None:
-    """Train every candidate that is not there yet."""
+def teach(run: Path, folder: Path, seconds: float, wanted: Container[str]) -> None:
+    """Train every wanted network that is not there yet."""
     edge = np.load(next((run / "patches").glob("image-*.npy")), mmap_mode="r").shape[-1]
-    for name, architecture in CANDIDATES.items():
-        if has_model(folder / name):
+    for name, architecture in NETWORKS.items():
+        if name not in wanted or has_model(folder / name):
             continue
         epochs = max(1, round(seconds / (EPOCH_STEPS * step_seconds(architecture, edge))))
         _log.info("%s: %d steps", name, epochs * EPOCH_STEPS)
@@ -87,14 +103,33 @@ def teach(run: Path, folder: Path, seconds: float) -> None:
         distil(run, teacher, folder / name, architecture, settings, TimedTraining)
 
 
-def methods(folder: Path, sky: Sky) -> dict[str, Method]:
-    """All that is compared."""
+def careamics(run: Path, folder: Path, sky: Sky, seconds: float) -> Method:
+    """CAREamics' default U-Net, taught if `folder` does not keep it; ImportError if it is not installed."""
+    patches = PatchSet.open(run / "patches")
+    training = BaselineTraining(patches, sky.noise, Stretch(SOFTENING), seconds, seed=1, batch=BATCH)
+    with patch.multiple(noise2void, **DEFAULTS):
+        if not (folder / noise2void.CHECKPOINT).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _log.info("CAREamics: %d steps", noise2void.train(training, folder))
+        return noise2void.load(training, folder)
+
+
+def methods(run: Path, folder: Path, sky: Sky, seconds: float, wanted: Container[str]) -> dict[str, Method]:
+    """All that is compared and wanted."""
     found: dict[str, Method] = {}
     for name, variants in classical.candidates(sky).items():
-        _, found[name] = classical.best_of(variants, sky)
-    for name in CANDIDATES:
-        found[name] = load_product(folder / name)
-    return found | {name: load_product(REPOSITORY / name) for name in COMMITTED}
+        if name in wanted:
+            _, found[name] = classical.best_of(variants, sky)
+    if CAREAMICS in wanted:
+        try:
+            found[CAREAMICS] = careamics(run, folder / CAREAMICS, sky, seconds)
+        except ImportError as error:
+            _log.warning("left out: %s", error)
+    for name in (*NETWORKS, *COMMITTED):
+        if name in wanted:
+            own = load_product((REPOSITORY if name in COMMITTED else folder) / name)
+            found[name] = own.with_settings(**BARE) if name == PUBLISHED else own
+    return found
 
 
 def rows(sky: Sky, compared: dict[str, Method]) -> Iterator[dict[str, Any]]:
@@ -151,14 +186,17 @@ def zone_errors(sky: Sky, images: list[Image]) -> dict[str, float]:
 
 
 def draw(found: list[dict[str, Any]], path: Path) -> None:
-    """Error of each zone against core-seconds, of networks alone."""
-    figure, axes = pyplot.subplots(1, len(ZONES), figsize=(13, 3.8), layout="constrained")
-    networks = [row for row in found if row["method"] in CANDIDATES or row["method"] in COMMITTED]
+    """Error of each zone against core-seconds."""
+    figure, axes = pyplot.subplots(1, len(ZONES), figsize=(13, 4.2), layout="constrained")
+    for number, row in enumerate(row for row in found if row["core_seconds"] > 0):
+        name = row["method"]
+        marker = "*" if name in COMMITTED else "o" if name in CANDIDATES else "s"
+        for axis, zone in zip(axes, ZONES, strict=True):
+            axis.plot(
+                row["core_seconds"], row[zone], marker, color=pyplot.cm.tab20(number % 20), ms=9, label=name
+            )
     for axis, zone in zip(axes, ZONES, strict=True):
-        for number, row in enumerate(networks):
-            marker = "*" if row["method"] in COMMITTED else "o"
-            axis.plot(row["core_seconds"], row[zone], marker, color=f"C{number}", ms=9, label=row["method"])
-        axis.set(title=zone, xlabel="core-seconds of a brick", xlim=(0, None))
+        axis.set(title=zone, xlabel="core-seconds of a brick", xscale="log", yscale="log")
     axes[0].set_ylabel("rms error of 3 asinh(x / 3 sigma)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
     figure.savefig(path, dpi=90)
@@ -171,14 +209,21 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=REPOSITORY / "results/frontier", help="kept here")
     parser.add_argument("--bricks", type=int, default=2)
     parser.add_argument("--size", type=int, default=800)
+    parser.add_argument("--again", nargs="+", metavar="METHOD", help="measure these, keep other rows")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    teach(arguments.run, arguments.models, arguments.seconds)
+    wanted = arguments.again or [*METHODS, *NETWORKS, *COMMITTED]
+    teach(arguments.run, arguments.models, arguments.seconds, wanted)
     sky = make_sky(sky_settings("decam", arguments.bricks, arguments.size))
-    found = list(rows(sky, methods(arguments.models, sky)))
+    compared = methods(arguments.run, arguments.models, sky, arguments.seconds, wanted)
+    measured = {row["method"]: row for row in rows(sky, compared)}
+    if arguments.again:
+        kept = json.loads((RESULTS / "frontier.json").read_text(encoding="utf-8"))["rows"]
+        measured = {row["method"]: row for row in kept} | measured
+    found = list(measured.values())
     for row in found:
         print(row)
-    shapes = {name: asdict(architecture) for name, architecture in CANDIDATES.items()}
+    shapes = {name: asdict(architecture) for name, architecture in NETWORKS.items()}
     content = {"seconds": arguments.seconds, "candidates": shapes, "rows": found}
     print(f"written to {write_results('frontier', 'benchmarks.frontier', content)}")
     draw(found, REPOSITORY / "docs/pictures/frontier.png")

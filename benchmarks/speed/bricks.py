@@ -104,7 +104,7 @@ FUNCTIONS = {
     "noise_of": "noise",
     "fill_nearby": "fill",
     "apply_network": "tiles, blend, stretch",
-    "smooth_residual": "background",
+    "put_light_back": "background",
     "recover": "recover",
     "fit_fluxes": "fluxes",
     "sigma_of": "sigma, flags",

@@ -1,7 +1,7 @@
 """The network on the tiles of one brick and their blend, by us and by others with the same network.
 
-All take a brick in units of its noise, (band, y, x) float32 on the CPU, to the denoised one. Peers that are
-not installed (`pip install '.[speed]'`, experiments/wang2021/careamics.txt) are left out.
+All take a brick in units of its noise, (band, y, x) float32 on the CPU, to the denoised one. MONAI is left
+out if it is not installed (`pip install '.[speed]'`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from torch import Tensor
 
 from benchmarks.speed.inputs import Inputs
 from benchmarks.speed.timing import Candidate, Row, Run, take_turns
-from experiments.wang2021.noise2void import careamics
 from skydenoise.fill import fill
 from skydenoise.network import load_model
 from skydenoise.predict import load_denoiser
 from skydenoise.predict.denoise import apply_network
-from skydenoise.predict.tiles import TileGrid, cut_tiles, window
+from skydenoise.predict.tiles import TileGrid, window
 
 Values = np.ndarray
 
@@ -28,11 +27,8 @@ Values = np.ndarray
 def tiles(inputs: Inputs) -> Iterator[Row]:
     """Rows of all that are installed; ours is what the others are held against."""
     candidates: dict[str, Candidate] = {"skydenoise": (ours, (inputs,))}
-    for batch in inputs.scale.peer_batches:
-        if importlib.util.find_spec("monai"):
-            candidates[f"MONAI, {batch} tiles at once"] = (monai, (inputs, batch))
-        if importlib.util.find_spec("careamics"):
-            candidates[f"CAREamics' tiles, {batch} at once"] = (stitched, (inputs, batch))
+    for batch in inputs.scale.peer_batches if importlib.util.find_spec("monai") else ():
+        candidates[f"MONAI, {batch} tiles at once"] = (monai, (inputs, batch))
     candidates["plain loop, one tile at a time"] = (plain_loop, (inputs,))
     timings = take_turns(candidates, inputs.scale.repetitions)
     for name, timing in timings.items():
@@ -75,34 +71,6 @@ def monai(inputs: Inputs, batch: int, weights: Tensor | None = None) -> Run:
                 roi_weight_map=weights,
             )
             return description.stretch.inverse(blended[0]).cpu().numpy()
-
-    return run
-
-
-def stitched(inputs: Inputs, batch: int) -> Run:
-    """CAREamics' tiles and stitching, which cuts overlaps in the middle; without its loader of tiles."""
-    careamics()  # imports it
-    from careamics.dataset.image_region_data import ImageRegionData
-    from careamics.dataset.patching.tiled_patching import TiledPatching
-    from careamics.lightning.prediction.stitch_prediction import stitch_prediction
-
-    image, (network, description) = image_of(inputs), load_model(inputs.model, inputs.device)
-    tile, overlap, shape = inputs.scale.settings.tile, inputs.scale.settings.overlap, (1, *image.shape)
-    specs = TiledPatching([shape], (tile, tile), (overlap, overlap)).tile_specs
-
-    def run() -> Values:
-        regions = []
-        with torch.inference_mode():
-            u = description.stretch.forward(torch.from_numpy(image).to(inputs.device))
-            for first in range(0, len(specs), batch):
-                some = specs[first : first + batch]
-                found = network(cut_tiles(u, [each["coords"] for each in some], tile))[0].cpu().numpy()
-                regions += [
-                    ImageRegionData(data, "array", shape, "float32", "SCYX", "SCYX", shape, each, {})
-                    for data, each in zip(found, some, strict=True)
-                ]
-            whole = torch.from_numpy(stitch_prediction(regions)[0][0][0])
-            return description.stretch.inverse(whole).numpy()
 
     return run
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skydenoise.predict.background import smooth_residual
+from skydenoise.predict.background import put_light_back
 
 SIZE, SIGMA = 512, 0.01
 Y, X = np.indices((SIZE, SIZE), dtype=np.float32)
@@ -14,14 +14,12 @@ LIGHTS = {
 }
 
 
-def smooth_planes(*images: np.ndarray) -> np.ndarray:
-    """Of every band of images (band, y, x), 0 where none is given."""
-    planes = np.zeros_like(images[0])
-    for plane, *band in zip(planes, *images, strict=True):
-        for rows, light in smooth_residual(*band):
-            assert light.dtype == np.float32
-            plane[rows] = light
-    return planes
+def smooth_planes(image: np.ndarray, network: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """What is added to each band of the network's image (band, y, x)."""
+    after = network.copy()
+    put_light_back(image, after, *others)
+    assert after.dtype == np.float32
+    return after - network
 
 
 def plane_of(light: np.ndarray, noise: float, usable: np.ndarray | None = None) -> np.ndarray:

@@ -18,7 +18,7 @@ from skydenoise.fill import fill
 from skydenoise.io import Brick, Denoised, flag_bit
 from skydenoise.network.device import to_numpy
 from skydenoise.noise import NoiseModel, measure_brick_noise, neighbour_correlation
-from skydenoise.predict.background import smooth_residual
+from skydenoise.predict.background import put_light_back
 from skydenoise.predict.denoiser import Denoiser
 from skydenoise.predict.flags import inpainted_pixels, low_coverage
 from skydenoise.predict.fluxes import fit_fluxes
@@ -113,9 +113,7 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
     del pixels
     settings = denoiser.settings
     if settings.background == "keep":
-        for band, *planes in zip(image, measured, image, sigma, usable, strict=True):
-            for rows, light in smooth_residual(*planes):
-                band[rows] += light
+        put_light_back(measured, image, sigma, usable)
     recovered = np.zeros(usable.shape, dtype=bool)
     if settings.recover.enabled:  # else the levels of the noise need not be such that `recover` takes them
         for bands in groups(brick, settings):  # a band without data would raise the threshold of their sum
