@@ -92,7 +92,7 @@ def step_seconds(architecture: Architecture, edge: int) -> float:
 
 def teach(run: Path, folder: Path, seconds: float, wanted: Container[str]) -> None:
     """Train every wanted network that is not there yet."""
-    edge = np.load(next((run / "patches").glob("image-*.npy")), mmap_mode="r").shape[-1]
+    edge = np.load(run / "patches/image.npy", mmap_mode="r").shape[-1]
     for name, architecture in NETWORKS.items():
         if name not in wanted or has_model(folder / name):
             continue
