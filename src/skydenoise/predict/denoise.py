@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skydenoise.config import PredictSettings
 from skydenoise.errors import BrickError
-from skydenoise.fill import fill
+from skydenoise.fill import fill_nearby
 from skydenoise.io import Brick, Denoised, flag_bit
 from skydenoise.network.device import to_numpy
 from skydenoise.noise import NoiseModel, measure_brick_noise, neighbour_correlation
@@ -129,22 +129,6 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
 def above_level(image: Array, noise: NoiseModel) -> Array:
     """The image without the level of its background; itself, if that is 0."""
     return image - noise.zero if noise.zero.any() else image
-
-
-def fill_nearby(image: Array, usable: Array, reach: int) -> Array:
-    """`fill`, but 0 farther than `reach` pixels from the box that holds a band's usable ones.
-
-    image, usable : (band, y, x)
-    """
-    filled = np.zeros(image.shape, np.float32)
-    for band in np.flatnonzero(usable.any(axis=(1, 2))):
-        box = []
-        for axis in (1, 0):
-            seen = np.flatnonzero(usable[band].any(axis=axis))
-            box.append(slice(max(0, seen[0] - reach), seen[-1] + 1 + reach))
-        part = np.s_[band : band + 1, *box]
-        filled[part] = fill(image[part], usable[part])
-    return filled
 
 
 Bands = slice | list[int]
