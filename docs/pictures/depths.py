@@ -22,7 +22,8 @@ def main(picture: Path) -> None:
             if bands := list(errors.get((noise, method), {}).values()):
                 means = [np.mean([band[depth][0] for band in bands]) for depth in bands[0]]
                 axis.plot(list(bands[0]), means, style, label=method)
-        axis.set(title=title, ylim=(0, None))
+        axis.set_title(title)
+    axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("rms error of 3 asinh(x / 3 sigma)")
     axes[0].legend(fontsize=8)
     figure.savefig(picture, dpi=90)

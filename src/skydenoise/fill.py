@@ -29,6 +29,22 @@ def fill(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
     return filled
 
 
+def fill_nearby(image: np.ndarray, usable: np.ndarray, reach: int) -> np.ndarray:
+    """`fill`, but 0 farther than `reach` pixels from the box that holds a band's usable ones.
+
+    image, usable : (band, y, x)
+    """
+    filled = np.zeros(image.shape, np.float32)
+    for band in np.flatnonzero(usable.any(axis=(1, 2))):
+        box = []
+        for axis in (1, 0):
+            seen = np.flatnonzero(usable[band].any(axis=axis))
+            box.append(slice(max(0, seen[0] - reach), seen[-1] + 1 + reach))
+        part = np.s_[band : band + 1, *box]
+        filled[part] = fill(image[part], usable[part])
+    return filled
+
+
 def _fill_gaps(level: np.ndarray, usable: np.ndarray) -> None:
     """Fill one band (y, x), which is 0 where it is not usable, in place."""
     levels, gaps = [level], [~usable]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skydenoise.config import PredictSettings
 from skydenoise.errors import BrickError
-from skydenoise.fill import fill
+from skydenoise.fill import fill_nearby
 from skydenoise.io import Brick, Denoised, flag_bit
 from skydenoise.network.device import to_numpy
 from skydenoise.noise import NoiseModel, measure_brick_noise, neighbour_correlation
@@ -102,16 +102,15 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
     BrickError : see denoise_brick
     """
     check_brick(brick, denoiser)
-    usable, zero, reach = brick.usable, noise.zero, denoiser.settings.tile
-    measured = brick.image - zero if zero.any() else brick.image
+    usable, reach = brick.usable, denoiser.settings.tile
     sigma = fill_nearby(noise.sigma(brick.invvar), usable, reach)
     sigma[sigma == 0] = 1
-    pixels = fill_nearby(measured, usable, reach)
+    pixels = fill_nearby(above_level(brick.image, noise), usable, reach)
     pixels /= sigma
     image = apply_network(pixels, brick, denoiser)
     image *= sigma
     del pixels
-    settings = denoiser.settings
+    settings, measured = denoiser.settings, above_level(brick.image, noise)
     if settings.background == "keep":
         put_light_back(measured, image, sigma, usable)
     recovered = np.zeros(usable.shape, dtype=bool)
@@ -122,25 +121,14 @@ def estimate_sky(brick: Brick, noise: NoiseModel, denoiser: Denoiser) -> tuple[A
             recovered[bands] = recover(seen, part, *chain, settings.recover, denoiser.device)
             fit_fluxes(seen, part, *chain, denoiser.device)
             image[bands] = part
-    if zero.any():
-        image += zero
+    if noise.zero.any():
+        image += noise.zero
     return image, recovered
 
 
-def fill_nearby(image: Array, usable: Array, reach: int) -> Array:
-    """`fill`, but 0 farther than `reach` pixels from the box that holds a band's usable ones.
-
-    image, usable : (band, y, x)
-    """
-    filled = np.zeros(image.shape, np.float32)
-    for band in np.flatnonzero(usable.any(axis=(1, 2))):
-        box = []
-        for axis in (1, 0):
-            seen = np.flatnonzero(usable[band].any(axis=axis))
-            box.append(slice(max(0, seen[0] - reach), seen[-1] + 1 + reach))
-        part = np.s_[band : band + 1, *box]
-        filled[part] = fill(image[part], usable[part])
-    return filled
+def above_level(image: Array, noise: NoiseModel) -> Array:
+    """The image without the level of its background; itself, if that is 0."""
+    return image - noise.zero if noise.zero.any() else image
 
 
 Bands = slice | list[int]
@@ -185,7 +173,7 @@ def sigma_of(brick: Brick, noise: NoiseModel, denoiser: Denoiser, image: Array, 
     noise_sigma = noise.sigma(brick.invvar)
     if denoiser.uncertainty is None:
         return noise_sigma
-    signal = image - noise.zero if noise.zero.any() else image  # as it was when the curves were measured
+    signal = above_level(image, noise)  # as it was when the curves were measured
     fewer = np.asarray(~brick.usable.all(axis=0)) if denoiser.settings.bands == "joint" else None
     return denoiser.uncertainty.sigma(signal, noise_sigma, recovered, denoiser.device, fewer)
 
