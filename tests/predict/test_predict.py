@@ -59,7 +59,8 @@ def denoiser_of(network, **settings):
     return Denoiser(network, description, PredictSettings(**settings))
 
 
-def test_as_many_tiles_go_through_at_once_as_suit_the_device():
+def test_as_many_tiles_go_through_at_once_as_suit_the_device(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     automatic = denoiser_of(Identity(), batch_tiles="auto")
     assert 1 <= automatic.batch_tiles < replace(automatic, device="cuda:1").batch_tiles
     large = denoiser_of(Identity(), batch_tiles="auto", tile=512)

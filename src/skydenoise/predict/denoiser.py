@@ -23,8 +23,8 @@ UNCERTAINTY_FILE = "uncertainty.json"
 """Beside model.safetensors and model.json."""
 
 PIXELS_ON_CPU, PIXELS_ON_GPU = 256**2, 32 * 256**2
-"""In one pass through the network: what stays in a CPU's caches, and in memory that the C library keeps for
-the next pass; and what keeps a GPU busy between the starts of its kernels."""
+"""In one pass through the network: what stays in the caches of each core that takes part; and what keeps a GPU
+busy between the starts of its kernels."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Denoiser:
         """Tiles in one pass through the network."""
         if isinstance(self.settings.batch_tiles, int):
             return self.settings.batch_tiles
-        pixels = PIXELS_ON_CPU if self.device == "cpu" else PIXELS_ON_GPU
+        pixels = PIXELS_ON_CPU * torch.get_num_threads() if self.device == "cpu" else PIXELS_ON_GPU
         return max(1, pixels // self.settings.tile**2)
 
     @property
