@@ -23,8 +23,8 @@ UNCERTAINTY_FILE = "uncertainty.json"
 """Beside model.safetensors and model.json."""
 
 PIXELS_ON_CPU, PIXELS_ON_GPU = 256**2, 32 * 256**2
-"""In one pass through the network: what stays in the caches of each core that takes part; and what keeps a GPU
-busy between the starts of its kernels."""
+"""In one pass through the network: what stays in the caches of each core that takes part; and what keeps a
+GPU busy between the starts of its kernels."""
 
 
 @dataclass(frozen=True)
