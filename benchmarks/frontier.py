@@ -1,6 +1,6 @@
 """Error against core-seconds: networks of several shapes, taught for equal times, and other methods.
 
-    python -m benchmarks.frontier results/quality_reference
+    python -m benchmarks.frontier results/quality_pupil
 
 takes the patches of the run in that folder. Each candidate learns for as many seconds from models/large
 (`benchmarks.quality.distil`); all are measured as products on bricks that no training has seen, beside the

@@ -31,8 +31,8 @@ def test_a_control_group_and_those_above_it_bound_it(
     monkeypatch.setattr(memory, "GROUPS", tmp_path)
     monkeypatch.setattr(memory, "OWN_GROUP", tmp_path / "cgroup")
     assert memory.job_memory() == min(3e9, psutil.virtual_memory().total)
-    assert memory.too_large(69_000_000) == ""
-    assert memory.too_large(70_000_000) == "3.01 GB are needed for its pixels, the job has 3"
+    assert memory.too_large(63_000_000) == ""
+    assert memory.too_large(64_000_000) == "3.01 GB are needed for its pixels, the job has 3"
 
 
 def test_without_control_groups_it_is_the_machine_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

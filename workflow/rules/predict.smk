@@ -50,7 +50,7 @@ rule predict:
         CPU
     threads: 16
     resources:
-        mem_mb=for_each_thread(2100 if RUN.predict.flag_borrowed else 1600),  # of 3600 x 3600 x 3 pixels
+        mem_mb=for_each_thread(2250 if RUN.predict.flag_borrowed else 1750),  # of 3600 x 3600 x 3 pixels
         runtime=growing(480),
     params:
         cache=CACHE,

@@ -40,7 +40,7 @@ def predict_bricks(names: Sequence[str], chunk: Chunk, manifest: Path, threads: 
     as it is. One that cannot be used (BrickError) is skipped with its reason, and the others go on.
 
     names : bricks; each is done once
-    threads : of the job, which has memory for as many bricks: 1.7 GB each at 3 x 3600 x 3600 pixels
+    threads : of the job, which has memory for as many bricks: 1.8 GB each at 3 x 3600 x 3600 pixels
 
     Raises
     ------
