@@ -19,7 +19,7 @@ from skydenoise.stretch import Stretch
 
 BANDS = ("g", "r")
 SHAPE = Architecture(bands=2, fold=1, levels=1, width=4, bottleneck=4, residual_blocks=0, outputs=1)
-PUPIL = Architecture(bands=2, levels=1, width=4, bottleneck=4, residual_blocks=0, outputs=1)
+PUPIL = replace(SHAPE, width=8)
 SETTINGS = TrainSettings(epochs=6, batch_size=4, validation=0.2, learning_rate=0.02, ema_decay=0.5)
 
 
@@ -38,10 +38,7 @@ class Interrupted(DistilledTraining):
 
 def make_teacher(folder: Path, seed: int) -> Path:
     torch.manual_seed(seed)
-    network = Network(SHAPE)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    save_model(folder, network, ModelDescription(SHAPE, BANDS, Stretch(3.0), noise_model(bands=BANDS)))
+    save_model(folder, Network(SHAPE), ModelDescription(SHAPE, BANDS, Stretch(3.0), noise_model(bands=BANDS)))
     return folder
 
 
