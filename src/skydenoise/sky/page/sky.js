@@ -248,16 +248,15 @@ for (const side of SIDES) {
   views[side].on("mouseMove", async (event) => {
     if (busy || event.ra === undefined) return;
     busy = true;
-    const { ra, dec } = event, values = await valuesAt(ra, dec);
+    const { ra, dec } = event, values = await valuesAt(ra, dec).finally(() => { busy = false; });
     at("place").textContent = `${ra.toFixed(5)} ${dec.toFixed(5)}`;
     at("brick").textContent = told(brickAt(ra, dec));
     at("values").replaceChildren(
       line(["nanomaggies", ...sky.values].map((text) => cell(text, "th"))),
       ...[...SIDES, "sigma"].map((kind) => line([cell(kind, "th"), ...sky.values.map((band) => {
         const value = values[`${kind}-${band}`];
-        return Object.assign(cell(Number.isNaN(value) ? "–" : value.toFixed(4)), { id: `value-${kind}-${band}` });
+        return Object.assign(cell(Number.isNaN(value) ? "–" : value.toPrecision(4)), { id: `value-${kind}-${band}` });
       })])));
-    busy = false;
   });
 }
 
