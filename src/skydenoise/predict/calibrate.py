@@ -107,20 +107,21 @@ def calibrate(
     StepError : no brick can be used
     """
     plain, bands = replace(denoiser, uncertainty=None), denoiser.description.bands
-    apart = with_bands(denoiser, "separate") if len(bands) > 1 else plain
+    joint = denoiser.settings.bands == "joint" and len(bands) > 1
     samples, single_samples = [], []
     for brick in bricks:
         try:
             noise = noise_of(brick, plain)
             for cutout in random_cutouts(brick, per_brick, size, generator):
                 samples.append(measure(cutout, noise, plain, generator))
-                single_samples.append(measure(cutout, noise, apart, generator))
+                if joint:
+                    single_samples.append(measure(cutout, noise, with_bands(plain, "separate"), generator))
         except BrickError as error:
             logger.warning("left out of calibration: %s", error)
     if not samples:
         raise StepError("calibration: no training brick can be used; the log says why")
     network, recovered = curves_of(bands, samples)
-    single, _ = curves_of(bands, single_samples)
+    single = curves_of(bands, single_samples)[0] if joint else network
     for band, *curves in zip(bands, network, single, strict=True):
         ratios = [curve.ratio[0] for curve in curves]
         logger.info("band %s: sigma is %.3f of the noise in empty sky, %.3f if alone", band, *ratios)
