@@ -36,9 +36,14 @@ def inside_by(reach: float, x: NDArray, y: NDArray, shape: tuple[int, int]) -> N
 def aperture_noise(brick: Brick, noise: NoiseModel, x: Array, y: Array) -> Array:
     """Rms noise of the sums in a brick, (band, n), nanomaggies."""
     variance = aperture_sums(noise.sigma(brick.invvar) ** 2, x, y) / (np.pi * RADIUS**2)
-    circle = CircularAperture((0.0, 0.0), RADIUS).to_mask(method="exact").data
+    circle = circle_weights(RADIUS)
     spread = np.array([variance_of_sum(circle, correlation) for correlation in noise.correlation])
     return np.sqrt(variance * spread[:, None])
+
+
+def circle_weights(radius: float) -> Array:
+    """Share of each pixel that lies in a circle around the middle one: (2R+1, 2R+1)."""
+    return np.asarray(CircularAperture((0.0, 0.0), radius).to_mask(method="exact").data)
 
 
 def variance_of_sum(weights: Array, correlation: Array) -> float:

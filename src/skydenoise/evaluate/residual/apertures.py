@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from astropy.table import Table
-from photutils.aperture import CircularAperture
 from scipy.signal import oaconvolve
 
-from skydenoise.evaluate.aperture import variance_of_sum
+from skydenoise.evaluate.aperture import circle_weights, variance_of_sum
 from skydenoise.evaluate.residual.sure import Probed
 from skydenoise.evaluate.statistics import Array, Blocks, Statistic, jackknife_row, joined
 from skydenoise.evaluate.tables import declared_table
@@ -48,7 +47,7 @@ def circle_sums(part: Probed, noise: NoiseModel) -> dict[tuple[str, float, int],
     blocks, grid = Blocks(part.cutout.shape), np.s_[::SPACING, ::SPACING]
     result = {}
     for radius in RADII:
-        circle = CircularAperture((0.0, 0.0), radius).to_mask(method="exact").data
+        circle = circle_weights(radius)
         for band, name in enumerate(noise.bands):
             sigma = part.sigma[band]
             planes = (
