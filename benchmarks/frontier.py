@@ -12,20 +12,18 @@ experiments/wang2021/careamics.txt). Writes benchmarks/results/frontier.json and
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
 from matplotlib import pyplot
 
-from benchmarks.machine import REPOSITORY, RESULTS, write_results
+from benchmarks.machine import REPOSITORY, write_results
 from benchmarks.quality import classical, measure
 from benchmarks.quality.distil import DistilledTraining, distil
 from benchmarks.quality.product import BARE, Product, has_model, load_product
@@ -55,11 +53,11 @@ CANDIDATES = {
     "full, nothing folded, width 8": Architecture(fold=1, block="full", width=8, levels=4),
 }
 PUBLISHED, CAREAMICS = "published network", "CAREamics' U-Net"
-METHODS = ("noisy", "Gaussian", "starlet", "BM3D", CAREAMICS)
+CLASSICAL = ("noisy", "Gaussian", "starlet", "BM3D")
 PAPER = Architecture(
     layout="paper", fold=1, levels=5, width=8, bottleneck=64, residual_blocks=16, outputs=4, skips=False
 )
-DEFAULTS = {"DEPTH": 2, "CHANNELS": 32}
+DEFAULTS = {"depth": 2, "channels": 32}
 """Of CAREamics' U-Net."""
 NETWORKS = {PUBLISHED: PAPER, **CANDIDATES}
 COMMITTED = ("models/reference", "models/large")
@@ -90,11 +88,11 @@ def step_seconds(architecture: Architecture, edge: int) -> float:
     return float(np.median(taken[1:]))
 
 
-def teach(run: Path, folder: Path, seconds: float, wanted: Container[str]) -> None:
-    """Train every wanted network that is not there yet."""
+def teach(run: Path, folder: Path, seconds: float) -> None:
+    """Train every network that is not there yet."""
     edge = np.load(run / "patches/image.npy", mmap_mode="r").shape[-1]
     for name, architecture in NETWORKS.items():
-        if name not in wanted or has_model(folder / name):
+        if has_model(folder / name):
             continue
         epochs = max(1, round(seconds / (EPOCH_STEPS * step_seconds(architecture, edge))))
         _log.info("%s: %d steps", name, epochs * EPOCH_STEPS)
@@ -107,28 +105,25 @@ def careamics(run: Path, folder: Path, sky: Sky, seconds: float) -> Method:
     """CAREamics' default U-Net, taught if `folder` does not keep it; ImportError if it is not installed."""
     patches = PatchSet.open(run / "patches")
     training = BaselineTraining(patches, sky.noise, Stretch(SOFTENING), seconds, seed=1, batch=BATCH)
-    with patch.multiple(noise2void, **DEFAULTS):
-        if not (folder / noise2void.CHECKPOINT).exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _log.info("CAREamics: %d steps", noise2void.train(training, folder))
-        return noise2void.load(training, folder)
+    if not (folder / noise2void.CHECKPOINT).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _log.info("CAREamics: %d steps", noise2void.train(training, folder, **DEFAULTS))
+    return noise2void.load(training, folder)
 
 
-def methods(run: Path, folder: Path, sky: Sky, seconds: float, wanted: Container[str]) -> dict[str, Method]:
-    """All that is compared and wanted."""
+def methods(run: Path, folder: Path, sky: Sky, seconds: float) -> dict[str, Method]:
+    """All that is compared."""
     found: dict[str, Method] = {}
     for name, variants in classical.candidates(sky).items():
-        if name in wanted:
+        if name in CLASSICAL:
             _, found[name] = classical.best_of(variants, sky)
-    if CAREAMICS in wanted:
-        try:
-            found[CAREAMICS] = careamics(run, folder / CAREAMICS, sky, seconds)
-        except ImportError as error:
-            _log.warning("left out: %s", error)
+    try:
+        found[CAREAMICS] = careamics(run, folder / CAREAMICS, sky, seconds)
+    except ImportError as error:
+        _log.warning("left out: %s", error)
     for name in (*NETWORKS, *COMMITTED):
-        if name in wanted:
-            own = load_product((REPOSITORY if name in COMMITTED else folder) / name)
-            found[name] = own.with_settings(**BARE) if name == PUBLISHED else own
+        own = load_product((REPOSITORY if name in COMMITTED else folder) / name)
+        found[name] = own.with_settings(**BARE) if name == PUBLISHED else own
     return found
 
 
@@ -209,18 +204,11 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=REPOSITORY / "results/frontier", help="kept here")
     parser.add_argument("--bricks", type=int, default=2)
     parser.add_argument("--size", type=int, default=800)
-    parser.add_argument("--again", nargs="+", metavar="METHOD", help="measure these, keep other rows")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    wanted = arguments.again or [*METHODS, *NETWORKS, *COMMITTED]
-    teach(arguments.run, arguments.models, arguments.seconds, wanted)
+    teach(arguments.run, arguments.models, arguments.seconds)
     sky = make_sky(sky_settings("decam", arguments.bricks, arguments.size))
-    compared = methods(arguments.run, arguments.models, sky, arguments.seconds, wanted)
-    measured = {row["method"]: row for row in rows(sky, compared)}
-    if arguments.again:
-        kept = json.loads((RESULTS / "frontier.json").read_text(encoding="utf-8"))["rows"]
-        measured = {row["method"]: row for row in kept} | measured
-    found = list(measured.values())
+    found = list(rows(sky, methods(arguments.run, arguments.models, sky, arguments.seconds)))
     for row in found:
         print(row)
     shapes = {name: asdict(architecture) for name, architecture in NETWORKS.items()}

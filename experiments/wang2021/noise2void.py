@@ -71,7 +71,7 @@ def accelerator(training: BaselineTraining) -> str:
     return "cpu" if training.device == "cpu" else "gpu"
 
 
-def train(training: BaselineTraining, folder: Path) -> int:
+def train(training: BaselineTraining, folder: Path, *, depth: int = DEPTH, channels: int = CHANNELS) -> int:
     """Train for `training.seconds`; leaves CAREamics' checkpoint in `folder`, returns the number of steps."""
     careamist, make_config, _ = careamics()
     bands, *edges = training.patches.shape
@@ -85,7 +85,7 @@ def train(training: BaselineTraining, folder: Path) -> int:
         n_channels=bands,
         independent_channels=False,
         num_workers=0,
-        model_params={"depth": DEPTH, "num_channels_init": CHANNELS},
+        model_params={"depth": depth, "num_channels_init": channels},
         trainer_params={
             "max_time": {"seconds": training.seconds},
             "min_epochs": 0,  # or one whole epoch would be trained, whatever the time
