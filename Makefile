@@ -60,7 +60,7 @@ docs/reliability.md: install-test  ## its table: every fault of the campaign is 
 	$(RUN) python -m tests.faults.table
 
 # BM3D and non-local means need '.[peers]' as well; without it their rows are left out.
-fidelity: install-test  ## every figure of docs/fidelity.md (about an hour on 2 cores)
+fidelity: install-test  ## the figures of docs/fidelity.md
 	$(RUN) python -m benchmarks.quality.depths
 	$(RUN) python docs/pictures/depths.py
 	$(RUN) python -m benchmarks.quality --quick --noise decam
