@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale --plan 100 10000 100000 350000   # dry runs of so many bricks
     python -m benchmarks.scale --run results/eight              # bytes, files and seconds of a finished run
-    python -m benchmarks.scale --brick-seconds 12.8             # all tables; what was measured before is kept
+    python -m benchmarks.scale --brick-seconds 14.2             # all tables; what was measured before is kept
 
 A dry run has a table of made-up names in the survey's pattern, all to be denoised and 30 to train on; nothing
 is fetched. Clusters are simulated (`benchmarks.schedule`), with jobs as the default configuration and
@@ -180,7 +180,7 @@ def main() -> None:
     add = parser.add_argument
     add("--plan", type=int, nargs="+", default=[], help="numbers of bricks for dry runs")
     add("--run", type=Path, help="folder of a finished run")
-    add("--brick-seconds", type=float, default=12.8, help="core-seconds of a brick of 3600 x 3600 x 3 pixels")
+    add("--brick-seconds", type=float, default=14.2, help="core-seconds of a brick of 3600 x 3600 x 3 pixels")
     options = parser.parse_args()
     kept = RESULTS / "scale.json"
     content = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
